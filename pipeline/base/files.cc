@@ -1,0 +1,160 @@
+#include "pipeline/base/files.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+
+#include "pipeline/base/error.h"
+
+namespace lockstep {
+namespace {
+
+class Fd {
+ public:
+  explicit Fd(int fd) : fd_(fd) {}
+  ~Fd() {
+    if (fd_ >= 0) close(fd_);
+  }
+  Fd(const Fd&) = delete;
+  Fd& operator=(const Fd&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+[[noreturn]] void io_failed(const char* verb, const fs::path& path) {
+  int number = errno;
+  ErrorCode code = number == ENOENT ? ErrorCode::kNotFound
+                   : number == EACCES || number == EPERM ? ErrorCode::kDenied
+                                                         : ErrorCode::kUnavailable;
+  std::string hint = number == ENOSPC ? "free some space; nothing was half-written" : "";
+  throw Error(code, fmt::format("cannot {} {}: {}", verb, path.string(), std::strerror(number)),
+              hint);
+}
+
+void write_all(int fd, std::string_view bytes, const fs::path& path) {
+  while (!bytes.empty()) {
+    ssize_t n = ::write(fd, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) io_failed("write", path);
+    bytes.remove_prefix(static_cast<size_t>(n));
+  }
+}
+
+void sync_folder(const fs::path& folder) {
+  Fd fd(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (fd.get() < 0 || fsync(fd.get()) != 0) io_failed("sync", folder);
+}
+
+void sync_file(const fs::path& path) {
+  Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (fd.get() < 0 || fsync(fd.get()) != 0) io_failed("sync", path);
+}
+
+}  // namespace
+
+std::string Files::read(const fs::path& path, uint64_t max_bytes) {
+  Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (fd.get() < 0) io_failed("read", path);
+  struct stat info {};
+  if (fstat(fd.get(), &info) != 0) io_failed("read", path);
+  if (S_ISDIR(info.st_mode)) {
+    throw Error(ErrorCode::kInvalid, path.string() + " is a folder, not a file");
+  }
+  std::string bytes;
+  bytes.reserve(static_cast<size_t>(info.st_size));
+  char buffer[65536];
+  while (true) {
+    ssize_t n = ::read(fd.get(), buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) io_failed("read", path);
+    if (n == 0) return bytes;
+    bytes.append(buffer, static_cast<size_t>(n));
+    if (bytes.size() > max_bytes) {
+      throw Error(ErrorCode::kInvalid,
+                  fmt::format("{} is larger than {} bytes", path.string(), max_bytes));
+    }
+  }
+}
+
+void Files::write_atomic(const fs::path& path, std::string_view bytes, int mode) {
+  static std::atomic<uint64_t> counter{0};
+  if (path.has_parent_path()) fs::create_directories(path.parent_path());
+  fs::path temp = path;
+  temp += fmt::format(".tmp-{}-{}", getpid(), counter++);
+  try {
+    Fd fd(open(temp.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
+    if (fd.get() < 0) io_failed("create", temp);
+    write_all(fd.get(), bytes, path);
+    if (fsync(fd.get()) != 0) io_failed("sync", path);
+    if (::rename(temp.c_str(), path.c_str()) != 0) io_failed("rename into", path);
+  } catch (...) {
+    ::unlink(temp.c_str());
+    throw;
+  }
+  sync_folder(path.has_parent_path() ? path.parent_path() : fs::path("."));
+}
+
+void Files::publish(const fs::path& from, const fs::path& to) {
+  fs::create_directories(to.parent_path());
+  sync_file(from);
+  if (::rename(from.c_str(), to.c_str()) != 0) io_failed("rename into", to);
+  sync_folder(to.parent_path());
+}
+
+void Files::remove(const fs::path& path) {
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) io_failed("remove", path);
+}
+
+Files& real_files() {
+  static Files files;
+  return files;
+}
+
+FileLock::FileLock(const fs::path& path, std::string_view what) {
+  fs::create_directories(path.parent_path());
+  fd_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd_ < 0) io_failed("open", path);
+  if (flock(fd_, LOCK_EX | LOCK_NB) != 0) {
+    close(fd_);
+    throw Error(ErrorCode::kConflict,
+                fmt::format("{} is in use by process {}", what, owner(path)),
+                "stop that process, or talk to it: commands reach it through its socket");
+  }
+  std::string pid = std::to_string(getpid()) + "\n";
+  if (ftruncate(fd_, 0) != 0) io_failed("write", path);
+  write_all(fd_, pid, path);
+}
+
+FileLock::~FileLock() {
+  if (fd_ >= 0) close(fd_);
+}
+
+int FileLock::owner(const fs::path& path) {
+  Fd fd(open(path.c_str(), O_RDWR | O_CLOEXEC));
+  if (fd.get() < 0) return 0;
+  if (flock(fd.get(), LOCK_SH | LOCK_NB) == 0) return 0;
+  char buffer[32] = {};
+  ssize_t n = ::read(fd.get(), buffer, sizeof buffer - 1);
+  return n > 0 ? std::atoi(buffer) : 0;
+}
+
+TempFolder::TempFolder(const fs::path& parent) {
+  std::string name = (parent / "lockstep-XXXXXX").string();
+  if (!mkdtemp(name.data())) io_failed("create a folder in", parent);
+  path_ = name;
+}
+
+TempFolder::~TempFolder() {
+  std::error_code ignored;
+  fs::remove_all(path_, ignored);
+}
+
+}  // namespace lockstep

@@ -1,0 +1,189 @@
+#include "pipeline/base/json.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "pipeline/base/error.h"
+
+namespace lockstep {
+namespace {
+
+// Number::prototype.toString of ECMA-262, section 6.1.6.1.20, from the shortest digits.
+std::string number_text(double value) {
+  if (!std::isfinite(value)) throw Error(ErrorCode::kInvalid, "JSON has no NaN and no infinity");
+  if (value == 0) return "0";
+  char buffer[40];
+  auto end = std::to_chars(buffer, buffer + sizeof buffer, std::fabs(value),
+                           std::chars_format::scientific);
+  std::string_view text(buffer, end.ptr - buffer);
+  size_t e = text.find('e');
+  std::string digits;
+  for (char c : text.substr(0, e)) {
+    if (c != '.') digits += c;
+  }
+  int exponent = std::stoi(std::string(text.substr(e + 1)));
+  int count = static_cast<int>(digits.size());
+  int point = exponent + 1;  // the value is 0.digits × 10^point
+  std::string out;
+  if (count <= point && point <= 21) {
+    out = digits + std::string(point - count, '0');
+  } else if (0 < point && point <= 21) {
+    out = digits.substr(0, point) + "." + digits.substr(point);
+  } else if (-6 < point && point <= 0) {
+    out = "0." + std::string(-point, '0') + digits;
+  } else {
+    out = digits.substr(0, 1);
+    if (count > 1) out += "." + digits.substr(1);
+    out += (point > 0 ? "e+" : "e-") + std::to_string(std::abs(point - 1));
+  }
+  return value < 0 ? "-" + out : out;
+}
+
+std::u16string utf16(std::string_view text) {
+  std::u16string out;
+  for (size_t i = 0; i < text.size();) {
+    auto c = static_cast<unsigned char>(text[i]);
+    int more = c < 0x80 ? 0 : c < 0xe0 ? 1 : c < 0xf0 ? 2 : 3;
+    char32_t point = more == 0 ? c : c & (0x3f >> more);
+    for (int k = 1; k <= more; ++k) point = point << 6 | (text[i + k] & 0x3f);
+    i += more + 1;
+    if (point >= 0x10000) {
+      out += static_cast<char16_t>(0xd800 + ((point - 0x10000) >> 10));
+      out += static_cast<char16_t>(0xdc00 + ((point - 0x10000) & 0x3ff));
+    } else {
+      out += static_cast<char16_t>(point);
+    }
+  }
+  return out;
+}
+
+class Writer {
+ public:
+  explicit Writer(bool rfc8785) : rfc8785_(rfc8785) {}
+
+  void write(const Json& value) {
+    switch (value.type()) {
+      case Json::value_t::object: return write_object(value);
+      case Json::value_t::array: return write_array(value);
+      case Json::value_t::string: return write_text(value.get_ref<const std::string&>());
+      case Json::value_t::boolean: out += value.get<bool>() ? "true" : "false"; return;
+      case Json::value_t::number_float: out += number_text(value.get<double>()); return;
+      case Json::value_t::number_integer:
+      case Json::value_t::number_unsigned:
+        out += rfc8785_ ? number_text(value.get<double>()) : value.dump();
+        return;
+      case Json::value_t::null: out += "null"; return;
+      default: throw Error(ErrorCode::kInvalid, "JSON value of an unknown kind");
+    }
+  }
+
+  std::string out;
+
+ private:
+  void write_array(const Json& value) {
+    out += '[';
+    bool first = true;
+    for (const Json& item : value) {
+      if (!std::exchange(first, false)) out += ',';
+      write(item);
+    }
+    out += ']';
+  }
+
+  void write_object(const Json& value) {
+    std::vector<std::pair<std::u16string, Json::const_iterator>> order;
+    for (auto it = value.begin(); it != value.end(); ++it) {
+      if (rfc8785_ && !valid_utf8(it.key())) throw Error(ErrorCode::kInvalid, "key is not UTF-8");
+      order.emplace_back(rfc8785_ ? utf16(it.key()) : std::u16string(), it);
+    }
+    if (rfc8785_) {
+      std::stable_sort(order.begin(), order.end(),
+                       [](const auto& a, const auto& b) { return a.first < b.first; });
+    }
+    out += '{';
+    bool first = true;
+    for (const auto& [unused, it] : order) {
+      if (!std::exchange(first, false)) out += ',';
+      write_text(it.key());
+      out += ':';
+      write(it.value());
+    }
+    out += '}';
+  }
+
+  // RFC 8785 section 3.2.2.2: short escapes where JSON has them, \u00xx for other controls.
+  void write_text(const std::string& text) {
+    if (!valid_utf8(text)) throw Error(ErrorCode::kInvalid, "text is not valid UTF-8");
+    static constexpr char kDigits[] = "0123456789abcdef";
+    out += '"';
+    for (char c : text) {
+      switch (c) {
+        case '"': out += "\\\""; break;
+        case '\\': out += "\\\\"; break;
+        case '\b': out += "\\b"; break;
+        case '\f': out += "\\f"; break;
+        case '\n': out += "\\n"; break;
+        case '\r': out += "\\r"; break;
+        case '\t': out += "\\t"; break;
+        default:
+          if (static_cast<unsigned char>(c) < 0x20) {
+            out += "\\u00";
+            out += kDigits[c >> 4];
+            out += kDigits[c & 15];
+          } else {
+            out += c;
+          }
+      }
+    }
+    out += '"';
+  }
+
+  bool rfc8785_;
+};
+
+}  // namespace
+
+std::string canonical_json(const Json& value) {
+  Writer writer(false);
+  writer.write(value);
+  return std::move(writer.out);
+}
+
+std::string rfc8785_json(const Json& value) {
+  Writer writer(true);
+  writer.write(value);
+  return std::move(writer.out);
+}
+
+Json parse_json(std::string_view text, std::string_view what) {
+  try {
+    return Json::parse(text);
+  } catch (const Json::exception& e) {
+    throw Error(ErrorCode::kInvalid, std::string(what) + " is not JSON: " + e.what());
+  }
+}
+
+bool valid_utf8(std::string_view text) {
+  for (size_t i = 0; i < text.size();) {
+    auto c = static_cast<unsigned char>(text[i]);
+    if (c < 0x80) {
+      ++i;
+      continue;
+    }
+    int more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : 1;
+    if (c < 0xc2 || c > 0xf4 || i + more >= text.size()) return false;
+    uint32_t point = c & (0x3f >> more);
+    for (int k = 1; k <= more; ++k) {
+      auto next = static_cast<unsigned char>(text[i + k]);
+      if ((next & 0xc0) != 0x80) return false;
+      point = point << 6 | (next & 0x3f);
+    }
+    bool overlong = (more == 2 && point < 0x800) || (more == 3 && point < 0x10000);
+    if (overlong || point > 0x10ffff || (point >= 0xd800 && point < 0xe000)) return false;
+    i += more + 1;
+  }
+  return true;
+}
+
+}  // namespace lockstep
