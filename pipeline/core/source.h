@@ -1,0 +1,93 @@
+// The ports to what is watched: table stores (data) and code repositories, read at fixed commits.
+// Knows nothing of git, SQL or the network; adapters in connectors/ implement them.
+// Every call may throw Error: not_found (names the missing thing), unavailable (try again later),
+// invalid or corrupt (names the place). Objects are used by one thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "pipeline/core/value.h"
+
+namespace lockstep {
+
+struct CommitInfo {
+  std::string id;
+  std::string author;  // name
+  std::string email;
+  std::string message;
+  int64_t time_ms = 0;  // committer time, UTC
+};
+
+class Source {
+ public:
+  virtual ~Source() = default;
+  // The commit the watched branch points to now (for a remote place: after fetching it).
+  virtual std::string head() = 0;
+  // Full commit id of a tag, branch or (abbreviated) commit id.
+  virtual std::string resolve(const std::string& name) = 0;
+  virtual CommitInfo commit(const std::string& id) = 0;
+  // Commits reachable from `to` and not from `from`, newest first, at most `limit`. Where `from`
+  // is no longer there: the history of `to`.
+  virtual std::vector<CommitInfo> log(const std::string& from, const std::string& to,
+                                      size_t limit) = 0;
+  // False when the history was rewritten (`from` is not an ancestor of `to`, or is gone).
+  virtual bool descends(const std::string& to, const std::string& from) = 0;
+};
+
+struct TableInfo {
+  std::string name;
+  std::string hash;  // equal hash: surely equal content; another hash is only a "maybe"
+};
+
+struct TableSchema {
+  std::vector<Column> columns;           // in the table's own order
+  std::vector<std::string> key;          // empty: keyless
+  std::optional<std::string> partition;  // the column whose values readings can be cut by cheaply
+};
+
+struct TableRead {
+  std::string commit;
+  std::string table;
+  std::vector<std::string> columns;          // delivered in this order; must exist
+  std::map<std::string, std::string> where;  // column → canonical payload it must equal
+};
+
+using RowSink = std::function<void(const Row&)>;
+// `before` null: added; `after` null: removed; both: changed. Columns as asked for.
+using DiffSink = std::function<void(const Row* before, const Row* after)>;
+
+class TableStore : public Source {
+ public:
+  virtual std::vector<TableInfo> tables(const std::string& commit) = 0;
+  virtual TableSchema schema(const std::string& commit, const std::string& table) = 0;
+  // Rows in canonical key order (compare_values over the key columns).
+  virtual void read(const TableRead& request, const RowSink& sink) = 0;
+  // Row differences between two commits over `columns` (key columns decide identity and need not
+  // be asked for). Rows equal in the asked columns may be left out. Cost follows the change.
+  // The schema's key must be the same on both sides, else throws conflict: compare from scratch.
+  virtual void diff(const std::string& table, const std::string& from, const std::string& to,
+                    const std::vector<std::string>& columns, const DiffSink& sink) = 0;
+};
+
+struct CodePath {
+  std::string path;     // relative, '/'-separated
+  std::string mode;     // git's: "100644", "100755", "120000"
+  std::string blob;     // the blob id
+  bool operator==(const CodePath&) const = default;
+};
+
+class CodeRepo : public Source {
+ public:
+  // Paths at `commit` that match any of the globs, sorted by bytes. `train/**`, `*.py`, `dir/`.
+  virtual std::vector<CodePath> list(const std::string& commit,
+                                     const std::vector<std::string>& globs) = 0;
+  virtual std::string blob(const std::string& id, uint64_t max_bytes) = 0;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,144 @@
+// A workflow as its file says it: step templates whose texts may refer to matrix values.
+// Plain values. Knows nothing of YAML, and nothing of which instances the data asks for.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "pipeline/base/json.h"
+
+namespace lockstep {
+
+// Text with `${{ … }}` references: "intent-${{ matrix.client }}" has a literal part and a
+// reference part "matrix.client". References: matrix.NAME, env.NAME, commit.SOURCE.
+struct TemplateText {
+  struct Part {
+    bool reference = false;
+    std::string text;
+    bool operator==(const Part&) const = default;
+  };
+  std::vector<Part> parts;
+  bool operator==(const TemplateText&) const = default;
+};
+
+struct Holdout {
+  double fraction = 0;  // 0 < fraction < 1
+  std::vector<std::string> key;
+  std::string salt = "v1";
+  bool operator==(const Holdout&) const = default;
+};
+
+enum class InputKind { kRows, kCode, kOutput, kModel };
+
+struct InputTemplate {
+  std::string name;
+  InputKind kind = InputKind::kRows;
+  std::string place;  // file:line:column, for messages
+
+  // kRows and kCode: the source's name in the workspace (resolved, never empty after check).
+  std::string source;
+  std::string at;  // tag, branch or commit the input is frozen at; empty: follows the branch
+
+  // kRows
+  std::string table;
+  std::vector<std::string> columns;  // declared order; empty: all, sorted by name
+  std::map<std::string, TemplateText> where;
+  std::optional<Holdout> holdout;
+  std::string format = "csv";  // or "jsonl"
+
+  // kCode
+  std::vector<std::string> paths;  // globs
+
+  // kOutput
+  std::string step;
+  std::string output;
+
+  // kModel
+  TemplateText model;
+};
+
+// One dimension of a step's matrix: a list, or the values of a table's column.
+struct MatrixAxis {
+  std::string name;
+  std::vector<std::string> values;  // when a list
+  std::string source, table, column;      // when `table` is not empty
+  std::optional<std::string> null_as;     // what NULL and empty values are called, if mapped
+  std::string place;
+};
+
+struct Bound {  // of a metric, by the gate
+  std::string metric;
+  std::optional<double> min;
+  std::optional<double> max;
+};
+
+struct Resources {
+  std::string pool;           // empty: any
+  uint64_t memory_bytes = 0;  // 0: not declared
+  uint64_t gpu_memory_bytes = 0;
+  uint32_t cpus = 1;
+};
+
+struct EnvironmentSpec {
+  std::vector<std::string> files;                    // lock files in the code repo, by blob id
+  std::map<std::string, std::vector<std::string>> probes;  // name → argv; output enters the recipe
+  bool exact = false;  // the measured environment enters the fingerprint
+};
+
+struct StepTemplate {
+  std::string name;
+  std::string place;
+  std::vector<std::string> needs;
+  std::vector<MatrixAxis> matrix;
+  uint32_t max_parallel = 0;  // 0: as many as there are slots
+  std::vector<InputTemplate> inputs;
+  std::string uses;  // action name, or empty
+  int revision = 0;  // of the action
+  std::string run;   // shell text, or empty
+  Json with = Json::object();  // texts inside may hold ${{ }}; resolved at expansion
+  std::map<std::string, TemplateText> env;  // workflow's and step's, merged
+  std::vector<std::string> secrets;
+  std::map<std::string, std::string> outputs;  // name → file below LOCKSTEP_OUTPUT
+  std::optional<TemplateText> registers;
+  std::optional<TemplateText> renamed_from;
+  std::vector<Bound> gate;
+  Resources resources;
+  EnvironmentSpec environment;
+  int64_t timeout_ms = 0;  // 0: the default, 6 hours
+  int attempts = 1;
+};
+
+struct ChannelSpec {
+  std::string name;
+  std::vector<std::string> models;  // patterns with '*'
+  std::string image;                // image name
+  int64_t max_wait_ms = 600'000;
+  std::string place;
+};
+
+struct Workflow {
+  std::string name;
+  std::string source;  // the code repo it was read from
+  std::string file;    // path in that repo
+  bool on_data = true, on_code = true;  // which changes start it by themselves
+  std::vector<StepTemplate> steps;
+  std::vector<ChannelSpec> channels;
+};
+
+// The parts of `text` with every reference replaced through `value` (throws what `value` throws).
+template <class F>
+std::string resolve_text(const TemplateText& text, F&& value) {
+  std::string out;
+  for (const TemplateText::Part& part : text.parts) {
+    out += part.reference ? value(part.text) : part.text;
+  }
+  return out;
+}
+
+// Splits "a ${{ matrix.b }} c"; throws invalid for an unclosed or malformed reference.
+TemplateText parse_template(const std::string& text);
+
+}  // namespace lockstep
