@@ -1,0 +1,190 @@
+// The registry as values: models, versions, aliases, pins, releases, and every fact about them as
+// an appended entry. Applying the entries in order gives the registry; nothing else changes it.
+// Knows nothing of databases, files, clocks or who asks.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "pipeline/base/digest.h"
+#include "pipeline/base/json.h"
+
+namespace lockstep {
+
+inline constexpr const char* kChampion = "champion";
+
+// What a version was made of. Immutable.
+struct Version {
+  std::string model;
+  int64_t number = 0;  // from 1 per model, never reused
+  Digest fingerprint;
+  Digest digest;  // of the model's bytes (a folder: of its listing)
+  std::string step;     // "train[client=client-3]"
+  std::string attempt;  // that produced the bytes
+  std::map<std::string, std::string> commits;  // source → commit
+  // Recorded inputs, as they entered the fingerprint: the canonical recipe document.
+  std::string recipe;
+  Json slices = Json::array();     // [{input, source, table, slice, digest, rows, commit}]
+  Json upstreams = Json::array();  // [{input, model, version, digest}]
+  Json metrics = Json::object();   // name → finite number
+  Json environment = Json::object();
+  Json committers = Json::array();  // [{source, commit, author, email}]: who committed the rows
+  std::string trigger;              // "data", "code", "upstream", "manual"
+  std::string code_tree;            // digest of the declared code paths, or empty
+  bool nondeterministic = false;
+};
+
+// One alias of one model moved. `to` 0 means: the alias is gone (absent).
+struct AliasMove {
+  std::string model;
+  std::string alias;  // "champion" or a channel's name
+  int64_t from = 0, to = 0;
+  std::string who;
+  std::string why;  // "gate passed", "known fingerprint", "rollback: wrong labels", "promoted"
+};
+
+enum class PinKind { kHand, kRollback, kReleaseRollback };
+
+struct Pin {
+  std::string model;
+  std::string alias;
+  int64_t version = 0;  // 0: pinned as absent
+  PinKind kind = PinKind::kHand;
+  std::string who, reason;
+};
+struct Unpin {
+  std::string model, alias, who, reason;
+};
+
+// A version that never takes an alias by itself again; `channel` empty: nowhere.
+struct Withdrawal {
+  std::string model;
+  int64_t version = 0;
+  std::string channel;
+  std::string who, reason;
+  bool lifted = false;  // an explicit --to lifts the mark
+};
+
+// The gate's word on one version, kept for `why` and reports.
+struct GateReport {
+  std::string model;
+  int64_t version = 0;
+  bool passed = true;
+  std::string verdict;             // "passed", "accuracy 0.71 is below 0.80"
+  Json checks = Json::array();     // [{metric, value, min, max, passed}]
+};
+
+// A model is (or is no longer) produced by the workspace.
+struct Retired {
+  std::string model;
+  bool retired = true;
+  std::string why;
+};
+struct Renamed {
+  std::string from, to;
+};
+
+struct ReleaseModel {
+  int64_t version = 0;
+  Digest digest;
+  bool operator==(const ReleaseModel&) const = default;
+};
+
+struct Release {
+  std::string channel;
+  std::string tag;       // MD5 of the manifest, or <md5>-<8 hex of content> after a rebuild
+  std::string manifest;  // exact bytes
+  Digest manifest_sha256;
+  Digest content;
+  std::map<std::string, ReleaseModel> models;
+  std::string base;  // digest of the base image, or empty
+  std::string code;  // tree digest of image.code, or empty
+  Json missing = Json::array();  // models the channel names that had nothing to give, and why
+};
+// The image of a release was built; its digest is then fixed.
+struct ReleaseBuilt {
+  std::string tag;
+  Digest image;
+};
+// The channel points to another release: a cut, a re-point, a rollback.
+struct ChannelMove {
+  std::string channel, from, to;  // tags; from may be empty
+  std::string who, why;
+};
+struct ReleaseWithdrawn {
+  std::string tag, who, reason;
+  bool lifted = false;
+};
+
+using Fact = std::variant<Version, AliasMove, Pin, Unpin, Withdrawal, GateReport, Retired, Renamed,
+                          Release, ReleaseBuilt, ChannelMove, ReleaseWithdrawn>;
+
+// Ledger order is `seq`, not the clock; time_ms = max(clock, last recorded).
+struct Entry {
+  int64_t seq = 0;
+  int64_t time_ms = 0;
+  Fact fact;
+};
+
+// JSON of one fact, {"kind": …, …}, and back (throws corrupt). The ledger keeps exactly this.
+Json fact_json(const Fact& fact);
+Fact fact_from_json(const Json& json);
+
+// An alias move as kept, with its place in the ledger.
+struct Moved {
+  int64_t seq = 0, time_ms = 0;
+  AliasMove move;
+};
+
+struct ModelState {
+  std::vector<Version> versions;               // by number
+  std::vector<int64_t> created_ms;             // beside `versions`
+  std::map<std::string, int64_t> aliases;      // alias → version; absent: none
+  std::vector<Moved> moves;                    // in ledger order
+  std::map<std::string, Pin> pins;             // alias → pin
+  std::map<std::string, Moved> pinned_at;      // alias → when (only seq and time_ms are set)
+  std::vector<Withdrawal> withdrawals;         // in force
+  std::map<int64_t, GateReport> gates;
+  bool retired = false;
+  int64_t highest = 0;  // highest number ever used
+
+  const Version* version(int64_t number) const;
+  const Version* find(const Digest& fingerprint, const Digest& digest) const;
+  // In force for this alias (champion: only marks without a channel).
+  const Withdrawal* withdrawn(int64_t number, const std::string& alias) const;
+};
+
+struct ReleaseState {
+  Release release;
+  int64_t seq = 0, created_ms = 0;
+  std::optional<Digest> image;
+  std::optional<ReleaseWithdrawn> withdrawn;
+};
+
+struct ChannelMoved {
+  int64_t seq = 0, time_ms = 0;
+  ChannelMove move;
+};
+
+struct Registry {
+  std::map<std::string, ModelState> models;
+  std::map<std::string, std::vector<ReleaseState>> releases;  // tag → contents (one, or rebuilt)
+  std::map<std::string, std::vector<ChannelMoved>> channels;  // channel → its history
+  int64_t last_seq = 0;
+  int64_t last_time_ms = 0;
+
+  // The only mutation. Throws corrupt when the entry can't follow (unknown model, reused number).
+  void apply(const Entry& entry);
+
+  const ModelState* model(const std::string& name) const;
+  const ReleaseState* release(const std::string& tag) const;  // by full tag; null: none
+  std::string live(const std::string& channel) const;         // tag, or empty
+  std::string live_at(const std::string& channel, int64_t time_ms) const;
+  int64_t alias(const std::string& model, const std::string& alias) const;  // 0: none
+};
+
+}  // namespace lockstep
