@@ -1,0 +1,111 @@
+// The port to what the engine remembers: results, attempts, runs, cursors and intents.
+// One turn is one transaction. Knows nothing of SQL and nothing of the registry's facts.
+// Used by one thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "pipeline/base/digest.h"
+#include "pipeline/base/json.h"
+
+namespace lockstep {
+
+// What a fingerprint gave. Written once; counts only while its bytes are present.
+struct ResultRecord {
+  Digest fingerprint;
+  std::string attempt;
+  std::map<std::string, Digest> outputs;
+  std::map<std::string, bool> folders;  // outputs that are folders
+  Json metrics = Json::object();
+  Json environment = Json::object();
+  std::string recipe;  // canonical recipe document that hashes to the fingerprint
+  int64_t duration_ms = 0;
+};
+
+enum class AttemptState { kStarting, kRunning, kSucceeded, kFailed, kLost, kCancelled };
+
+struct AttemptRecord {
+  std::string id;
+  Digest fingerprint;
+  std::string run;
+  std::string step;
+  std::string model;  // what it registers, or empty
+  std::string slot;
+  AttemptState state = AttemptState::kStarting;
+  bool counted = true;  // false once a `retry` forgave it
+  std::string error;
+  int64_t started_ms = 0, finished_ms = 0;
+  Json context;  // what is needed to take its result when no plan wants it any more
+};
+
+struct RunRecord {
+  std::string id;
+  std::string trigger;  // "data", "code", "manual", "first", "approval", "upstream"
+  std::string result;   // "running" until it ended
+  std::map<std::string, std::string> commits;
+  Json document;  // the run document of the API as last known
+  int64_t started_ms = 0, finished_ms = 0;
+};
+
+// Something to bring about after the turn is durable; deleted when its effect is confirmed.
+struct Intent {
+  int64_t id = 0;
+  std::string kind;    // "start", "cancel", "collect", "build", "push"
+  std::string target;  // the attempt, tag or channel it acts on
+  int attempts = 0;
+};
+
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  virtual void begin() = 0;
+  virtual void commit() = 0;  // durable when it returns; throws unavailable and rolls back
+  virtual void rollback() = 0;
+
+  virtual void put(const ResultRecord& result) = 0;
+  virtual std::optional<ResultRecord> result(const Digest& fingerprint) = 0;
+  virtual void drop_result(const Digest& fingerprint) = 0;  // its bytes are gone
+
+  virtual void put(const AttemptRecord& attempt) = 0;
+  virtual std::optional<AttemptRecord> attempt(const std::string& id) = 0;
+  virtual std::vector<AttemptRecord> attempts_of(const Digest& fingerprint) = 0;
+  virtual std::vector<AttemptRecord> live_attempts() = 0;  // starting or running
+  // Newest attempt of a step in a run (or in any run when `run` is empty).
+  virtual std::optional<AttemptRecord> last_attempt(const std::string& run,
+                                                    const std::string& step) = 0;
+
+  virtual void put(const RunRecord& run) = 0;
+  virtual std::optional<RunRecord> run(const std::string& id) = 0;
+  virtual std::vector<RunRecord> runs(size_t limit) = 0;  // newest first, without documents
+
+  // Small named values: cursors ("cursor/<source>"), counters, approvals.
+  virtual void set(const std::string& name, const std::string& value) = 0;
+  virtual std::string get(const std::string& name) = 0;  // empty when unset
+  virtual std::map<std::string, std::string> all(const std::string& prefix) = 0;
+  virtual int64_t next(const std::string& counter) = 0;  // 1, 2, 3 …
+
+  virtual int64_t add_intent(const std::string& kind, const std::string& target) = 0;
+  virtual void count_intent(int64_t id) = 0;
+  virtual void done_intent(int64_t id) = 0;
+  virtual std::vector<Intent> intents() = 0;
+};
+
+// The port to slice states remembered between surveys, so that a commit costs what it changed.
+class SliceCache {
+ public:
+  virtual ~SliceCache() = default;
+  // `group`: digest of (source, table, columns, cutting column, at); `tip`: what it was read at.
+  virtual std::string tip(const std::string& group) = 0;  // empty: nothing remembered
+  // Partition value → serialized SliceState.
+  virtual std::map<std::string, std::string> states(const std::string& group) = 0;
+  // Replaces the tip and the given values' states (an empty state removes the value).
+  virtual void update(const std::string& group, const std::string& tip,
+                      const std::map<std::string, std::string>& changed, bool replace_all) = 0;
+};
+
+}  // namespace lockstep

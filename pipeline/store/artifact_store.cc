@@ -1,0 +1,92 @@
+#include "pipeline/store/artifact_store.h"
+
+#include <fmt/format.h>
+
+#include <fstream>
+
+#include "pipeline/base/error.h"
+
+namespace lockstep {
+namespace {
+
+Digest digest_of_file(const fs::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  if (!in) throw Error(ErrorCode::kNotFound, "cannot read " + file.string());
+  Sha256 hash;
+  std::string buffer(1 << 20, '\0');
+  while (in.read(buffer.data(), static_cast<std::streamsize>(buffer.size())) || in.gcount() > 0) {
+    hash.update({buffer.data(), static_cast<size_t>(in.gcount())});
+  }
+  if (in.bad()) throw Error(ErrorCode::kUnavailable, "cannot read " + file.string());
+  return hash.finish();
+}
+
+}  // namespace
+
+ArtifactStore::ArtifactStore(fs::path folder, Files& files)
+    : folder_(std::move(folder)), files_(files) {
+  fs::create_directories(folder_);
+}
+
+fs::path ArtifactStore::place(const Digest& digest) const {
+  std::string hex = digest.hex();
+  return folder_ / "sha256" / hex.substr(0, 2) / hex;
+}
+
+Digest ArtifactStore::put(std::string_view bytes) {
+  Digest digest = sha256(bytes);
+  if (!has(digest)) files_.write_atomic(place(digest), bytes, 0444);
+  return digest;
+}
+
+Digest ArtifactStore::put_file(const fs::path& file) {
+  Digest digest = digest_of_file(file);
+  if (has(digest)) return digest;
+  fs::path temp = place(digest);
+  temp += ".incoming";
+  fs::create_directories(temp.parent_path());
+  fs::copy_file(file, temp, fs::copy_options::overwrite_existing);
+  if (digest_of_file(temp) != digest) {
+    throw Error(ErrorCode::kConflict, file.string() + " changed while it was taken over");
+  }
+  fs::permissions(temp, fs::perms::owner_read | fs::perms::group_read | fs::perms::others_read);
+  files_.publish(temp, place(digest));
+  return digest;
+}
+
+std::string ArtifactStore::get(const Digest& digest) {
+  std::string bytes = files_.read(path(digest));
+  if (sha256(bytes) != digest) {
+    throw Error(ErrorCode::kCorrupt,
+                fmt::format("artifact {} is damaged on disk ({})", digest.hex().substr(0, 12),
+                            place(digest).string()),
+                "delete that file; the next plan makes the bytes again");
+  }
+  return bytes;
+}
+
+bool ArtifactStore::has(const Digest& digest) { return fs::exists(place(digest)); }
+
+uint64_t ArtifactStore::size(const Digest& digest) { return fs::file_size(path(digest)); }
+
+fs::path ArtifactStore::path(const Digest& digest) {
+  fs::path file = place(digest);
+  if (!fs::exists(file)) {
+    throw Error(ErrorCode::kNotFound, "artifact " + digest.hex() + " is not in the store");
+  }
+  return file;
+}
+
+void ArtifactStore::each(const std::function<void(const Digest&, uint64_t)>& visit) {
+  fs::path root = folder_ / "sha256";
+  if (!fs::exists(root)) return;
+  for (const auto& entry : fs::recursive_directory_iterator(root)) {
+    if (!entry.is_regular_file()) continue;
+    std::string name = entry.path().filename().string();
+    if (name.size() == 64) visit(Digest::parse(name), entry.file_size());
+  }
+}
+
+void ArtifactStore::remove(const Digest& digest) { files_.remove(place(digest)); }
+
+}  // namespace lockstep

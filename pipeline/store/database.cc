@@ -1,0 +1,175 @@
+#include "pipeline/store/database.h"
+
+#include <fmt/format.h>
+#include <sqlite3.h>
+
+#include "pipeline/base/error.h"
+
+namespace lockstep {
+namespace {
+
+constexpr int kSchemaVersion = 1;
+
+// The tables of the store are the state (docs/FORMATS.md). `ledger` is append-only.
+constexpr const char* kSchema = R"sql(
+CREATE TABLE results(fingerprint BLOB PRIMARY KEY, attempt TEXT NOT NULL, body TEXT NOT NULL)
+  WITHOUT ROWID;
+CREATE TABLE attempts(id TEXT PRIMARY KEY, fingerprint BLOB NOT NULL, run TEXT NOT NULL,
+  step TEXT NOT NULL, state INTEGER NOT NULL, body TEXT NOT NULL);
+CREATE INDEX attempts_by_fingerprint ON attempts(fingerprint);
+CREATE INDEX attempts_by_step ON attempts(step, run);
+CREATE INDEX attempts_live ON attempts(state) WHERE state < 2;
+CREATE TABLE runs(number INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, trigger TEXT NOT NULL,
+  result TEXT NOT NULL, commits TEXT NOT NULL, document TEXT NOT NULL, started_ms INTEGER NOT NULL,
+  finished_ms INTEGER NOT NULL);
+CREATE TABLE settings(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE intents(id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL,
+  target TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE ledger(seq INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, kind TEXT NOT NULL,
+  model TEXT NOT NULL, body TEXT NOT NULL);
+CREATE TABLE slice_tips(grp TEXT PRIMARY KEY, tip TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE slice_states(grp TEXT NOT NULL, value BLOB NOT NULL, state BLOB NOT NULL,
+  PRIMARY KEY(grp, value)) WITHOUT ROWID;
+)sql";
+
+[[noreturn]] void database_failed(sqlite3* db, const char* what) {
+  int code = sqlite3_errcode(db) & 0xff;
+  std::string text = fmt::format("the store cannot {}: {}", what, sqlite3_errmsg(db));
+  if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB) {
+    throw Error(ErrorCode::kCorrupt, text, "restore .lockstep from a backup");
+  }
+  std::string hint = code == SQLITE_FULL ? "free some space on the disk; nothing was lost" : "";
+  throw Error(ErrorCode::kUnavailable, text, hint);
+}
+
+}  // namespace
+
+Statement::~Statement() {
+  sqlite3_reset(statement_);
+  sqlite3_clear_bindings(statement_);
+}
+
+Statement& Statement::bind(std::string_view text) {
+  sqlite3_bind_text64(statement_, next_++, text.data(), text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+  return *this;
+}
+
+Statement& Statement::bind(int64_t number) {
+  sqlite3_bind_int64(statement_, next_++, number);
+  return *this;
+}
+
+Statement& Statement::bind_blob(std::string_view bytes) {
+  sqlite3_bind_blob64(statement_, next_++, bytes.data(), bytes.size(), SQLITE_TRANSIENT);
+  return *this;
+}
+
+bool Statement::step() {
+  int code = sqlite3_step(statement_);
+  if (code == SQLITE_ROW) return true;
+  if (code != SQLITE_DONE) database_failed(db_, "be read or written");
+  return false;
+}
+
+void Statement::run() {
+  while (step()) {
+  }
+}
+
+std::string Statement::text(int column) const {
+  const unsigned char* text = sqlite3_column_text(statement_, column);
+  return text ? std::string(reinterpret_cast<const char*>(text),
+                            static_cast<size_t>(sqlite3_column_bytes(statement_, column)))
+              : std::string();
+}
+
+std::string Statement::blob(int column) const {
+  const void* bytes = sqlite3_column_blob(statement_, column);
+  return bytes ? std::string(static_cast<const char*>(bytes),
+                             static_cast<size_t>(sqlite3_column_bytes(statement_, column)))
+               : std::string();
+}
+
+int64_t Statement::number(int column) const { return sqlite3_column_int64(statement_, column); }
+
+Database::Database(const std::filesystem::path& file) {
+  if (sqlite3_open(file.c_str(), &db_) != SQLITE_OK) {
+    std::string why = db_ ? sqlite3_errmsg(db_) : "no memory";
+    sqlite3_close(db_);
+    throw Error(ErrorCode::kUnavailable, fmt::format("cannot open {}: {}", file.string(), why));
+  }
+  sqlite3_busy_timeout(db_, 5000);
+  try {
+    execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;");
+    migrate();
+  } catch (...) {
+    sqlite3_close(db_);
+    throw;
+  }
+}
+
+Database::~Database() {
+  for (auto& [sql, statement] : cache_) sqlite3_finalize(statement);
+  sqlite3_close(db_);
+}
+
+void Database::migrate() {
+  int64_t version = 0;
+  {
+    Statement statement = prepare("PRAGMA user_version");
+    if (statement.step()) version = statement.number(0);
+  }
+  if (version > kSchemaVersion) {
+    throw Error(ErrorCode::kConflict,
+                fmt::format("this workspace was written by a newer Lockstep (store version {}, "
+                            "this build reads up to {})",
+                            version, kSchemaVersion),
+                "run the newer version, or restore a backup made by this one");
+  }
+  if (version == kSchemaVersion) return;
+  begin();
+  execute(kSchema);
+  execute(fmt::format("PRAGMA user_version={}", kSchemaVersion).c_str());
+  commit();
+}
+
+Statement Database::prepare(std::string_view sql) {
+  auto found = cache_.find(std::string(sql));
+  if (found == cache_.end()) {
+    sqlite3_stmt* statement = nullptr;
+    if (sqlite3_prepare_v3(db_, sql.data(), static_cast<int>(sql.size()),
+                           SQLITE_PREPARE_PERSISTENT, &statement, nullptr) != SQLITE_OK) {
+      database_failed(db_, "prepare a statement");
+    }
+    found = cache_.emplace(std::string(sql), statement).first;
+  }
+  return Statement(found->second, db_);
+}
+
+void Database::execute(const char* sql) {
+  if (sqlite3_exec(db_, sql, nullptr, nullptr, nullptr) != SQLITE_OK) {
+    database_failed(db_, "be changed");
+  }
+}
+
+void Database::begin() {
+  execute("BEGIN IMMEDIATE");
+  ++depth_;
+}
+
+void Database::commit() {
+  depth_ = 0;
+  try {
+    execute("COMMIT");
+  } catch (const Error&) {
+    sqlite3_exec(db_, "ROLLBACK", nullptr, nullptr, nullptr);
+    throw;
+  }
+}
+
+void Database::rollback() {
+  depth_ = 0;
+  sqlite3_exec(db_, "ROLLBACK", nullptr, nullptr, nullptr);
+}
+
+}  // namespace lockstep

@@ -1,0 +1,63 @@
+// SQLite as the house uses it: one file, WAL, synchronous=FULL, statements prepared once.
+// Knows nothing of the tables in it beyond their versioned schema. One thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+namespace lockstep {
+
+class Statement {
+ public:
+  explicit Statement(sqlite3_stmt* statement, sqlite3* db) : statement_(statement), db_(db) {}
+  ~Statement();
+  Statement(const Statement&) = delete;
+  Statement& operator=(const Statement&) = delete;
+
+  // Bind parameters 1, 2, 3 … in order.
+  Statement& bind(std::string_view text);
+  Statement& bind(int64_t number);
+  Statement& bind_blob(std::string_view bytes);
+  bool step();  // true: a row is there; false: done. Throws unavailable or corrupt.
+  void run();   // step() to the end
+  std::string text(int column) const;
+  std::string blob(int column) const;
+  int64_t number(int column) const;
+
+ private:
+  sqlite3_stmt* statement_;
+  sqlite3* db_;
+  int next_ = 1;
+};
+
+class Database {
+ public:
+  // Opens or creates; brings an older schema forward; throws conflict for a newer one.
+  explicit Database(const std::filesystem::path& file);  // ":memory:" for tests
+  ~Database();
+  Database(const Database&) = delete;
+  Database& operator=(const Database&) = delete;
+
+  Statement prepare(std::string_view sql);  // cached; reset when the Statement goes
+  void execute(const char* sql);
+  void begin();
+  void commit();
+  void rollback();
+  bool in_transaction() const { return depth_ > 0; }
+
+ private:
+  void migrate();
+
+  sqlite3* db_ = nullptr;
+  int depth_ = 0;
+  std::unordered_map<std::string, sqlite3_stmt*> cache_;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,278 @@
+#include "pipeline/store/sqlite_store.h"
+
+#include "pipeline/base/error.h"
+
+namespace lockstep {
+namespace {
+
+std::string key(const Digest& digest) {
+  return std::string(reinterpret_cast<const char*>(digest.bytes.data()), digest.bytes.size());
+}
+
+Json result_json(const ResultRecord& r) {
+  Json outputs = Json::object();
+  for (const auto& [name, digest] : r.outputs) outputs[name] = digest.hex();
+  return {{"outputs", outputs},         {"folders", r.folders}, {"metrics", r.metrics},
+          {"environment", r.environment}, {"recipe", r.recipe},   {"duration_ms", r.duration_ms}};
+}
+
+AttemptRecord read_attempt(const Statement& row) {
+  Json body = parse_json(row.text(0), "an attempt in the store");
+  AttemptRecord a;
+  a.id = body.at("id");
+  a.fingerprint = Digest::parse(body.at("fingerprint").get<std::string>());
+  a.run = body.at("run");
+  a.step = body.at("step");
+  a.model = body.at("model");
+  a.slot = body.at("slot");
+  a.state = static_cast<AttemptState>(body.at("state").get<int>());
+  a.counted = body.at("counted");
+  a.error = body.at("error");
+  a.started_ms = body.at("started_ms");
+  a.finished_ms = body.at("finished_ms");
+  a.context = body.at("context");
+  return a;
+}
+
+std::vector<AttemptRecord> read_attempts(Statement& rows) {
+  std::vector<AttemptRecord> all;
+  while (rows.step()) all.push_back(read_attempt(rows));
+  return all;
+}
+
+RunRecord read_run(const Statement& row, bool document) {
+  RunRecord r;
+  r.id = row.text(0);
+  r.trigger = row.text(1);
+  r.result = row.text(2);
+  r.commits = parse_json(row.text(3), "a run in the store").get<decltype(r.commits)>();
+  r.started_ms = row.number(4);
+  r.finished_ms = row.number(5);
+  if (document) r.document = parse_json(row.text(6), "a run in the store");
+  return r;
+}
+
+}  // namespace
+
+void SqliteStore::put(const ResultRecord& r) {
+  db_.prepare("INSERT OR REPLACE INTO results(fingerprint, attempt, body) VALUES(?,?,?)")
+      .bind_blob(key(r.fingerprint))
+      .bind(r.attempt)
+      .bind(result_json(r).dump())
+      .run();
+}
+
+std::optional<ResultRecord> SqliteStore::result(const Digest& fingerprint) {
+  Statement row = db_.prepare("SELECT attempt, body FROM results WHERE fingerprint=?");
+  row.bind_blob(key(fingerprint));
+  if (!row.step()) return std::nullopt;
+  Json body = parse_json(row.text(1), "a result in the store");
+  ResultRecord r;
+  r.fingerprint = fingerprint;
+  r.attempt = row.text(0);
+  for (const auto& [name, hex] : body.at("outputs").items()) {
+    r.outputs[name] = Digest::parse(hex.get<std::string>());
+  }
+  r.folders = body.at("folders").get<decltype(r.folders)>();
+  r.metrics = body.at("metrics");
+  r.environment = body.at("environment");
+  r.recipe = body.at("recipe");
+  r.duration_ms = body.at("duration_ms");
+  return r;
+}
+
+void SqliteStore::drop_result(const Digest& fingerprint) {
+  db_.prepare("DELETE FROM results WHERE fingerprint=?").bind_blob(key(fingerprint)).run();
+}
+
+void SqliteStore::put(const AttemptRecord& a) {
+  Json body = {{"id", a.id},           {"fingerprint", a.fingerprint.hex()},
+               {"run", a.run},         {"step", a.step},
+               {"model", a.model},     {"slot", a.slot},
+               {"state", static_cast<int>(a.state)},
+               {"counted", a.counted}, {"error", a.error},
+               {"started_ms", a.started_ms}, {"finished_ms", a.finished_ms},
+               {"context", a.context}};
+  db_.prepare(
+         "INSERT INTO attempts(id, fingerprint, run, step, state, body) VALUES(?,?,?,?,?,?) "
+         "ON CONFLICT(id) DO UPDATE SET state=excluded.state, run=excluded.run, body=excluded.body")
+      .bind(a.id)
+      .bind_blob(key(a.fingerprint))
+      .bind(a.run)
+      .bind(a.step)
+      .bind(static_cast<int64_t>(a.state))
+      .bind(body.dump())
+      .run();
+}
+
+std::optional<AttemptRecord> SqliteStore::attempt(const std::string& id) {
+  Statement row = db_.prepare("SELECT body FROM attempts WHERE id=?");
+  row.bind(id);
+  if (!row.step()) return std::nullopt;
+  return read_attempt(row);
+}
+
+std::vector<AttemptRecord> SqliteStore::attempts_of(const Digest& fingerprint) {
+  Statement rows = db_.prepare("SELECT body FROM attempts WHERE fingerprint=? ORDER BY rowid");
+  rows.bind_blob(key(fingerprint));
+  return read_attempts(rows);
+}
+
+std::vector<AttemptRecord> SqliteStore::live_attempts() {
+  Statement rows = db_.prepare("SELECT body FROM attempts WHERE state < 2 ORDER BY rowid");
+  return read_attempts(rows);
+}
+
+std::optional<AttemptRecord> SqliteStore::last_attempt(const std::string& run,
+                                                       const std::string& step) {
+  Statement row = db_.prepare(
+      "SELECT body FROM attempts WHERE step=?1 AND (?2='' OR run=?2) ORDER BY rowid DESC LIMIT 1");
+  row.bind(step).bind(run);
+  if (!row.step()) return std::nullopt;
+  return read_attempt(row);
+}
+
+void SqliteStore::put(const RunRecord& r) {
+  db_.prepare(
+         "INSERT INTO runs(id, trigger, result, commits, document, started_ms, finished_ms) "
+         "VALUES(?,?,?,?,?,?,?) ON CONFLICT(id) DO UPDATE SET result=excluded.result, "
+         "document=excluded.document, finished_ms=excluded.finished_ms")
+      .bind(r.id)
+      .bind(r.trigger)
+      .bind(r.result)
+      .bind(Json(r.commits).dump())
+      .bind(r.document.dump())
+      .bind(r.started_ms)
+      .bind(r.finished_ms)
+      .run();
+}
+
+std::optional<RunRecord> SqliteStore::run(const std::string& id) {
+  Statement row = db_.prepare(
+      "SELECT id, trigger, result, commits, started_ms, finished_ms, document FROM runs "
+      "WHERE id=?");
+  row.bind(id);
+  if (!row.step()) return std::nullopt;
+  return read_run(row, true);
+}
+
+std::vector<RunRecord> SqliteStore::runs(size_t limit) {
+  Statement rows = db_.prepare(
+      "SELECT id, trigger, result, commits, started_ms, finished_ms FROM runs "
+      "ORDER BY number DESC LIMIT ?");
+  rows.bind(static_cast<int64_t>(limit));
+  std::vector<RunRecord> all;
+  while (rows.step()) all.push_back(read_run(rows, false));
+  return all;
+}
+
+void SqliteStore::set(const std::string& name, const std::string& value) {
+  if (value.empty()) {
+    db_.prepare("DELETE FROM settings WHERE name=?").bind(name).run();
+    return;
+  }
+  db_.prepare("INSERT OR REPLACE INTO settings(name, value) VALUES(?,?)")
+      .bind(name)
+      .bind(value)
+      .run();
+}
+
+std::string SqliteStore::get(const std::string& name) {
+  Statement row = db_.prepare("SELECT value FROM settings WHERE name=?");
+  row.bind(name);
+  return row.step() ? row.text(0) : std::string();
+}
+
+std::map<std::string, std::string> SqliteStore::all(const std::string& prefix) {
+  // '0' follows '/', the last byte of every prefix in use: an index range, no pattern.
+  Statement rows = db_.prepare("SELECT name, value FROM settings WHERE name>=? AND name<?");
+  std::string end = prefix;
+  end.back() = static_cast<char>(end.back() + 1);
+  rows.bind(prefix).bind(end);
+  std::map<std::string, std::string> found;
+  while (rows.step()) found[rows.text(0)] = rows.text(1);
+  return found;
+}
+
+int64_t SqliteStore::next(const std::string& counter) {
+  std::string name = "counter/" + counter;
+  std::string last = get(name);
+  int64_t value = (last.empty() ? 0 : std::stoll(last)) + 1;
+  set(name, std::to_string(value));
+  return value;
+}
+
+int64_t SqliteStore::add_intent(const std::string& kind, const std::string& target) {
+  // What moves a thing carries no value, so one waiting intent per thing is enough.
+  Statement same = db_.prepare("SELECT id FROM intents WHERE kind=? AND target=?");
+  same.bind(kind).bind(target);
+  if (same.step()) return same.number(0);
+  db_.prepare("INSERT INTO intents(kind, target) VALUES(?,?)").bind(kind).bind(target).run();
+  Statement row = db_.prepare("SELECT last_insert_rowid()");
+  row.step();
+  return row.number(0);
+}
+
+void SqliteStore::count_intent(int64_t id) {
+  db_.prepare("UPDATE intents SET attempts=attempts+1 WHERE id=?").bind(id).run();
+}
+
+void SqliteStore::done_intent(int64_t id) {
+  db_.prepare("DELETE FROM intents WHERE id=?").bind(id).run();
+}
+
+std::vector<Intent> SqliteStore::intents() {
+  Statement rows = db_.prepare("SELECT id, kind, target, attempts FROM intents ORDER BY id");
+  std::vector<Intent> all;
+  while (rows.step()) {
+    all.push_back({rows.number(0), rows.text(1), rows.text(2), static_cast<int>(rows.number(3))});
+  }
+  return all;
+}
+
+std::string SqliteSliceCache::tip(const std::string& group) {
+  Statement row = db_.prepare("SELECT tip FROM slice_tips WHERE grp=?");
+  row.bind(group);
+  return row.step() ? row.text(0) : std::string();
+}
+
+std::map<std::string, std::string> SqliteSliceCache::states(const std::string& group) {
+  Statement rows = db_.prepare("SELECT value, state FROM slice_states WHERE grp=?");
+  rows.bind(group);
+  std::map<std::string, std::string> found;
+  while (rows.step()) found[rows.blob(0)] = rows.blob(1);
+  return found;
+}
+
+void SqliteSliceCache::update(const std::string& group, const std::string& tip,
+                              const std::map<std::string, std::string>& changed,
+                              bool replace_all) {
+  db_.begin();
+  try {
+    if (replace_all) db_.prepare("DELETE FROM slice_states WHERE grp=?").bind(group).run();
+    for (const auto& [value, state] : changed) {
+      if (state.empty()) {
+        db_.prepare("DELETE FROM slice_states WHERE grp=? AND value=?")
+            .bind(group)
+            .bind_blob(value)
+            .run();
+        continue;
+      }
+      db_.prepare("INSERT OR REPLACE INTO slice_states(grp, value, state) VALUES(?,?,?)")
+          .bind(group)
+          .bind_blob(value)
+          .bind_blob(state)
+          .run();
+    }
+    db_.prepare("INSERT OR REPLACE INTO slice_tips(grp, tip) VALUES(?,?)")
+        .bind(group)
+        .bind(tip)
+        .run();
+  } catch (...) {
+    db_.rollback();
+    throw;
+  }
+  db_.commit();
+}
+
+}  // namespace lockstep

@@ -1,0 +1,60 @@
+// The engine's memory in SQLite: implements the ports Store and SliceCache.
+// Knows nothing of what a result, run or intent is for.
+#pragma once
+
+#include "pipeline/core/store.h"
+#include "pipeline/store/database.h"
+
+namespace lockstep {
+
+class SqliteStore : public Store {
+ public:
+  explicit SqliteStore(Database& db) : db_(db) {}
+
+  void begin() override { db_.begin(); }
+  void commit() override { db_.commit(); }
+  void rollback() override { db_.rollback(); }
+
+  void put(const ResultRecord& result) override;
+  std::optional<ResultRecord> result(const Digest& fingerprint) override;
+  void drop_result(const Digest& fingerprint) override;
+
+  void put(const AttemptRecord& attempt) override;
+  std::optional<AttemptRecord> attempt(const std::string& id) override;
+  std::vector<AttemptRecord> attempts_of(const Digest& fingerprint) override;
+  std::vector<AttemptRecord> live_attempts() override;
+  std::optional<AttemptRecord> last_attempt(const std::string& run,
+                                            const std::string& step) override;
+
+  void put(const RunRecord& run) override;
+  std::optional<RunRecord> run(const std::string& id) override;
+  std::vector<RunRecord> runs(size_t limit) override;
+
+  void set(const std::string& name, const std::string& value) override;
+  std::string get(const std::string& name) override;
+  std::map<std::string, std::string> all(const std::string& prefix) override;
+  int64_t next(const std::string& counter) override;
+
+  int64_t add_intent(const std::string& kind, const std::string& target) override;
+  void count_intent(int64_t id) override;
+  void done_intent(int64_t id) override;
+  std::vector<Intent> intents() override;
+
+ private:
+  Database& db_;
+};
+
+// Slice states; a file of its own is no loss: it is rebuilt by reading the tables again.
+class SqliteSliceCache : public SliceCache {
+ public:
+  explicit SqliteSliceCache(Database& db) : db_(db) {}
+  std::string tip(const std::string& group) override;
+  std::map<std::string, std::string> states(const std::string& group) override;
+  void update(const std::string& group, const std::string& tip,
+              const std::map<std::string, std::string>& changed, bool replace_all) override;
+
+ private:
+  Database& db_;
+};
+
+}  // namespace lockstep
