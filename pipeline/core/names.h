@@ -9,7 +9,8 @@ namespace lockstep {
 
 // [A-Za-z0-9~][A-Za-z0-9._~-]{0,127}
 bool valid_name(std::string_view name);
-// As above, and not 32 hex digits alone or followed by '-' and 8 more: those are release tags.
+// As above, and not 32 hex digits alone or followed by '-' and 8 more (those are release tags),
+// and not `champion` (the alias that gates move; a channel's alias has the channel's name).
 bool valid_channel_name(std::string_view name);
 
 // A value from data as a part of a name: bytes outside [A-Za-z0-9._-], and a '.', '_' or '-' that
