@@ -15,7 +15,7 @@ struct ApiRequest {
   std::string path;                          // decoded segments joined by '/', no query
   std::map<std::string, std::string> query;  // decoded
   Json body = Json::object();
-  std::string user;                          // who asks: the peer's user name; never from the body
+  std::string user;  // who asks: the peer's user name; never from the body
 };
 
 struct ApiResponse {

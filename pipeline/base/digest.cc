@@ -42,9 +42,13 @@ std::string hex(std::span<const uint8_t> bytes) {
   return text;
 }
 
-std::string Digest::hex() const { return lockstep::hex(bytes); }
+std::string Digest::hex() const {
+  return lockstep::hex(bytes);
+}
 
-std::string Digest::str() const { return "sha256:" + hex(); }
+std::string Digest::str() const {
+  return "sha256:" + hex();
+}
 
 Digest Digest::parse(std::string_view text) {
   std::string_view digits = text.starts_with("sha256:") ? text.substr(7) : text;

@@ -20,7 +20,9 @@ std::string join(const std::vector<Error>& all) {
 
 }  // namespace
 
-std::string_view word(ErrorCode code) { return kWords[static_cast<size_t>(code)]; }
+std::string_view word(ErrorCode code) {
+  return kWords[static_cast<size_t>(code)];
+}
 
 ErrorCode error_code(std::string_view word) {
   for (size_t i = 0; i < kWords.size(); ++i) {

@@ -31,7 +31,7 @@ class Fd {
 
 [[noreturn]] void io_failed(const char* verb, const fs::path& path) {
   int number = errno;
-  ErrorCode code = number == ENOENT ? ErrorCode::kNotFound
+  ErrorCode code = number == ENOENT                      ? ErrorCode::kNotFound
                    : number == EACCES || number == EPERM ? ErrorCode::kDenied
                                                          : ErrorCode::kUnavailable;
   std::string hint = number == ENOSPC ? "free some space; nothing was half-written" : "";
@@ -124,8 +124,7 @@ FileLock::FileLock(const fs::path& path, std::string_view what) {
   if (fd_ < 0) io_failed("open", path);
   if (flock(fd_, LOCK_EX | LOCK_NB) != 0) {
     close(fd_);
-    throw Error(ErrorCode::kConflict,
-                fmt::format("{} is in use by process {}", what, owner(path)),
+    throw Error(ErrorCode::kConflict, fmt::format("{} is in use by process {}", what, owner(path)),
                 "stop that process, or talk to it: commands reach it through its socket");
   }
   std::string pid = std::to_string(getpid()) + "\n";

@@ -64,17 +64,27 @@ class Writer {
 
   void write(const Json& value) {
     switch (value.type()) {
-      case Json::value_t::object: return write_object(value);
-      case Json::value_t::array: return write_array(value);
-      case Json::value_t::string: return write_text(value.get_ref<const std::string&>());
-      case Json::value_t::boolean: out += value.get<bool>() ? "true" : "false"; return;
-      case Json::value_t::number_float: out += number_text(value.get<double>()); return;
+      case Json::value_t::object:
+        return write_object(value);
+      case Json::value_t::array:
+        return write_array(value);
+      case Json::value_t::string:
+        return write_text(value.get_ref<const std::string&>());
+      case Json::value_t::boolean:
+        out += value.get<bool>() ? "true" : "false";
+        return;
+      case Json::value_t::number_float:
+        out += number_text(value.get<double>());
+        return;
       case Json::value_t::number_integer:
       case Json::value_t::number_unsigned:
         out += rfc8785_ ? number_text(value.get<double>()) : value.dump();
         return;
-      case Json::value_t::null: out += "null"; return;
-      default: throw Error(ErrorCode::kInvalid, "JSON value of an unknown kind");
+      case Json::value_t::null:
+        out += "null";
+        return;
+      default:
+        throw Error(ErrorCode::kInvalid, "JSON value of an unknown kind");
     }
   }
 
@@ -119,13 +129,27 @@ class Writer {
     out += '"';
     for (char c : text) {
       switch (c) {
-        case '"': out += "\\\""; break;
-        case '\\': out += "\\\\"; break;
-        case '\b': out += "\\b"; break;
-        case '\f': out += "\\f"; break;
-        case '\n': out += "\\n"; break;
-        case '\r': out += "\\r"; break;
-        case '\t': out += "\\t"; break;
+        case '"':
+          out += "\\\"";
+          break;
+        case '\\':
+          out += "\\\\";
+          break;
+        case '\b':
+          out += "\\b";
+          break;
+        case '\f':
+          out += "\\f";
+          break;
+        case '\n':
+          out += "\\n";
+          break;
+        case '\r':
+          out += "\\r";
+          break;
+        case '\t':
+          out += "\\t";
+          break;
         default:
           if (static_cast<unsigned char>(c) < 0x20) {
             out += "\\u00";

@@ -16,9 +16,9 @@
 namespace lockstep {
 
 struct AttemptInput {
-  std::string name;    // as declared; the holdout part of `rows` is `rows_HOLDOUT`
-  std::string file;    // file name shown to the program
-  bool folder = false; // then the digest names a folder listing (docs/FORMATS.md)
+  std::string name;     // as declared; the holdout part of `rows` is `rows_HOLDOUT`
+  std::string file;     // file name shown to the program
+  bool folder = false;  // then the digest names a folder listing (docs/FORMATS.md)
   Digest digest;
 };
 
@@ -44,8 +44,8 @@ struct AttemptSpec {
 
 enum class AttemptEnd {
   kSucceeded,
-  kFailed,     // the program's fault: counted as an attempt
-  kLost,       // the machine's fault (dead runner, preemption): not counted
+  kFailed,  // the program's fault: counted as an attempt
+  kLost,    // the machine's fault (dead runner, preemption): not counted
   kCancelled
 };
 
@@ -64,7 +64,7 @@ struct AttemptResult {
 struct SlotInfo {
   std::string name;  // "local-1", "gpu0-2"
   std::string pool;
-  std::string device;  // "cpu" or the CUDA index
+  std::string device;         // "cpu" or the CUDA index
   uint64_t memory_bytes = 0;  // 0: not limited
 };
 

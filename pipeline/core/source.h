@@ -76,9 +76,9 @@ class TableStore : public Source {
 };
 
 struct CodePath {
-  std::string path;     // relative, '/'-separated
-  std::string mode;     // git's: "100644", "100755", "120000"
-  std::string blob;     // the blob id
+  std::string path;  // relative, '/'-separated
+  std::string mode;  // git's: "100644", "100755", "120000"
+  std::string blob;  // the blob id
   bool operator==(const CodePath&) const = default;
 };
 

@@ -13,10 +13,10 @@ namespace lockstep {
 // Numbers are part of the slice digest's format (docs/FORMATS.md): never renumber.
 enum class ValueTag : uint8_t {
   kNull = 0,
-  kInt = 1,       // decimal text; bool and BIT are ints
-  kDecimal = 2,   // plain decimal text, trailing fraction zeros stripped
-  kFloat = 3,     // 8 bytes, IEEE 754 big-endian
-  kText = 4,      // UTF-8 as it is
+  kInt = 1,      // decimal text; bool and BIT are ints
+  kDecimal = 2,  // plain decimal text, trailing fraction zeros stripped
+  kFloat = 3,    // 8 bytes, IEEE 754 big-endian
+  kText = 4,     // UTF-8 as it is
   kBytes = 5,
   kDate = 6,      // YYYY-MM-DD
   kTime = 7,      // microseconds as decimal text

@@ -63,9 +63,9 @@ struct InputTemplate {
 // One dimension of a step's matrix: a list, or the values of a table's column.
 struct MatrixAxis {
   std::string name;
-  std::vector<std::string> values;  // when a list
-  std::string source, table, column;      // when `table` is not empty
-  std::optional<std::string> null_as;     // what NULL and empty values are called, if mapped
+  std::vector<std::string> values;     // when a list
+  std::string source, table, column;   // when `table` is not empty
+  std::optional<std::string> null_as;  // what NULL and empty values are called, if mapped
   std::string place;
 };
 
@@ -83,7 +83,7 @@ struct Resources {
 };
 
 struct EnvironmentSpec {
-  std::vector<std::string> files;                    // lock files in the code repo, by blob id
+  std::vector<std::string> files;  // lock files in the code repo, by blob id
   std::map<std::string, std::vector<std::string>> probes;  // name → argv; output enters the recipe
   bool exact = false;  // the measured environment enters the fingerprint
 };
@@ -95,10 +95,10 @@ struct StepTemplate {
   std::vector<MatrixAxis> matrix;
   uint32_t max_parallel = 0;  // 0: as many as there are slots
   std::vector<InputTemplate> inputs;
-  std::string uses;  // action name, or empty
-  int revision = 0;  // of the action
-  std::string run;   // shell text, or empty
-  Json with = Json::object();  // texts inside may hold ${{ }}; resolved at expansion
+  std::string uses;                         // action name, or empty
+  int revision = 0;                         // of the action
+  std::string run;                          // shell text, or empty
+  Json with = Json::object();               // texts inside may hold ${{ }}; resolved at expansion
   std::map<std::string, TemplateText> env;  // workflow's and step's, merged
   std::vector<std::string> secrets;
   std::map<std::string, std::string> outputs;  // name → file below LOCKSTEP_OUTPUT
@@ -121,8 +121,8 @@ struct ChannelSpec {
 
 struct Workflow {
   std::string name;
-  std::string source;  // the code repo it was read from
-  std::string file;    // path in that repo
+  std::string source;                   // the code repo it was read from
+  std::string file;                     // path in that repo
   bool on_data = true, on_code = true;  // which changes start it by themselves
   std::vector<StepTemplate> steps;
   std::vector<ChannelSpec> channels;

@@ -65,9 +65,13 @@ std::string ArtifactStore::get(const Digest& digest) {
   return bytes;
 }
 
-bool ArtifactStore::has(const Digest& digest) { return fs::exists(place(digest)); }
+bool ArtifactStore::has(const Digest& digest) {
+  return fs::exists(place(digest));
+}
 
-uint64_t ArtifactStore::size(const Digest& digest) { return fs::file_size(path(digest)); }
+uint64_t ArtifactStore::size(const Digest& digest) {
+  return fs::file_size(path(digest));
+}
 
 fs::path ArtifactStore::path(const Digest& digest) {
   fs::path file = place(digest);
@@ -87,6 +91,8 @@ void ArtifactStore::each(const std::function<void(const Digest&, uint64_t)>& vis
   }
 }
 
-void ArtifactStore::remove(const Digest& digest) { files_.remove(place(digest)); }
+void ArtifactStore::remove(const Digest& digest) {
+  files_.remove(place(digest));
+}
 
 }  // namespace lockstep

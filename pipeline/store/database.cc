@@ -90,7 +90,9 @@ std::string Statement::blob(int column) const {
                : std::string();
 }
 
-int64_t Statement::number(int column) const { return sqlite3_column_int64(statement_, column); }
+int64_t Statement::number(int column) const {
+  return sqlite3_column_int64(statement_, column);
+}
 
 Database::Database(const std::filesystem::path& file) {
   if (sqlite3_open(file.c_str(), &db_) != SQLITE_OK) {
@@ -137,8 +139,8 @@ Statement Database::prepare(std::string_view sql) {
   auto found = cache_.find(std::string(sql));
   if (found == cache_.end()) {
     sqlite3_stmt* statement = nullptr;
-    if (sqlite3_prepare_v3(db_, sql.data(), static_cast<int>(sql.size()),
-                           SQLITE_PREPARE_PERSISTENT, &statement, nullptr) != SQLITE_OK) {
+    if (sqlite3_prepare_v3(db_, sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT,
+                           &statement, nullptr) != SQLITE_OK) {
       database_failed(db_, "prepare a statement");
     }
     found = cache_.emplace(std::string(sql), statement).first;

@@ -12,7 +12,7 @@ std::string key(const Digest& digest) {
 Json result_json(const ResultRecord& r) {
   Json outputs = Json::object();
   for (const auto& [name, digest] : r.outputs) outputs[name] = digest.hex();
-  return {{"outputs", outputs},         {"folders", r.folders}, {"metrics", r.metrics},
+  return {{"outputs", outputs},           {"folders", r.folders}, {"metrics", r.metrics},
           {"environment", r.environment}, {"recipe", r.recipe},   {"duration_ms", r.duration_ms}};
 }
 
@@ -86,12 +86,17 @@ void SqliteStore::drop_result(const Digest& fingerprint) {
 }
 
 void SqliteStore::put(const AttemptRecord& a) {
-  Json body = {{"id", a.id},           {"fingerprint", a.fingerprint.hex()},
-               {"run", a.run},         {"step", a.step},
-               {"model", a.model},     {"slot", a.slot},
+  Json body = {{"id", a.id},
+               {"fingerprint", a.fingerprint.hex()},
+               {"run", a.run},
+               {"step", a.step},
+               {"model", a.model},
+               {"slot", a.slot},
                {"state", static_cast<int>(a.state)},
-               {"counted", a.counted}, {"error", a.error},
-               {"started_ms", a.started_ms}, {"finished_ms", a.finished_ms},
+               {"counted", a.counted},
+               {"error", a.error},
+               {"started_ms", a.started_ms},
+               {"finished_ms", a.finished_ms},
                {"context", a.context}};
   db_.prepare(
          "INSERT INTO attempts(id, fingerprint, run, step, state, body) VALUES(?,?,?,?,?,?) "
@@ -245,8 +250,7 @@ std::map<std::string, std::string> SqliteSliceCache::states(const std::string& g
 }
 
 void SqliteSliceCache::update(const std::string& group, const std::string& tip,
-                              const std::map<std::string, std::string>& changed,
-                              bool replace_all) {
+                              const std::map<std::string, std::string>& changed, bool replace_all) {
   db_.begin();
   try {
     if (replace_all) db_.prepare("DELETE FROM slice_states WHERE grp=?").bind(group).run();

@@ -22,9 +22,9 @@ struct Version {
   std::string model;
   int64_t number = 0;  // from 1 per model, never reused
   Digest fingerprint;
-  Digest digest;  // of the model's bytes (a folder: of its listing)
-  std::string step;     // "train[client=client-3]"
-  std::string attempt;  // that produced the bytes
+  Digest digest;                               // of the model's bytes (a folder: of its listing)
+  std::string step;                            // "train[client=client-3]"
+  std::string attempt;                         // that produced the bytes
   std::map<std::string, std::string> commits;  // source → commit
   // Recorded inputs, as they entered the fingerprint: the canonical recipe document.
   std::string recipe;
@@ -74,8 +74,8 @@ struct GateReport {
   std::string model;
   int64_t version = 0;
   bool passed = true;
-  std::string verdict;             // "passed", "accuracy 0.71 is below 0.80"
-  Json checks = Json::array();     // [{metric, value, min, max, passed}]
+  std::string verdict;          // "passed", "accuracy 0.71 is below 0.80"
+  Json checks = Json::array();  // [{metric, value, min, max, passed}]
 };
 
 // A model is (or is no longer) produced by the workspace.
@@ -101,8 +101,8 @@ struct Release {
   Digest manifest_sha256;
   Digest content;
   std::map<std::string, ReleaseModel> models;
-  std::string base;  // digest of the base image, or empty
-  std::string code;  // tree digest of image.code, or empty
+  std::string base;              // digest of the base image, or empty
+  std::string code;              // tree digest of image.code, or empty
   Json missing = Json::array();  // models the channel names that had nothing to give, and why
 };
 // The image of a release was built; its digest is then fixed.
@@ -141,13 +141,13 @@ struct Moved {
 };
 
 struct ModelState {
-  std::vector<Version> versions;               // by number
-  std::vector<int64_t> created_ms;             // beside `versions`
-  std::map<std::string, int64_t> aliases;      // alias → version; absent: none
-  std::vector<Moved> moves;                    // in ledger order
-  std::map<std::string, Pin> pins;             // alias → pin
-  std::map<std::string, Moved> pinned_at;      // alias → when (only seq and time_ms are set)
-  std::vector<Withdrawal> withdrawals;         // in force
+  std::vector<Version> versions;           // by number
+  std::vector<int64_t> created_ms;         // beside `versions`
+  std::map<std::string, int64_t> aliases;  // alias → version; absent: none
+  std::vector<Moved> moves;                // in ledger order
+  std::map<std::string, Pin> pins;         // alias → pin
+  std::map<std::string, Moved> pinned_at;  // alias → when (only seq and time_ms are set)
+  std::vector<Withdrawal> withdrawals;     // in force
   std::map<int64_t, GateReport> gates;
   bool retired = false;
   int64_t highest = 0;  // highest number ever used

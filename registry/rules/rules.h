@@ -33,15 +33,15 @@ std::string rebuilt_tag(const Release& release);        // <md5>-<first 8 hex of
 GateReport judge(const std::vector<Bound>& gate, const Version& version);
 
 struct Candidate {
-  Version version;         // number 0: not registered yet
+  Version version;          // number 0: not registered yet
   std::vector<Bound> gate;  // of the step that produced it, as of today
   std::string who;          // for the alias move
 };
 struct Decision {
-  std::vector<Fact> facts;   // to append, in order (new version, gate report, alias move)
-  int64_t version = 0;       // the candidate's number (existing or new)
+  std::vector<Fact> facts;  // to append, in order (new version, gate report, alias move)
+  int64_t version = 0;      // the candidate's number (existing or new)
   bool moved = false;
-  std::string why;           // "gate passed", "already champion", "pinned by ann: …", "withdrawn …"
+  std::string why;  // "gate passed", "already champion", "pinned by ann: …", "withdrawn …"
 };
 // The candidate of a plan: found or trained, registered if new, gated, and its alias moved or not.
 Decision decide(const Registry& registry, const Candidate& candidate);
@@ -78,8 +78,8 @@ struct RollbackRequest {
   std::string model;
   std::optional<int64_t> to;
   std::string channel;  // empty: champion and every channel that carries the bad version
-  std::vector<std::string> channels;    // all channels of the workspace
-  std::set<std::string> consumers;      // models whose live version was trained on this model
+  std::vector<std::string> channels;  // all channels of the workspace
+  std::set<std::string> consumers;    // models whose live version was trained on this model
   bool override_pins = false;
   std::string who, reason;
 };
@@ -93,8 +93,8 @@ Rollback roll_back_model(const Registry& registry, const RollbackRequest& reques
 
 struct ReleaseRollbackRequest {
   std::string channel;
-  std::string to;                 // tag, or empty: newest earlier release not withdrawn
-  std::optional<int64_t> at_ms;   // what was live then
+  std::string to;                // tag, or empty: newest earlier release not withdrawn
+  std::optional<int64_t> at_ms;  // what was live then
   bool override_pins = false;
   std::string who, reason;
 };

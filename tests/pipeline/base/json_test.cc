@@ -6,7 +6,8 @@
 using namespace lockstep;
 
 TEST_CASE("canonical JSON sorts keys by bytes and writes numbers one way") {
-  Json value = {{"b", 1.0}, {"a", Json::array({1e21, 1e-7, 0.1, -0.0, 1234567890123456789})},
+  Json value = {{"b", 1.0},
+                {"a", Json::array({1e21, 1e-7, 0.1, -0.0, 1234567890123456789})},
                 {"é", "\x01\n\"\\"}};
   CHECK(canonical_json(value) ==
         "{\"a\":[1e+21,1e-7,0.1,0,1234567890123456789],\"b\":1,\"é\":\"\\u0001\\n\\\"\\\\\"}");

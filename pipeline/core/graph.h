@@ -1,0 +1,115 @@
+// The steps that the data asks for: workflows expanded by the values of their matrices.
+// Plain values in dense vectors. Knows nothing of digests, results or which steps are stale.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "pipeline/base/error.h"
+#include "pipeline/core/workflow.h"
+
+namespace lockstep {
+
+template <class Tag>
+struct Id {
+  uint32_t value = UINT32_MAX;
+  auto operator<=>(const Id&) const = default;
+  bool known() const { return value != UINT32_MAX; }
+};
+using StepId = Id<struct StepTag>;
+using SliceId = Id<struct SliceTag>;
+using CodeId = Id<struct CodeTag>;
+
+// A table cut by columns and by the values of columns. Equal specs share one id.
+struct SliceSpec {
+  std::string source, table;
+  std::string at;                            // empty: the plan's commit
+  std::vector<std::string> columns;          // read, sorted, empty: all of the table
+  std::vector<std::string> holdout_key;      // enters the digest
+  std::map<std::string, std::string> where;  // column → canonical payload
+  auto operator<=>(const SliceSpec&) const = default;
+  // "utterances[client=client-3]"
+  std::string name() const;
+};
+
+struct CodeSpec {
+  std::string source;
+  std::string at;
+  std::vector<std::string> paths;
+  auto operator<=>(const CodeSpec&) const = default;
+};
+
+struct StepInput {
+  std::string name;
+  InputKind kind = InputKind::kRows;
+  SliceId slice;                     // kRows
+  std::vector<std::string> columns;  // declared order; empty: all, sorted by name
+  std::optional<Holdout> holdout;
+  std::string format;
+  CodeId code;         // kCode
+  StepId step;         // kOutput
+  std::string output;  // kOutput
+  std::string model;   // kModel
+};
+
+struct Step {
+  std::string name;  // "train[client=client-3]"
+  std::string workflow;
+  uint32_t tmpl = 0;  // index into Graph::templates
+  std::map<std::string, std::string> matrix;
+  Json with = Json::object();
+  std::map<std::string, std::string> env;
+  std::vector<StepInput> inputs;
+  std::vector<CodeId> lock_files;  // declared environment; zero or one
+  std::vector<StepId> needs;
+  std::string registers;     // model name, or empty
+  std::string renamed_from;  // former model name, or empty
+};
+
+struct Problem {
+  std::string where;  // step or workflow
+  std::string message;
+};
+
+struct Graph {
+  std::vector<StepTemplate> templates;
+  std::vector<Step> steps;
+  std::vector<SliceSpec> slices;
+  std::vector<CodeSpec> code;
+  std::vector<ChannelSpec> channels;
+  std::vector<StepId> order;                    // inputs before consumers
+  std::vector<std::vector<StepId>> dependents;  // by step: those that read its output or model
+  std::map<std::string, StepId> producer;       // model → the step that registers it
+  std::map<std::string, StepId> by_name;
+  // A table whose values were needed could not be read: instances may be missing, so nothing may
+  // be retired because of their absence.
+  bool incomplete = false;
+  std::vector<Problem> problems;
+
+  const Step& step(StepId id) const { return steps[id.value]; }
+  const StepTemplate& tmpl(StepId id) const { return templates[steps[id.value].tmpl]; }
+};
+
+// The values of a matrix axis that comes from a table: canonical payloads, sorted, without NULL
+// and empty ones unless the axis maps them. Throws Error when the table can't be read.
+struct AxisValues {
+  std::vector<std::string> values;
+  uint64_t unmapped = 0;  // rows whose value is NULL or empty and not mapped: reported
+};
+using AxisReader = std::function<AxisValues(const MatrixAxis&)>;
+
+// Expands all workflows into one graph. Problems of single steps (two values with one name, an
+// unreadable table) are collected in Graph::problems; the rest of the graph stands.
+// `commits` gives source → commit for `${{ commit.* }}`. Throws invalid on a cycle.
+Graph expand(const std::vector<Workflow>& workflows, const AxisReader& axis,
+             const std::map<std::string, std::string>& commits);
+
+// Fills order, dependents, producer and by_name from the steps. Throws invalid on a cycle or on
+// two producers, naming them.
+void link(Graph& graph);
+
+}  // namespace lockstep

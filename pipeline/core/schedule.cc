@@ -1,0 +1,86 @@
+#include "pipeline/core/schedule.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace lockstep {
+namespace {
+
+constexpr int64_t kAgeing_ms = 10 * 60 * 1000;
+
+int64_t rank(const ReadyStep& step) {
+  return std::max<int64_t>(0, static_cast<int64_t>(step.priority) - step.waiting_ms / kAgeing_ms);
+}
+
+bool on_card(const Slot& slot) {
+  return slot.info.device != "cpu";
+}
+
+uint64_t weight(const Slot& slot, const Resources& need) {
+  return on_card(slot) ? need.gpu_memory_bytes : need.memory_bytes;
+}
+
+bool suits(const Slot& slot, const Resources& need) {
+  if (!need.pool.empty() && slot.info.pool != need.pool) return false;
+  if (on_card(slot) != (need.gpu_memory_bytes > 0)) return false;
+  return slot.info.memory_bytes == 0 || weight(slot, need) <= slot.info.memory_bytes;
+}
+
+bool has_room(const Slot& slot, const Resources& need) {
+  if (!suits(slot, need) || slot.running >= slot.capacity) return false;
+  return slot.info.memory_bytes == 0 ||
+         slot.used_bytes + weight(slot, need) <= slot.info.memory_bytes;
+}
+
+}  // namespace
+
+std::vector<Start> schedule(std::vector<Slot> slots, std::vector<ReadyStep> ready,
+                            std::map<uint32_t, uint32_t> running, std::set<std::string> busy) {
+  std::stable_sort(ready.begin(), ready.end(), [](const ReadyStep& a, const ReadyStep& b) {
+    if (rank(a) != rank(b)) return rank(a) < rank(b);
+    if (a.chain != b.chain) return a.chain > b.chain;
+    return a.id < b.id;
+  });
+  std::vector<Start> starts;
+  for (const ReadyStep& step : ready) {
+    if (busy.count(step.lock)) continue;
+    if (step.max_parallel > 0 && running[step.tmpl] >= step.max_parallel) continue;
+    // The emptiest slot that has room: cards and pools fill evenly.
+    size_t best = slots.size();
+    for (size_t i = 0; i < slots.size(); ++i) {
+      if (!has_room(slots[i], step.need)) continue;
+      if (best == slots.size() || slots[i].running < slots[best].running) best = i;
+    }
+    if (best == slots.size()) continue;
+    slots[best].running += 1;
+    slots[best].used_bytes += weight(slots[best], step.need);
+    running[step.tmpl] += 1;
+    busy.insert(step.lock);
+    starts.push_back({step.id, best});
+  }
+  return starts;
+}
+
+std::vector<double> critical_path(const Graph& graph,
+                                  const std::function<double(StepId)>& duration) {
+  std::vector<double> chain(graph.steps.size(), 0);
+  for (auto it = graph.order.rbegin(); it != graph.order.rend(); ++it) {
+    double longest = 0;
+    for (StepId below : graph.dependents[it->value])
+      longest = std::max(longest, chain[below.value]);
+    chain[it->value] = longest + duration(*it);
+  }
+  return chain;
+}
+
+std::string unschedulable(const std::vector<Slot>& slots, const Resources& need) {
+  for (const Slot& slot : slots) {
+    if (suits(slot, need)) return "";
+  }
+  return fmt::format("no slot{} has {} for it",
+                     need.pool.empty() ? "" : fmt::format(" of pool {}", need.pool),
+                     need.gpu_memory_bytes > 0 ? "a card with enough memory" : "enough memory");
+}
+
+}  // namespace lockstep

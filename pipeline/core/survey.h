@@ -1,0 +1,40 @@
+// What a plan reads of the outside world, at fixed commits: the graph and the digest of every
+// slice and code path in it. Plain values. Knows nothing of how they were read.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "pipeline/base/digest.h"
+#include "pipeline/core/graph.h"
+#include "pipeline/core/source.h"
+
+namespace lockstep {
+
+struct SliceReading {
+  Digest digest;
+  uint64_t rows = 0;
+  std::string commit;  // the commit it was read at
+  std::string error;   // not empty: could not be read; blocks the steps that need it
+};
+
+struct CodeReading {
+  Digest digest;
+  uint64_t files = 0;
+  std::string commit;
+  std::string error;
+};
+
+struct Survey {
+  std::map<std::string, std::string> commits;  // source → commit
+  std::shared_ptr<const Graph> graph;
+  std::vector<SliceReading> slices;  // by SliceId
+  std::vector<CodeReading> code;     // by CodeId
+  // Commits since the cursor, newest first, bounded: who committed what.
+  std::map<std::string, std::vector<CommitInfo>> recent;
+  std::vector<std::string> notes;  // rewritten history, a workflow that kept its old definition
+};
+
+}  // namespace lockstep
