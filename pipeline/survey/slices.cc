@@ -1,0 +1,221 @@
+#include "pipeline/survey/slices.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace lockstep {
+
+SliceGroup SliceGroup::of(const SliceSpec& spec) {
+  SliceGroup group{spec.source, spec.table, spec.at, spec.columns, spec.holdout_key, {}};
+  for (const auto& [column, value] : spec.where) group.cut.push_back(column);
+  return group;
+}
+
+std::string cut_key(const std::vector<std::string>& values) {
+  std::string key;
+  for (const std::string& value : values) {
+    if (value.empty()) return kNoValue;
+    key += fmt::format("{}:", value.size()) + value;
+  }
+  return values.empty() ? "*" : key;
+}
+
+// Where the digest's and the cut's columns are in the rows that are asked for.
+struct SliceReader::Layout {
+  std::vector<std::string> asked;     // digest columns, then cut columns that are not among them
+  std::vector<std::string> digested;  // sorted; the first columns of `asked`
+  std::vector<size_t> cut;            // positions in `asked`
+  bool keyless = false;
+  std::string shape;  // names, types and key: another shape means from scratch
+};
+
+SliceReader::SliceReader(std::map<std::string, TableStore*> stores, SliceCache& cache)
+    : stores_(std::move(stores)), cache_(cache) {}
+
+TableStore& SliceReader::store(const std::string& source) {
+  auto found = stores_.find(source);
+  if (found == stores_.end()) {
+    throw Error(ErrorCode::kNotFound, fmt::format("{} is not a table store", source));
+  }
+  return *found->second;
+}
+
+std::string SliceReader::table_hash(const std::string& source, const std::string& table,
+                                    const std::string& commit) {
+  auto& known = hashes_[{source, commit}];
+  if (known.empty()) {
+    if (hashes_.size() > 64) hashes_.erase(hashes_.begin());
+    for (const TableInfo& info : store(source).tables(commit)) {
+      hashes_[{source, commit}][info.name] = info.hash;
+    }
+  }
+  auto& hashes = hashes_[{source, commit}];
+  auto found = hashes.find(table);
+  if (found == hashes.end()) {
+    throw Error(ErrorCode::kNotFound,
+                fmt::format("{} has no table {} at commit {}", source, table, commit.substr(0, 7)));
+  }
+  return found->second;
+}
+
+SliceReader::Layout SliceReader::layout(const SliceGroup& group, const TableSchema& schema,
+                                        const std::string& commit) {
+  Layout out;
+  std::map<std::string, ValueTag> types;
+  for (const Column& column : schema.columns) types[column.name] = column.type;
+  std::vector<std::string> read = group.columns;
+  if (read.empty()) {
+    for (const Column& column : schema.columns) read.push_back(column.name);
+  }
+  out.digested = digest_columns(read, schema.key, group.holdout_key);
+  out.asked = out.digested;
+  for (const std::string& column : group.cut) {
+    auto found = std::find(out.asked.begin(), out.asked.end(), column);
+    out.cut.push_back(static_cast<size_t>(found - out.asked.begin()));
+    if (found == out.asked.end()) out.asked.push_back(column);
+  }
+  out.keyless = schema.key.empty();
+  for (const std::string& column : out.asked) {
+    auto found = types.find(column);
+    if (found == types.end()) {
+      throw Error(ErrorCode::kNotFound,
+                  fmt::format("table {}/{} has no column {} at commit {}", group.source,
+                              group.table, column, commit.substr(0, 7)));
+    }
+    out.shape += fmt::format("{}:{} ", column, word(found->second));
+  }
+  for (const std::string& column : schema.key) out.shape += "key:" + column + " ";
+  return out;
+}
+
+namespace {
+
+std::string key_of(const Row& row, const std::vector<size_t>& cut) {
+  std::vector<std::string> values;
+  values.reserve(cut.size());
+  for (size_t at : cut) values.push_back(row[at].payload);
+  return cut_key(values);
+}
+
+Row digest_part(const Row& row, size_t count) {
+  return Row(row.begin(), row.begin() + static_cast<std::ptrdiff_t>(count));
+}
+
+std::string group_name(const SliceGroup& g, const std::string& shape) {
+  Json json = {g.source, g.table, g.at, g.columns, g.holdout_key, g.cut, shape};
+  return sha256(json.dump()).hex();
+}
+
+}  // namespace
+
+GroupReading SliceReader::from_scratch(const SliceGroup& group, const Layout& layout,
+                                       const std::string& commit) {
+  GroupReading reading{commit, {}};
+  std::map<std::pair<std::string, std::string>, uint64_t> copies;  // keyless: (cut, row) → count
+  TableRead request{commit, group.table, layout.asked, {}};
+  store(group.source).read(request, [&](const Row& row) {
+    ++rows_read_;
+    std::string key = key_of(row, layout.cut);
+    Row part = digest_part(row, layout.digested.size());
+    if (layout.keyless) {
+      ++copies[{key, row_bytes(layout.digested, part)}];
+    } else {
+      reading.states[key].add(row_bytes(layout.digested, part));
+    }
+  });
+  for (const auto& [place, count] : copies) {
+    std::string bytes = place.second;
+    for (int i = 0; i < 8; ++i) bytes += static_cast<char>(count >> (8 * i) & 0xff);
+    reading.states[place.first].add(bytes);
+  }
+  return reading;
+}
+
+bool SliceReader::from_diff(const SliceGroup& group, const Layout& layout, const std::string& from,
+                            const std::string& to, GroupReading& reading,
+                            std::set<std::string>& touched) {
+  auto note = [&](const Row& row, bool add) {
+    std::string key = key_of(row, layout.cut);
+    std::string bytes = row_bytes(layout.digested, digest_part(row, layout.digested.size()));
+    touched.insert(key);
+    SliceState& state = reading.states[key];
+    add ? state.add(bytes) : state.remove(bytes);
+  };
+  try {
+    store(group.source)
+        .diff(group.table, from, to, layout.asked, [&](const Row* before, const Row* after) {
+          ++rows_read_;
+          if (before) note(*before, false);
+          if (after) note(*after, true);
+        });
+  } catch (const Error& error) {
+    // The old commit is gone or the key changed: what was remembered can't be brought forward.
+    if (error.code == ErrorCode::kNotFound || error.code == ErrorCode::kConflict) return false;
+    throw;
+  }
+  return true;
+}
+
+GroupReading SliceReader::read(const SliceGroup& group, const std::string& plan_commit) {
+  TableStore& tables = store(group.source);
+  std::string commit = group.at.empty() ? plan_commit : tables.resolve(group.at);
+  std::string hash = table_hash(group.source, group.table, commit);
+  Layout where = layout(group, tables.schema(commit, group.table), commit);
+  std::string name = group_name(group, where.shape);
+  std::string tip = cache_.tip(name);
+  std::string now = commit + "\n" + hash;
+  if (tip.substr(tip.find('\n') + 1) == hash && !tip.empty()) {
+    GroupReading reading{commit, {}};
+    for (const auto& [key, state] : cache_.states(name)) {
+      reading.states[key] = SliceState::parse(state);
+    }
+    if (tip != now) cache_.update(name, now, {}, false);
+    return reading;
+  }
+  if (!tip.empty() && !where.keyless) {
+    GroupReading reading{commit, {}};
+    for (const auto& [key, state] : cache_.states(name)) {
+      reading.states[key] = SliceState::parse(state);
+    }
+    std::set<std::string> touched;
+    if (from_diff(group, where, tip.substr(0, tip.find('\n')), commit, reading, touched)) {
+      std::map<std::string, std::string> changed;
+      for (const std::string& key : touched) {
+        bool gone = reading.states[key].rows() == 0;
+        changed[key] = gone ? std::string() : reading.states[key].serialize();
+        if (gone) reading.states.erase(key);
+      }
+      cache_.update(name, now, changed, false);
+      return reading;
+    }
+  }
+  GroupReading reading = from_scratch(group, where, commit);
+  std::map<std::string, std::string> all;
+  for (const auto& [key, state] : reading.states) all[key] = state.serialize();
+  cache_.update(name, now, all, true);
+  return reading;
+}
+
+std::map<std::string, RowCounts> SliceReader::changes(const SliceGroup& group,
+                                                      const std::string& from,
+                                                      const std::string& to) {
+  std::map<std::string, RowCounts> counts;
+  if (from == to || !group.at.empty()) return counts;
+  TableStore& tables = store(group.source);
+  Layout where = layout(group, tables.schema(to, group.table), to);
+  tables.diff(group.table, from, to, where.asked, [&](const Row* before, const Row* after) {
+    std::string old_key = before ? key_of(*before, where.cut) : kNoValue;
+    std::string new_key = after ? key_of(*after, where.cut) : kNoValue;
+    if (before && after && old_key == new_key) {
+      size_t n = where.digested.size();
+      if (digest_part(*before, n) != digest_part(*after, n)) ++counts[new_key].changed;
+      return;
+    }
+    if (before) ++counts[old_key].removed;
+    if (after) ++counts[new_key].added;
+  });
+  return counts;
+}
+
+}  // namespace lockstep

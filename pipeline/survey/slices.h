@@ -1,0 +1,78 @@
+// Reads slice digests from table stores, paying for what changed: the states of all slices of one
+// cut are kept and brought forward by a row diff; from scratch only where there is nothing to
+// start from. Knows nothing of workflows, steps or results.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "pipeline/core/slice.h"
+#include "pipeline/core/source.h"
+#include "pipeline/core/store.h"
+#include "pipeline/core/survey.h"
+
+namespace lockstep {
+
+// All slices of one table over the same columns, cut by the same columns.
+struct SliceGroup {
+  std::string source, table;
+  std::string at;                        // commit, tag or branch; empty: the plan's commit
+  std::vector<std::string> columns;      // read, sorted; empty: all
+  std::vector<std::string> holdout_key;  // sorted
+  std::vector<std::string> cut;          // sorted; empty: one slice, the whole table
+
+  auto operator<=>(const SliceGroup&) const = default;
+  static SliceGroup of(const SliceSpec& spec);
+};
+
+// The key of one slice within its group: the cut values, each with its length. Rows whose cut
+// value is NULL or empty share the key kNoValue.
+std::string cut_key(const std::vector<std::string>& values);
+inline const std::string kNoValue;
+
+struct RowCounts {
+  uint64_t added = 0, removed = 0, changed = 0;
+  uint64_t all() const { return added + removed + changed; }
+};
+
+struct GroupReading {
+  std::string commit;
+  std::map<std::string, SliceState> states;  // cut key → state
+};
+
+class SliceReader {
+ public:
+  SliceReader(std::map<std::string, TableStore*> stores, SliceCache& cache);
+
+  // States at a commit; throws what the store throws, and not_found for missing columns (naming
+  // table, column, commit).
+  GroupReading read(const SliceGroup& group, const std::string& commit);
+
+  // How many rows of each slice of the group differ between two commits. Cut key → counts.
+  std::map<std::string, RowCounts> changes(const SliceGroup& group, const std::string& from,
+                                           const std::string& to);
+
+  // Row bytes read from the stores so far, as rows: shown by benchmarks and tests.
+  uint64_t rows_read() const { return rows_read_; }
+
+ private:
+  struct Layout;
+  Layout layout(const SliceGroup& group, const TableSchema& schema, const std::string& commit);
+  GroupReading from_scratch(const SliceGroup& group, const Layout& layout,
+                            const std::string& commit);
+  bool from_diff(const SliceGroup& group, const Layout& layout, const std::string& from,
+                 const std::string& to, GroupReading& reading, std::set<std::string>& touched);
+  TableStore& store(const std::string& source);
+  std::string table_hash(const std::string& source, const std::string& table,
+                         const std::string& commit);
+
+  std::map<std::string, TableStore*> stores_;
+  SliceCache& cache_;
+  std::map<std::pair<std::string, std::string>, std::map<std::string, std::string>> hashes_;
+  uint64_t rows_read_ = 0;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,59 @@
+// Looks at the outside world once: heads of the sources, workflows at the code commits, the graph,
+// and the digest of every slice and code path. Reads through ports only; knows nothing of what was
+// run before. One thread at a time.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "pipeline/core/workflows.h"
+#include "pipeline/survey/slices.h"
+
+namespace lockstep {
+
+struct Watched {
+  std::map<std::string, TableStore*> tables;  // by source name
+  std::map<std::string, CodeRepo*> code;
+};
+
+struct SurveyOptions {
+  std::map<std::string, std::string> commits;  // fixed ones; the rest at their heads
+  std::map<std::string, std::string> cursors;  // source → commit of the last plan
+  // Commits at which the workflows loaded last; used, with a note, when today's do not load.
+  // Empty: errors in workflow files are thrown.
+  std::map<std::string, std::string> last_good;
+};
+
+class Surveyor {
+ public:
+  Surveyor(Watched watched, Workflows& workflows, SliceCache& cache);
+
+  // Throws unavailable when a source can't be reached, Errors when workflows do not load.
+  std::shared_ptr<Survey> survey(const SurveyOptions& options);
+
+  // The heads alone: source → commit. Sources that can't be reached are left out and named in
+  // `errors`.
+  std::map<std::string, std::string> heads(std::map<std::string, std::string>* errors);
+
+  SliceReader& slices() { return slices_; }
+
+ private:
+  std::vector<Workflow> load(Survey& survey, const SurveyOptions& options);
+  AxisValues axis_values(const MatrixAxis& axis, const Survey& survey);
+  void read_slices(Survey& survey);
+  void read_code(Survey& survey);
+  void read_history(Survey& survey, const SurveyOptions& options);
+  const GroupReading& group(const SliceGroup& group, const Survey& survey);
+  Source& source(const std::string& name);
+
+  Watched watched_;
+  Workflows& workflows_;
+  SliceReader slices_;
+  std::map<SliceGroup, GroupReading> groups_;     // of the survey under way
+  std::map<SliceGroup, std::string> failed_;      // groups that could not be read, and why
+  std::map<std::string, SliceGroup> axis_group_;  // "source/table/column" → a group with that cut
+};
+
+}  // namespace lockstep
