@@ -27,6 +27,18 @@ struct CodeReading {
   std::string error;
 };
 
+struct RowCounts {
+  uint64_t added = 0, removed = 0, changed = 0;
+  uint64_t all() const { return added + removed + changed; }
+};
+
+// How a slice differs from the one a step last ran on.
+struct SliceDelta {
+  std::string from;  // the commit it last ran on
+  RowCounts rows;
+  std::vector<CommitInfo> by;  // commits between that touched the slice, newest first
+};
+
 struct Survey {
   std::map<std::string, std::string> commits;  // source → commit
   std::shared_ptr<const Graph> graph;
@@ -34,6 +46,8 @@ struct Survey {
   std::vector<CodeReading> code;     // by CodeId
   // Commits since the cursor, newest first, bounded: who committed what.
   std::map<std::string, std::vector<CommitInfo>> recent;
+  // Filled for the slices of stale steps, for people to read; no decision looks at it.
+  std::map<SliceId, SliceDelta> deltas;
   std::vector<std::string> notes;  // rewritten history, a workflow that kept its old definition
 };
 

@@ -43,14 +43,15 @@ TableStore& SliceReader::store(const std::string& source) {
 
 std::string SliceReader::table_hash(const std::string& source, const std::string& table,
                                     const std::string& commit) {
-  auto& known = hashes_[{source, commit}];
-  if (known.empty()) {
-    if (hashes_.size() > 64) hashes_.erase(hashes_.begin());
+  auto known = hashes_.find({source, commit});
+  if (known == hashes_.end()) {
+    if (hashes_.size() > 64) hashes_.clear();
+    known = hashes_.emplace(std::pair(source, commit), std::map<std::string, std::string>()).first;
     for (const TableInfo& info : store(source).tables(commit)) {
-      hashes_[{source, commit}][info.name] = info.hash;
+      known->second[info.name] = info.hash;
     }
   }
-  auto& hashes = hashes_[{source, commit}];
+  const auto& hashes = known->second;
   auto found = hashes.find(table);
   if (found == hashes.end()) {
     throw Error(ErrorCode::kNotFound,

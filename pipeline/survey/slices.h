@@ -33,11 +33,6 @@ struct SliceGroup {
 std::string cut_key(const std::vector<std::string>& values);
 inline const std::string kNoValue;
 
-struct RowCounts {
-  uint64_t added = 0, removed = 0, changed = 0;
-  uint64_t all() const { return added + removed + changed; }
-};
-
 struct GroupReading {
   std::string commit;
   std::map<std::string, SliceState> states;  // cut key → state

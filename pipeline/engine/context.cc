@@ -1,0 +1,178 @@
+#include "pipeline/engine/context.h"
+
+#include <set>
+
+namespace lockstep {
+namespace {
+
+Json slices_json(const Survey& survey, const Step& step) {
+  Json all = Json::array();
+  for (const StepInput& input : step.inputs) {
+    if (input.kind != InputKind::kRows) continue;
+    const SliceSpec& spec = survey.graph->slices[input.slice.value];
+    const SliceReading& reading = survey.slices[input.slice.value];
+    all.push_back({{"input", input.name},
+                   {"source", spec.source},
+                   {"table", spec.table},
+                   {"slice", spec.name()},
+                   {"digest", reading.digest.hex()},
+                   {"rows", reading.rows},
+                   {"commit", reading.commit}});
+  }
+  return all;
+}
+
+// Who committed the rows: the commits that touched a slice of the step since it last ran; where
+// that is not known, the head commit of the slice's source.
+Json committers_json(const Survey& survey, const Step& step) {
+  Json all = Json::array();
+  std::set<std::string> seen;
+  for (const StepInput& input : step.inputs) {
+    if (input.kind != InputKind::kRows) continue;
+    const std::string& source = survey.graph->slices[input.slice.value].source;
+    std::vector<CommitInfo> by;
+    auto delta = survey.deltas.find(input.slice);
+    auto recent = survey.recent.find(source);
+    if (delta != survey.deltas.end()) by = delta->second.by;
+    if (by.empty() && recent != survey.recent.end() && !recent->second.empty()) {
+      by.push_back(recent->second.front());
+    }
+    for (const CommitInfo& commit : by) {
+      if (!seen.insert(source + commit.id).second) continue;
+      all.push_back({{"source", source},
+                     {"commit", commit.id},
+                     {"author", commit.author},
+                     {"email", commit.email}});
+    }
+  }
+  return all;
+}
+
+Json input_spec(const Plan& plan, const StepInput& input, const Digest& digest,
+                const InputFile& file) {
+  const Survey& survey = plan.survey();
+  Json out = {{"name", input.name}};
+  if (input.kind == InputKind::kRows) {
+    const SliceSpec& spec = plan.graph().slices[input.slice.value];
+    out.update({{"kind", "rows"},
+                {"source", spec.source},
+                {"table", spec.table},
+                {"commit", survey.slices[input.slice.value].commit},
+                {"columns", input.columns},
+                {"where", spec.where},
+                {"format", input.format}});
+    if (input.holdout) {
+      out["holdout"] = {{"fraction", input.holdout->fraction},
+                        {"key", input.holdout->key},
+                        {"salt", input.holdout->salt}};
+    }
+  } else if (input.kind == InputKind::kCode) {
+    const CodeSpec& spec = plan.graph().code[input.code.value];
+    out.update({{"kind", "code"},
+                {"source", spec.source},
+                {"commit", survey.code[input.code.value].commit},
+                {"paths", spec.paths}});
+  } else {
+    out.update({{"kind", "bytes"},
+                {"digest", digest.hex()},
+                {"file", file.file},
+                {"folder", file.folder}});
+  }
+  return out;
+}
+
+int64_t seed_of(const Step& step) {
+  auto seed = step.with.find("seed");
+  return seed != step.with.end() && seed->is_number_integer() ? seed->get<int64_t>() : 0;
+}
+
+}  // namespace
+
+Json gate_json(const std::vector<Bound>& gate) {
+  Json all = Json::array();
+  for (const Bound& bound : gate) {
+    all.push_back({{"metric", bound.metric},
+                   {"min", bound.min ? Json(*bound.min) : Json()},
+                   {"max", bound.max ? Json(*bound.max) : Json()}});
+  }
+  return all;
+}
+
+std::vector<Bound> gate_from(const Json& json) {
+  std::vector<Bound> gate;
+  for (const Json& item : json) {
+    Bound bound{item.at("metric"), std::nullopt, std::nullopt};
+    if (!item.at("min").is_null()) bound.min = item.at("min").get<double>();
+    if (!item.at("max").is_null()) bound.max = item.at("max").get<double>();
+    gate.push_back(std::move(bound));
+  }
+  return gate;
+}
+
+Version planned_version(const Plan& plan, StepId id, const std::string& trigger) {
+  const Survey& survey = plan.survey();
+  const Step& step = plan.graph().step(id);
+  const PlannedStep& planned = plan.at(id);
+  Version v;
+  v.model = step.registers;
+  v.fingerprint = planned.recipe->fingerprint;
+  v.step = step.name;
+  v.commits = survey.commits;
+  v.recipe = planned.recipe->document;
+  v.slices = slices_json(survey, step);
+  for (const UsedModel& used : planned.used) {
+    v.upstreams.push_back({{"input", used.input},
+                           {"model", used.model},
+                           {"version", used.ref.version},
+                           {"digest", used.ref.digest.hex()}});
+  }
+  v.committers = committers_json(survey, step);
+  v.trigger = trigger;
+  for (const StepInput& input : step.inputs) {
+    if (input.kind == InputKind::kCode) v.code_tree = survey.code[input.code.value].digest.hex();
+  }
+  return v;
+}
+
+Json attempt_context(const Plan& plan, StepId id, const std::string& trigger,
+                     const std::vector<InputFile>& input_files) {
+  const Step& step = plan.graph().step(id);
+  const StepTemplate& tmpl = plan.graph().tmpl(id);
+  const PlannedStep& planned = plan.at(id);
+  Json inputs = Json::array();
+  for (size_t i = 0; i < step.inputs.size(); ++i) {
+    inputs.push_back(input_spec(plan, step.inputs[i], planned.inputs[i], input_files[i]));
+  }
+  Json spec = {{"step", step.name},       {"uses", tmpl.uses},
+               {"run", tmpl.run},         {"with", step.with},
+               {"env", step.env},         {"secrets", tmpl.secrets},
+               {"outputs", tmpl.outputs}, {"inputs", inputs},
+               {"seed", seed_of(step)},   {"timeout_ms", tmpl.timeout_ms},
+               {"checkpoint", planned.recipe->fingerprint.hex()}};
+  Json context = {{"spec", spec},
+                  {"recipe", planned.recipe->document},
+                  {"attempts", tmpl.attempts},
+                  {"gate", gate_json(tmpl.gate)},
+                  {"accepted_as", step.registers.empty() ? step.name : step.registers}};
+  if (!step.registers.empty()) context["version"] = fact_json(planned_version(plan, id, trigger));
+  return context;
+}
+
+Candidate candidate_from(const Json& context, const ResultRecord& result) {
+  Candidate candidate;
+  candidate.version = std::get<Version>(fact_from_json(context.at("version")));
+  candidate.gate = gate_from(context.at("gate"));
+  candidate.who = "lockstep";
+  candidate.version.attempt = result.attempt;
+  candidate.version.metrics = result.metrics;
+  candidate.version.environment = result.environment;
+  auto model = result.outputs.find("model");
+  if (model == result.outputs.end()) {
+    throw Error(ErrorCode::kInvalid,
+                candidate.version.step + " registers a model but has no output called model");
+  }
+  candidate.version.digest = model->second;
+  return candidate;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,29 @@
+// What an attempt needs and what its result will mean, as one durable document: written when the
+// attempt is decided, read by whoever starts it and by whoever takes its result, even after the
+// plan that wanted it is gone. Knows nothing of slots or sources' contents.
+#pragma once
+
+#include "pipeline/core/plan.h"
+#include "registry/rules/rules.h"
+
+namespace lockstep {
+
+// {"version": …, "gate": […], "spec": {…}} of a step whose inputs are known. `input_files` gives
+// for each input of kind output or model the file name it is shown under and whether it is a folder.
+struct InputFile {
+  std::string file;
+  bool folder = false;
+};
+Json attempt_context(const Plan& plan, StepId id, const std::string& trigger,
+                     const std::vector<InputFile>& input_files);
+
+// The version a result of this step makes; number, digest, metrics and environment still unset.
+Version planned_version(const Plan& plan, StepId id, const std::string& trigger);
+
+// Back from a context: the candidate, with the result's bytes and numbers filled in.
+Candidate candidate_from(const Json& context, const ResultRecord& result);
+
+Json gate_json(const std::vector<Bound>& gate);
+std::vector<Bound> gate_from(const Json& json);
+
+}  // namespace lockstep

@@ -1,0 +1,64 @@
+// Where threads stop: sources, executor, effects and API push messages; the engine drains them.
+// Knows nothing of what a message does.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "pipeline/core/executor.h"
+#include "pipeline/core/survey.h"
+
+namespace lockstep {
+
+class Engine;
+
+// What asked for a plan.
+struct Trigger {
+  std::string kind;  // "data", "code", "manual", "approval", "retry", "first"
+  std::string who;
+  std::vector<std::string> steps;  // names or patterns of steps or models; empty: all
+  bool force = false;
+  bool once = false;  // asked for by a person who waits: a run is recorded even if all is current
+};
+
+struct SurveyDone {
+  std::shared_ptr<const Survey> survey;
+  Trigger trigger;
+  std::function<void(const std::string& run)> started;  // called with the run's id, or ""
+};
+
+struct EffectDone {
+  int64_t intent = 0;
+  std::string kind, target;
+  bool ok = false;
+  std::string error;
+  Json data = Json::object();  // build: {"image"}; publish: {"pushed":[…]}
+};
+
+// Runs inside a turn's transaction; must throw before it changes anything, or not at all.
+struct Command {
+  std::function<void(Engine&)> act;
+};
+
+using Message = std::variant<SurveyDone, AttemptResult, EffectDone, Command>;
+
+class Inbox {
+ public:
+  void push(Message message);
+  // Everything that is there, in order; waits up to `wait_ms` for the first.
+  std::vector<Message> drain(int64_t wait_ms);
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Message> messages_;
+};
+
+}  // namespace lockstep
