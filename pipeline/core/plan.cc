@@ -294,15 +294,4 @@ void Plan::again(StepId id) {
   drain();
 }
 
-void Plan::model_moved(const std::string& model) {
-  for (uint32_t i = 0; i < steps_.size(); ++i) {
-    for (const StepInput& input : graph().steps[i].inputs) {
-      if (input.kind == InputKind::kModel && input.model == model) {
-        touched_.insert({rank_[i], StepId{i}});
-      }
-    }
-  }
-  drain();
-}
-
 }  // namespace lockstep

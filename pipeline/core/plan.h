@@ -93,8 +93,6 @@ class Plan {
   void failed(const Digest& fingerprint, const std::string& error, bool final);
   // Looks again at a failed or blocked step and what hangs on it.
   void again(StepId id);
-  // A model's champion moved outside the plan (rollback, approval): looks again at its consumers.
-  void model_moved(const std::string& model);
 
  private:
   void settle_all();

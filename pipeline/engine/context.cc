@@ -109,10 +109,9 @@ std::vector<Bound> gate_from(const Json& json) {
   return gate;
 }
 
-Version planned_version(const Plan& plan, StepId id, const std::string& trigger) {
-  const Survey& survey = plan.survey();
-  const Step& step = plan.graph().step(id);
-  const PlannedStep& planned = plan.at(id);
+Version planned_version(const Survey& survey, StepId id, const PlannedStep& planned,
+                        const std::string& trigger) {
+  const Step& step = survey.graph->step(id);
   Version v;
   v.model = step.registers;
   v.fingerprint = planned.recipe->fingerprint;
@@ -154,7 +153,9 @@ Json attempt_context(const Plan& plan, StepId id, const std::string& trigger,
                   {"attempts", tmpl.attempts},
                   {"gate", gate_json(tmpl.gate)},
                   {"accepted_as", step.registers.empty() ? step.name : step.registers}};
-  if (!step.registers.empty()) context["version"] = fact_json(planned_version(plan, id, trigger));
+  if (!step.registers.empty()) {
+    context["version"] = fact_json(planned_version(plan.survey(), id, planned, trigger));
+  }
   return context;
 }
 

@@ -18,7 +18,8 @@ Json attempt_context(const Plan& plan, StepId id, const std::string& trigger,
                      const std::vector<InputFile>& input_files);
 
 // The version a result of this step makes; number, digest, metrics and environment still unset.
-Version planned_version(const Plan& plan, StepId id, const std::string& trigger);
+Version planned_version(const Survey& survey, StepId id, const PlannedStep& planned,
+                        const std::string& trigger);
 
 // Back from a context: the candidate, with the result's bytes and numbers filled in.
 Candidate candidate_from(const Json& context, const ResultRecord& result);

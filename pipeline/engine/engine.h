@@ -1,0 +1,151 @@
+// The engine: one loop's worth of state. turn() drains the inbox and brings plan, attempts,
+// registry and releases forward; one turn is one transaction, and nothing acts before it is durable.
+// No threads; reads no clock but the one it is given; never sees SQL, HTTP, YAML or torch.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "pipeline/base/clock.h"
+#include "pipeline/core/schedule.h"
+#include "pipeline/engine/inbox.h"
+#include "pipeline/engine/past.h"
+#include "registry/rules/fact_log.h"
+#include "registry/rules/rules.h"
+
+namespace lockstep {
+
+struct EngineOptions {
+  std::vector<Slot> slots;
+  size_t max_new = 50;             // more new models than this in one commit are held
+  bool cancel_superseded = false;  // default: what no plan wants any more is finished
+};
+
+// What became of one step within a run.
+struct StepRun {
+  std::string attempt;
+  int64_t started_ms = 0, finished_ms = 0;
+  std::string trigger;  // "data", "code", "upstream", "manual", "first"
+  std::vector<Reason> reasons;
+  bool executed = false;
+};
+
+struct Run {
+  RunRecord record;
+  Trigger trigger;
+  bool first = false;  // the workspace's first plan
+  bool cancelling = false;
+  std::shared_ptr<const Survey> survey;
+  std::unique_ptr<Plan> plan;  // null for a held run
+  std::map<StepId, StepRun> steps;
+  std::map<StepId, int64_t> ready_since_ms;
+  std::vector<double> chain;
+  std::vector<Json> moves, releases;
+  std::vector<GateReport> gates_failed;
+  size_t gates_passed = 0;
+  std::vector<std::string> added, retired, notes;
+  Json held;  // null, or what waits for approve-change
+  int64_t revision = 0;
+};
+
+class Engine {
+ public:
+  // Reads what earlier turns left in the store. `registry` is the ledger, loaded.
+  Engine(Store& store, FactLog& log, Registry registry, Clock& clock, HasBytes has,
+         EngineOptions options);
+
+  Inbox& inbox() { return inbox_; }
+  // Waits up to `wait_ms` for a message, then does one turn. False when there was nothing to do.
+  bool turn(int64_t wait_ms);
+  // Intents that became durable since the last call; after construction all that were left.
+  std::vector<Intent> take_intents();
+
+  // ---- what a Command may do (inside a turn) ----
+  void append(const std::vector<Fact>& facts);
+  // Cuts every channel of the last graph; returns the documents of CONTRACT's "releases".
+  Json cut_all(const std::string& who, const std::string& why);
+  Json rebuild(const std::string& channel, const std::string& who, const std::string& reason);
+  void publish(const std::string& channel) { intend("publish", channel); }
+  void cancel(const std::string& run);
+  // Forgives used-up attempts of steps or models that match; returns the step names.
+  std::vector<std::string> forgive(const std::string& name);
+  // Approves what is held; throws not_found when nothing is.
+  Json approve();
+
+  // ---- what queries read (between turns, or in a Command) ----
+  const Registry& registry() const { return registry_; }
+  Past& past() { return past_; }
+  Store& store() { return store_; }
+  const Run* active() const { return active_.get(); }
+  const Run* last() const { return last_.get(); }  // newest finished one of this process
+  const Run* newest() const { return active_ ? active_.get() : last_.get(); }
+  const std::vector<ChannelSpec>& channels() const { return channels_; }
+  const EngineOptions& options() const { return options_; }
+  std::vector<Slot> slots() const;  // with what runs on them now
+  std::map<std::string, std::string> cursors();
+  Json held();
+  int64_t revision() const { return revision_; }
+  int64_t now_ms() { return clock_.now_ms(); }
+
+  // A plan that changes nothing: what would be done with this survey. `selected` as in Trigger.
+  std::unique_ptr<Plan> preview(std::shared_ptr<const Survey> survey, const Trigger& trigger,
+                                World& dry);
+
+ private:
+  friend class EngineWorld;
+
+  void take(SurveyDone& done);
+  void take(AttemptResult& result);
+  void take(EffectDone& done);
+  void take(Command& command);
+
+  // surveys (engine_plan.cc)
+  bool hold_accident(SurveyDone& done, const std::vector<std::string>& added,
+                     const std::vector<std::string>& retired);
+  void begin_run(SurveyDone& done, bool first, std::vector<std::string> added,
+                 std::vector<std::string> retired);
+  void supersede();
+  void note_reasons(Run& run);
+
+  // attempts (engine_attempts.cc)
+  void start_ready();
+  void start(StepId id, size_t slot);
+  std::vector<struct InputFile> input_files(StepId id);
+  void succeed(AttemptRecord& record, const AttemptResult& result);
+  void fail(AttemptRecord& record, const AttemptResult& result);
+  void accept_stray(const AttemptRecord& record, const ResultRecord& result);
+  void take_decision(const Candidate& candidate, const Decision& decision);
+
+  // ends of runs (engine_finish.cc)
+  void cut_waiting();
+  void finish_run();
+  Json cut(const ChannelSpec& channel, const std::string& who, const std::string& why);
+  Json cut_document(const ChannelSpec& channel, const Cut& cut) const;
+  std::vector<std::string> missing(const ChannelSpec& channel) const;
+  void intend(const std::string& kind, const std::string& target);
+
+  Store& store_;
+  FactLog& log_;
+  Registry registry_;
+  Clock& clock_;
+  EngineOptions options_;
+  Inbox inbox_;
+  Past past_;
+  std::unique_ptr<World> world_;
+  std::unique_ptr<Run> active_, last_;
+  std::vector<ChannelSpec> channels_;  // of the last plan's graph
+  std::set<std::string> produced_;     // models of the last plan's graph
+  std::vector<Intent> new_intents_;
+  int64_t oldest_unreleased_ms_ = 0;  // 0: every alias move is in a release
+  int64_t revision_ = 0;
+};
+
+// The JSON document of a run (pipeline/api/backend.h, run()).
+Json run_document(const Run& run, const Registry& registry, int64_t now_ms);
+// The steps of a plan with their states and reasons (pipeline/api/backend.h, plan()).
+Json plan_document(const Plan& plan, Past& past);
+
+}  // namespace lockstep

@@ -1,0 +1,46 @@
+// What the engine knows of earlier work: results, live attempts, what was accepted last.
+// Knows nothing of the present plan or of the registry.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <unordered_map>
+
+#include "pipeline/core/store.h"
+#include "registry/rules/rules.h"
+
+namespace lockstep {
+
+class Past {
+ public:
+  Past(Store& store, HasBytes has);
+
+  // A result counts only if the bytes of every output are present. Valid until the next call.
+  const ResultRecord* result(const Digest& fingerprint);
+  void put(const ResultRecord& result);
+
+  const std::map<std::string, AttemptRecord>& live() const { return live_; }
+  bool is_live(const Digest& fingerprint) const { return live_fingerprints_.count(fingerprint); }
+  void put(const AttemptRecord& attempt);  // keeps the live ones in memory
+
+  // Counted failures of the fingerprint have reached what its step allowed.
+  bool used_up(const Digest& fingerprint);
+  size_t failures(const Digest& fingerprint);
+  void forgive(const Digest& fingerprint);
+
+  // The last result accepted for a model or step name.
+  std::string last_recipe(const std::string& name);
+  void accept(const std::string& name, const Digest& fingerprint);
+
+ private:
+  Store& store_;
+  HasBytes has_;
+  std::map<std::string, AttemptRecord> live_;  // by id
+  std::multiset<Digest> live_fingerprints_;
+  std::map<std::string, std::string> accepted_;  // name → fingerprint, hex
+  std::unordered_map<Digest, ResultRecord, DigestHash> cache_;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,108 @@
+#include "pipeline/engine/world.h"
+
+#include "pipeline/engine/context.h"
+
+namespace lockstep {
+namespace {
+
+const std::string& accepted_as(const Step& step) {
+  return step.registers.empty() ? step.name : step.registers;
+}
+
+}  // namespace
+
+const ResultRecord* EngineWorld::result(const Digest& fingerprint) {
+  return engine_.past_.result(fingerprint);
+}
+
+bool EngineWorld::live(const Digest& fingerprint) { return engine_.past_.is_live(fingerprint); }
+
+bool EngineWorld::used_up(const Digest& fingerprint) {
+  // Asked for by hand starts again.
+  bool by_hand = engine_.active_ && engine_.active_->trigger.kind == "manual" &&
+                 !engine_.active_->trigger.steps.empty();
+  return !by_hand && engine_.past_.used_up(fingerprint);
+}
+
+std::optional<ModelRef> EngineWorld::champion(const std::string& model) {
+  int64_t number = engine_.registry_.alias(model, kChampion);
+  if (number == 0) return std::nullopt;
+  const Version* version = engine_.registry_.model(model)->version(number);
+  return ModelRef{number, version->digest};
+}
+
+std::string EngineWorld::last_recipe(const Step& step) {
+  std::string recipe = engine_.past_.last_recipe(accepted_as(step));
+  if (recipe.empty() && !step.renamed_from.empty()) {
+    recipe = engine_.past_.last_recipe(step.renamed_from);
+  }
+  return recipe;
+}
+
+std::optional<Candidate> EngineWorld::candidate(const Survey& survey, StepId id,
+                                                const PlannedStep& planned,
+                                                const ResultRecord& result,
+                                                const std::string& trigger) {
+  const Step& step = survey.graph->step(id);
+  const ModelState* model = engine_.registry_.model(step.registers);
+  if (model) {
+    const Version* best = candidate_version(*model, planned.recipe->fingerprint);
+    auto alias = model->aliases.find(kChampion);
+    if (best && alias != model->aliases.end() && alias->second == best->number) {
+      return std::nullopt;
+    }
+  }
+  Candidate candidate;
+  candidate.version = planned_version(survey, id, planned, trigger);
+  candidate.version.attempt = result.attempt;
+  candidate.version.metrics = result.metrics;
+  candidate.version.environment = result.environment;
+  auto bytes = result.outputs.find("model");
+  if (bytes == result.outputs.end()) {
+    throw Error(ErrorCode::kInvalid,
+                step.name + " registers a model but has no output called model");
+  }
+  candidate.version.digest = bytes->second;
+  candidate.gate = survey.graph->tmpl(id).gate;
+  candidate.who = "lockstep";
+  return candidate;
+}
+
+void EngineWorld::accept(StepId id, const PlannedStep& planned, const ResultRecord& result) {
+  const Survey& survey = *engine_.active_->survey;
+  const Step& step = survey.graph->step(id);
+  engine_.past_.accept(accepted_as(step), planned.recipe->fingerprint);
+  if (step.registers.empty()) return;
+  StepRun& step_run = engine_.active_->steps[id];
+  // A forced attempt whose bytes differ is a candidate of its own, although its fingerprint is
+  // the champion's.
+  std::optional<Candidate> made =
+      candidate(survey, id, planned, result, step_run.trigger.empty() ? "known" : step_run.trigger);
+  if (!made && step_run.executed) {
+    const ModelState* model = engine_.registry_.model(step.registers);
+    if (!model->find(planned.recipe->fingerprint, result.outputs.at("model"))) {
+      Json context = {{"version", fact_json(planned_version(survey, id, planned, "forced"))},
+                      {"gate", gate_json(survey.graph->tmpl(id).gate)}};
+      made = candidate_from(context, result);
+    }
+  }
+  if (made) engine_.take_decision(*made, decide(engine_.registry_, *made));
+}
+
+std::optional<ModelRef> DryWorld::champion(const std::string& model) {
+  auto moved = moved_.find(model);
+  return moved != moved_.end() ? std::optional(moved->second) : EngineWorld::champion(model);
+}
+
+void DryWorld::accept(StepId id, const PlannedStep& planned, const ResultRecord& result) {
+  const Step& step = survey_->graph->step(id);
+  if (step.registers.empty()) return;
+  std::optional<Candidate> made = candidate(*survey_, id, planned, result, "plan");
+  if (!made) return;
+  Decision decision = decide(engine_.registry_, *made);
+  if (decision.moved) {
+    moved_[step.registers] = ModelRef{decision.version, made->version.digest};
+  }
+}
+
+}  // namespace lockstep

@@ -1,0 +1,40 @@
+// How a plan sees the engine: the real world takes results, the dry one only says what it would do.
+#pragma once
+
+#include "pipeline/engine/engine.h"
+
+namespace lockstep {
+
+class EngineWorld : public World {
+ public:
+  explicit EngineWorld(Engine& engine) : engine_(engine) {}
+
+  const ResultRecord* result(const Digest& fingerprint) override;
+  bool live(const Digest& fingerprint) override;
+  bool used_up(const Digest& fingerprint) override;
+  std::optional<ModelRef> champion(const std::string& model) override;
+  std::string last_recipe(const Step& step) override;
+  void accept(StepId step, const PlannedStep& planned, const ResultRecord& result) override;
+
+ protected:
+  // The step's candidate with this result, or nothing where the champion is it already.
+  std::optional<Candidate> candidate(const Survey& survey, StepId step, const PlannedStep& planned,
+                                     const ResultRecord& result, const std::string& trigger);
+
+  Engine& engine_;
+};
+
+class DryWorld : public EngineWorld {
+ public:
+  DryWorld(Engine& engine, std::shared_ptr<const Survey> survey)
+      : EngineWorld(engine), survey_(std::move(survey)) {}
+
+  std::optional<ModelRef> champion(const std::string& model) override;
+  void accept(StepId step, const PlannedStep& planned, const ResultRecord& result) override;
+
+ private:
+  std::shared_ptr<const Survey> survey_;
+  std::map<std::string, ModelRef> moved_;
+};
+
+}  // namespace lockstep
