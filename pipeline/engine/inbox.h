@@ -31,7 +31,8 @@ struct Trigger {
 struct SurveyDone {
   std::shared_ptr<const Survey> survey;
   Trigger trigger;
-  std::function<void(const std::string& run)> started;  // called with the run's id, or ""
+  // Called once with the run's id ("" when there was nothing to do), or with what was wrong.
+  std::function<void(const std::string& run, const Error* error)> started;
 };
 
 struct EffectDone {

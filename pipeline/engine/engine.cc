@@ -1,0 +1,133 @@
+#include "pipeline/engine/engine.h"
+
+#include <fmt/format.h>
+
+#include "pipeline/engine/world.h"
+
+namespace lockstep {
+
+Engine::Engine(Store& store, FactLog& log, Registry registry, Clock& clock, HasBytes has,
+               EngineOptions options)
+    : store_(store),
+      log_(log),
+      registry_(std::move(registry)),
+      clock_(clock),
+      options_(std::move(options)),
+      past_(store, std::move(has)),
+      world_(std::make_unique<EngineWorld>(*this)),
+      new_intents_(store.intents()) {
+  // A run that the last process left open is taken up by the first survey (begin_run), so that
+  // its attempts are adopted; until then it stays as it was written.
+}
+
+bool Engine::turn(int64_t wait_ms) {
+  std::vector<Message> messages = inbox_.drain(wait_ms);
+  bool waiting_for_time = active_ && oldest_unreleased_ms_ > 0;
+  if (messages.empty() && !waiting_for_time) return false;
+  store_.begin();
+  for (Message& message : messages) {
+    std::visit([this](auto& one) { take(one); }, message);
+  }
+  start_ready();
+  cut_waiting();
+  finish_run();
+  // From here on the turn is durable; only then may anything act on its intents.
+  store_.commit();
+  ++revision_;
+  return true;
+}
+
+std::vector<Intent> Engine::take_intents() { return std::exchange(new_intents_, {}); }
+
+void Engine::take(Command& command) { command.act(*this); }
+
+void Engine::take(EffectDone& done) {
+  if (done.kind == "start") {
+    auto live = past_.live().find(done.target);
+    if (live != past_.live().end() && live->second.state == AttemptState::kStarting) {
+      AttemptRecord record = live->second;
+      if (done.ok) {
+        record.state = AttemptState::kRunning;
+        past_.put(record);
+      } else {
+        AttemptResult result;
+        result.id = done.target;
+        result.error = done.error;
+        fail(record, result);
+      }
+    }
+  }
+  if (done.kind == "build" && done.ok) {
+    const ReleaseState* release = registry_.release(done.target);
+    if (release && !release->image) {
+      append({ReleaseBuilt{done.target, Digest::parse(done.data.at("image").get<std::string>())}});
+    }
+  }
+  if (!done.ok && done.kind != "start" && newest()) {
+    Run& run = active_ ? *active_ : *last_;
+    run.notes.push_back(fmt::format("{} {}: {}", done.kind, done.target, done.error));
+    ++run.revision;
+  }
+  store_.done_intent(done.intent);
+}
+
+void Engine::append(const std::vector<Fact>& facts) {
+  for (const Fact& fact : facts) {
+    Entry entry = log_.append(fact, clock_.now_ms());
+    registry_.apply(entry);
+    const AliasMove* move = std::get_if<AliasMove>(&fact);
+    if (!move) continue;
+    if (move->alias == kChampion && oldest_unreleased_ms_ == 0) {
+      oldest_unreleased_ms_ = clock_.now_ms();
+    }
+    if (active_ && move->alias == kChampion) {
+      active_->moves.push_back(
+          {{"model", move->model}, {"from", move->from}, {"to", move->to}, {"why", move->why}});
+      ++active_->revision;
+    }
+  }
+}
+
+void Engine::take_decision(const Candidate& candidate, const Decision& decision) {
+  append(decision.facts);
+  if (!active_) return;
+  for (const Fact& fact : decision.facts) {
+    const GateReport* report = std::get_if<GateReport>(&fact);
+    if (report && report->passed && !candidate.gate.empty()) ++active_->gates_passed;
+    if (report && !report->passed) active_->gates_failed.push_back(*report);
+  }
+  if (!decision.moved && decision.why.find("already") == std::string::npos) {
+    active_->notes.push_back(
+        fmt::format("{} stays: {}", candidate.version.model, decision.why));
+  }
+}
+
+void Engine::intend(const std::string& kind, const std::string& target) {
+  int64_t id = store_.add_intent(kind, target);
+  new_intents_.push_back({id, kind, target, 0});
+}
+
+std::vector<Slot> Engine::slots() const {
+  std::vector<Slot> slots = options_.slots;
+  for (const auto& [id, attempt] : past_.live()) {
+    for (Slot& slot : slots) {
+      if (slot.info.name != attempt.slot) continue;
+      slot.running += 1;
+      slot.used_bytes += attempt.context.value("memory_bytes", uint64_t{0});
+    }
+  }
+  return slots;
+}
+
+std::map<std::string, std::string> Engine::cursors() {
+  std::map<std::string, std::string> out;
+  for (const auto& [name, commit] : store_.all("cursor/")) out[name.substr(7)] = commit;
+  return out;
+}
+
+Json Engine::held() {
+  std::string text = store_.get("held");
+  return text.empty() ? Json() : parse_json(text, "the held change");
+}
+
+}  // namespace lockstep

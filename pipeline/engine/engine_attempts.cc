@@ -1,0 +1,219 @@
+// Attempts: started on slots, taken when they end, never twice.
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "pipeline/engine/context.h"
+#include "pipeline/engine/engine.h"
+
+namespace lockstep {
+namespace {
+
+Priority priority(const std::string& trigger) {
+  if (trigger == "manual") return Priority::kManual;
+  return trigger == "data" || trigger == "first" ? Priority::kData : Priority::kCode;
+}
+
+// metrics.json is a flat map name → finite number; anything else fails the attempt.
+std::string metrics_problem(const Json& metrics) {
+  if (!metrics.is_object()) return "metrics.json is not a map of names to numbers";
+  for (const auto& [name, value] : metrics.items()) {
+    if (!value.is_number() || !std::isfinite(value.get<double>())) {
+      return fmt::format("metric {} in metrics.json is not a finite number", name);
+    }
+  }
+  return "";
+}
+
+}  // namespace
+
+void Engine::start_ready() {
+  if (!active_ || active_->cancelling || active_->plan->ready().empty()) return;
+  std::vector<Slot> free = slots();
+  bool any = false;
+  for (const Slot& slot : free) any = any || slot.running < slot.capacity;
+  if (!any) return;
+  const Graph& graph = *active_->survey->graph;
+  note_reasons(*active_);
+  std::map<uint32_t, uint32_t> running;
+  std::set<std::string> busy;
+  for (const auto& [id, attempt] : past_.live()) {
+    busy.insert(attempt.model.empty() ? attempt.step : attempt.model);
+    auto step = graph.by_name.find(attempt.step);
+    if (step != graph.by_name.end()) ++running[graph.step(step->second).tmpl];
+  }
+  std::vector<ReadyStep> ready;
+  std::vector<StepId> impossible;
+  for (StepId id : active_->plan->ready()) {
+    const Step& step = graph.step(id);
+    const StepTemplate& tmpl = graph.tmpl(id);
+    if (!unschedulable(free, tmpl.resources).empty()) {
+      impossible.push_back(id);
+      continue;
+    }
+    ready.push_back({id, priority(active_->steps[id].trigger),
+                     clock_.now_ms() - active_->ready_since_ms[id], active_->chain[id.value],
+                     tmpl.resources, step.registers.empty() ? step.name : step.registers,
+                     step.tmpl, tmpl.max_parallel});
+  }
+  for (StepId id : impossible) {
+    active_->plan->failed(active_->plan->at(id).recipe->fingerprint,
+                          unschedulable(free, graph.tmpl(id).resources), true);
+  }
+  for (const Start& one : schedule(free, std::move(ready), running, busy)) {
+    // Two steps with one fingerprint: the first start has made the other one wait for it.
+    if (active_->plan->at(one.id).state == StepState::kRun) start(one.id, one.slot);
+  }
+}
+
+std::vector<InputFile> Engine::input_files(StepId id) {
+  const Graph& graph = *active_->survey->graph;
+  std::vector<InputFile> files;
+  for (const StepInput& input : graph.step(id).inputs) {
+    InputFile file{input.name, false};
+    StepId producer = input.step;
+    std::string output = input.output;
+    if (input.kind == InputKind::kModel) {
+      output = "model";
+      auto made_by = graph.producer.find(input.model);
+      if (made_by != graph.producer.end()) producer = made_by->second;
+    }
+    if (producer.known()) {
+      auto declared = graph.tmpl(producer).outputs.find(output);
+      if (declared != graph.tmpl(producer).outputs.end()) {
+        file.file = declared->second.substr(declared->second.rfind('/') + 1);
+      }
+      const std::optional<Recipe>& recipe = active_->plan->at(producer).recipe;
+      const ResultRecord* result = recipe ? past_.result(recipe->fingerprint) : nullptr;
+      if (result && result->folders.count(output)) file.folder = result->folders.at(output);
+    }
+    files.push_back(file);
+  }
+  return files;
+}
+
+void Engine::start(StepId id, size_t slot) {
+  const Step& step = active_->survey->graph->step(id);
+  const StepTemplate& tmpl = active_->survey->graph->tmpl(id);
+  const Slot& place = options_.slots[slot];
+  StepRun& step_run = active_->steps[id];
+  AttemptRecord record;
+  record.fingerprint = active_->plan->at(id).recipe->fingerprint;
+  record.id = fmt::format("a{:06}-{}", store_.next("attempt"), record.fingerprint.hex().substr(0, 8));
+  record.run = active_->record.id;
+  record.step = step.name;
+  record.model = step.registers;
+  record.slot = place.info.name;
+  record.started_ms = clock_.now_ms();
+  record.context = attempt_context(*active_->plan, id, step_run.trigger, input_files(id));
+  record.context["slot"] = place.info.name;
+  record.context["device"] = place.info.device;
+  record.context["memory_bytes"] = place.info.device == "cpu" ? tmpl.resources.memory_bytes
+                                                             : tmpl.resources.gpu_memory_bytes;
+  past_.put(record);
+  step_run.attempt = record.id;
+  step_run.started_ms = record.started_ms;
+  step_run.executed = true;
+  active_->plan->started(id);
+  ++active_->revision;
+  intend("start", record.id);
+}
+
+void Engine::take(AttemptResult& result) {
+  auto live = past_.live().find(result.id);
+  intend("collect", result.id);
+  if (live == past_.live().end()) return;  // was taken before, or given up: never twice
+  AttemptRecord record = live->second;
+  std::string problem = result.end == AttemptEnd::kSucceeded ? metrics_problem(result.metrics) : "";
+  if (!problem.empty()) {
+    result.end = AttemptEnd::kFailed;
+    result.error = problem;
+  }
+  if (result.end == AttemptEnd::kSucceeded) return succeed(record, result);
+  fail(record, result);
+}
+
+void Engine::succeed(AttemptRecord& record, const AttemptResult& result) {
+  ResultRecord kept;
+  kept.fingerprint = record.fingerprint;
+  kept.attempt = record.id;
+  kept.outputs = result.outputs;
+  kept.folders = result.folders;
+  kept.metrics = result.metrics;
+  kept.environment = result.environment;
+  kept.recipe = record.context.at("recipe");
+  kept.duration_ms = result.finished_ms - result.started_ms;
+  past_.put(kept);
+  record.state = AttemptState::kSucceeded;
+  record.finished_ms = clock_.now_ms();
+  past_.put(record);
+  bool wanted = active_ && !active_->plan->wanting(record.fingerprint).empty();
+  if (!wanted) return accept_stray(record, kept);
+  for (StepId id : active_->plan->wanting(record.fingerprint)) {
+    StepRun& step = active_->steps[id];
+    step.attempt = record.id;
+    step.executed = true;
+    if (step.started_ms == 0) step.started_ms = record.started_ms;
+    step.finished_ms = clock_.now_ms();
+  }
+  active_->plan->succeeded(record.fingerprint, kept);
+  note_reasons(*active_);
+  ++active_->revision;
+}
+
+// A result that no plan wants any more is gated like any candidate, unless the model has moved on
+// since the attempt began: then the version is kept and nothing moves.
+void Engine::accept_stray(const AttemptRecord& record, const ResultRecord& result) {
+  past_.accept(record.context.at("accepted_as"), record.fingerprint);
+  if (!record.context.contains("version")) return;
+  Candidate candidate = candidate_from(record.context, result);
+  if (!produced_.empty() && !produced_.count(candidate.version.model)) return;
+  Decision decision = decide(registry_, candidate);
+  const ModelState* model = registry_.model(candidate.version.model);
+  bool moved_on = false;
+  if (model) {
+    for (const Moved& moved : model->moves) {
+      moved_on = moved_on || (moved.move.alias == kChampion && moved.time_ms > record.started_ms);
+    }
+  }
+  if (!moved_on) return take_decision(candidate, decision);
+  std::vector<Fact> facts;
+  for (Fact& fact : decision.facts) {
+    if (!std::holds_alternative<AliasMove>(fact)) facts.push_back(std::move(fact));
+  }
+  append(facts);
+}
+
+void Engine::fail(AttemptRecord& record, const AttemptResult& result) {
+  bool lost = result.end == AttemptEnd::kLost;
+  bool cancelled = result.end == AttemptEnd::kCancelled;
+  record.state = lost        ? AttemptState::kLost
+                 : cancelled ? AttemptState::kCancelled
+                             : AttemptState::kFailed;
+  record.error = result.error;
+  record.finished_ms = clock_.now_ms();
+  past_.put(record);
+  if (!active_) return;
+  size_t allowed = record.context.value("attempts", size_t{1});
+  bool final = cancelled ? active_->cancelling
+                         : !lost && past_.failures(record.fingerprint) >= allowed;
+  for (StepId id : active_->plan->wanting(record.fingerprint)) {
+    active_->steps[id].finished_ms = clock_.now_ms();
+    active_->ready_since_ms[id] = clock_.now_ms();
+  }
+  active_->plan->failed(record.fingerprint, result.error, final);
+  note_reasons(*active_);
+  ++active_->revision;
+}
+
+void Engine::cancel(const std::string& run) {
+  if (!active_ || active_->record.id != run) {
+    throw Error(ErrorCode::kNotFound, fmt::format("run {} is not running", run),
+                "`lockstep runs` lists the runs");
+  }
+  active_->cancelling = true;
+  for (const auto& [id, attempt] : past_.live()) intend("cancel", id);
+  ++active_->revision;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,107 @@
+// Ends of runs: releases are cut from the aliases, the run gets its result.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "pipeline/core/names.h"
+#include "pipeline/engine/engine.h"
+
+namespace lockstep {
+
+Json Engine::cut(const ChannelSpec& channel, const std::string& who, const std::string& why) {
+  CutRequest request;
+  request.channel = channel;
+  request.produced = produced_;
+  request.who = who;
+  request.why = why;
+  Cut cut = cut_release(registry_, request);
+  append(cut.facts);
+  if (cut.built_new) intend("build", cut.tag);
+  if (cut.moved) intend("publish", channel.name);
+  return cut_document(channel, cut);
+}
+
+Json Engine::cut_document(const ChannelSpec& channel, const Cut& cut) const {
+  const ReleaseState* release = cut.tag.empty() ? nullptr : registry_.release(cut.tag);
+  return {{"channel", channel.name},
+          {"tag", cut.tag},
+          {"known", !cut.built_new},
+          {"moved", cut.moved},
+          {"models", release ? release->release.models.size() : 0},
+          {"missing", missing(channel)},
+          {"held_back", cut.held_back}};
+}
+
+// Models that the channel names and the graph produces, but that have nothing to give yet.
+std::vector<std::string> Engine::missing(const ChannelSpec& channel) const {
+  std::vector<std::string> names;
+  for (const std::string& model : produced_) {
+    bool named = std::any_of(channel.models.begin(), channel.models.end(),
+                             [&](const std::string& pattern) { return matches(pattern, model); });
+    if (named && registry_.alias(model, kChampion) == 0) names.push_back(model);
+  }
+  return names;
+}
+
+Json Engine::cut_all(const std::string& who, const std::string& why) {
+  Json all = Json::array();
+  for (const ChannelSpec& channel : channels_) all.push_back(cut(channel, who, why));
+  oldest_unreleased_ms_ = 0;
+  return all;
+}
+
+Json Engine::rebuild(const std::string& channel, const std::string& who,
+                     const std::string& reason) {
+  for (const ChannelSpec& spec : channels_) {
+    if (spec.name != channel) continue;
+    CutRequest request{spec, produced_, who, reason};
+    Cut cut = rebuild_release(registry_, request, reason);
+    append(cut.facts);
+    if (cut.built_new) intend("build", cut.tag);
+    if (cut.moved) intend("publish", channel);
+    return cut_document(spec, cut);
+  }
+  throw Error(ErrorCode::kNotFound, "no channel is called " + channel);
+}
+
+// A release is cut at the latest `max-wait` after the oldest alias move that no release holds.
+void Engine::cut_waiting() {
+  if (!active_ || oldest_unreleased_ms_ == 0) return;
+  int64_t waited_ms = clock_.now_ms() - oldest_unreleased_ms_;
+  bool due = std::any_of(channels_.begin(), channels_.end(), [&](const ChannelSpec& channel) {
+    return waited_ms >= channel.max_wait_ms;
+  });
+  if (!due) return;
+  try {
+    for (Json& release : cut_all("lockstep", "max-wait")) active_->releases.push_back(release);
+  } catch (const Error& error) {
+    oldest_unreleased_ms_ = 0;
+    active_->notes.push_back(std::string("release held: ") + error.what());
+  }
+  ++active_->revision;
+}
+
+void Engine::finish_run() {
+  if (!active_) return;
+  bool stopped = active_->cancelling && past_.live().empty();
+  if (!active_->plan->finished() && !stopped) return;
+  Run& run = *active_;
+  // A cut that collides with a known tag is held; the run still ends as its steps did.
+  for (const ChannelSpec& channel : channels_) {
+    try {
+      run.releases.push_back(cut(channel, "lockstep", "run " + run.record.id));
+    } catch (const Error& error) {
+      run.notes.push_back(fmt::format("release held: {}", error.what()));
+    }
+  }
+  oldest_unreleased_ms_ = 0;
+  bool failed = run.plan->count(StepState::kFailed) + run.plan->count(StepState::kBlocked) > 0;
+  run.record.result = run.cancelling ? "cancelled" : failed ? "failed" : "done";
+  run.record.finished_ms = clock_.now_ms();
+  ++run.revision;
+  run.record.document = run_document(run, registry_, clock_.now_ms());
+  store_.put(run.record);
+  last_ = std::move(active_);
+}
+
+}  // namespace lockstep

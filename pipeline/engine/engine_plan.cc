@@ -1,0 +1,251 @@
+// Surveys become plans and runs; accidents are held.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "pipeline/core/names.h"
+#include "pipeline/engine/world.h"
+
+namespace lockstep {
+namespace {
+
+bool asked_for(const Step& step, const StepTemplate& tmpl, const std::string& name) {
+  return matches(name, step.name) || matches(name, tmpl.name) ||
+         (!step.registers.empty() && matches(name, step.registers));
+}
+
+std::set<StepId> select(const Graph& graph, const Trigger& trigger) {
+  std::set<StepId> chosen;
+  for (const std::string& name : trigger.steps) {
+    size_t before = chosen.size();
+    for (uint32_t i = 0; i < graph.steps.size(); ++i) {
+      if (asked_for(graph.steps[i], graph.tmpl(StepId{i}), name)) chosen.insert(StepId{i});
+    }
+    if (chosen.size() == before) {
+      throw Error(ErrorCode::kNotFound, "no step or model is called " + name,
+                  "`lockstep plan` lists the steps");
+    }
+  }
+  return chosen;
+}
+
+std::set<StepId> forced(const Graph& graph, const Trigger& trigger,
+                        const std::set<StepId>& chosen) {
+  if (!trigger.force) return {};
+  if (!chosen.empty()) return chosen;
+  std::set<StepId> all;
+  for (uint32_t i = 0; i < graph.steps.size(); ++i) all.insert(StepId{i});
+  return all;
+}
+
+std::vector<std::string> new_models(const Graph& graph, const Registry& registry) {
+  std::vector<std::string> names;
+  for (const auto& [model, step] : graph.producer) {
+    const ModelState* known = registry.model(model);
+    bool renamed = registry.model(graph.step(step).renamed_from) != nullptr;
+    if ((!known || known->versions.empty() || known->retired) && !renamed) names.push_back(model);
+  }
+  return names;
+}
+
+std::vector<std::string> vanished_models(const Graph& graph, const Registry& registry) {
+  std::set<std::string> renamed;
+  for (const Step& step : graph.steps) renamed.insert(step.renamed_from);
+  std::vector<std::string> names;
+  if (graph.incomplete) return names;
+  for (const auto& [model, state] : registry.models) {
+    if (state.retired || state.versions.empty() || graph.producer.count(model)) continue;
+    if (!renamed.count(model)) names.push_back(model);
+  }
+  return names;
+}
+
+std::string trigger_word(const std::vector<Reason>& reasons, const Trigger& trigger) {
+  auto has = [&](const char* kind) {
+    return std::any_of(reasons.begin(), reasons.end(),
+                       [&](const Reason& r) { return r.kind == kind; });
+  };
+  if (trigger.kind == "manual" && !trigger.steps.empty()) return "manual";
+  if (has("first")) return "first";
+  if (has("rows")) return "data";
+  if (has("code") || has("definition")) return "code";
+  return reasons.empty() ? "manual" : "upstream";
+}
+
+}  // namespace
+
+std::unique_ptr<Plan> Engine::preview(std::shared_ptr<const Survey> survey, const Trigger& trigger,
+                                      World& dry) {
+  std::set<StepId> chosen = select(*survey->graph, trigger);
+  std::set<StepId> force = forced(*survey->graph, trigger, chosen);
+  return std::make_unique<Plan>(std::move(survey), dry, chosen, force);
+}
+
+void Engine::take(SurveyDone& done) {
+  const Graph& graph = *done.survey->graph;
+  std::string planned = store_.get("planned");
+  std::vector<std::string> added = new_models(graph, registry_);
+  std::vector<std::string> retired = vanished_models(graph, registry_);
+  try {
+    select(graph, done.trigger);  // throws before anything changes
+  } catch (const Error& error) {
+    if (done.started) done.started("", &error);
+    return;
+  }
+  if (!planned.empty() && hold_accident(done, added, retired)) return;
+  supersede();
+  begin_run(done, planned.empty(), std::move(added), std::move(retired));
+}
+
+// RULES "Accidents are held": a commit that would retire more than one model and more than 10 %
+// of them, or add more than max-new, waits with the list until somebody approves exactly it.
+bool Engine::hold_accident(SurveyDone& done, const std::vector<std::string>& added,
+                           const std::vector<std::string>& retired) {
+  size_t live = 0;
+  for (const auto& [name, model] : registry_.models) {
+    live += !model.retired && !model.versions.empty() ? 1 : 0;
+  }
+  bool vanish = retired.size() > 1 && retired.size() * 10 > live;
+  bool flood = added.size() > options_.max_new;
+  if (!vanish && !flood) {
+    store_.set("held", "");
+    return false;
+  }
+  std::string digest = sha256(canonical_json(Json{added, retired})).hex();
+  if (store_.get("approved") == digest) {
+    store_.set("approved", "");
+    store_.set("held", "");
+    return false;
+  }
+  Json held = {{"added", flood ? Json(added) : Json::array()},
+               {"retired", vanish ? Json(retired) : Json::array()},
+               {"commits", done.survey->commits},
+               {"digest", digest}};
+  bool known = store_.get("held") == held.dump();
+  store_.set("held", held.dump());
+  if (known && !done.trigger.once) return true;
+  auto run = std::make_unique<Run>();
+  run->record = {fmt::format("r{}", store_.next("run")), done.trigger.kind, "held",
+                 done.survey->commits,                   Json(),            clock_.now_ms(),
+                 clock_.now_ms()};
+  run->survey = done.survey;
+  run->held = held;
+  run->record.document = run_document(*run, registry_, clock_.now_ms());
+  store_.put(run->record);
+  if (done.started) done.started(run->record.id, nullptr);
+  if (!active_) last_ = std::move(run);
+  return true;
+}
+
+Json Engine::approve() {
+  Json held = this->held();
+  if (held.is_null()) {
+    throw Error(ErrorCode::kNotFound, "no change is held", "`lockstep status` shows what waits");
+  }
+  store_.set("approved", held.at("digest"));
+  return held;
+}
+
+// Attempts that the new plan still wants are adopted by their fingerprints; the rest is finished,
+// or cancelled where the policy says so.
+void Engine::supersede() {
+  if (active_) {
+    active_->record.result = "superseded";
+    active_->record.finished_ms = clock_.now_ms();
+    active_->record.document = run_document(*active_, registry_, clock_.now_ms());
+    store_.put(active_->record);
+    last_ = std::move(active_);
+  }
+  for (const RunRecord& run : store_.runs(5)) {
+    if (run.result != "running" || (last_ && last_->record.id == run.id)) continue;
+    // Left open by a process that is gone.
+    RunRecord left = *store_.run(run.id);
+    left.result = "superseded";
+    left.finished_ms = clock_.now_ms();
+    if (left.document.is_object()) left.document["result"] = "superseded";
+    store_.put(left);
+  }
+}
+
+void Engine::begin_run(SurveyDone& done, bool first, std::vector<std::string> added,
+                       std::vector<std::string> retired) {
+  active_ = std::make_unique<Run>();
+  Run& run = *active_;
+  run.survey = done.survey;
+  run.trigger = done.trigger;
+  run.first = first;
+  run.notes = done.survey->notes;
+  for (const Problem& problem : done.survey->graph->problems) {
+    run.notes.push_back(problem.where + ": " + problem.message);
+  }
+  run.record.trigger = first ? "first" : done.trigger.kind;
+  run.record.result = "running";
+  run.record.commits = done.survey->commits;
+  run.record.started_ms = clock_.now_ms();
+  channels_ = done.survey->graph->channels;
+  produced_.clear();
+  for (const auto& [model, step] : done.survey->graph->producer) {
+    produced_.insert(model);
+    const std::string& old = done.survey->graph->step(step).renamed_from;
+    if (!old.empty() && registry_.model(old) && !registry_.model(model)) {
+      append({Renamed{old, model}});
+    }
+    const ModelState* known = registry_.model(model);
+    if (known && known->retired) append({Retired{model, false, "produced again"}});
+  }
+  for (const std::string& model : retired) {
+    append({Retired{model, true, "no step of the workspace produces it any more"}});
+  }
+  std::set<StepId> chosen = select(*run.survey->graph, run.trigger);
+  std::set<StepId> force = forced(*run.survey->graph, run.trigger, chosen);
+  run.plan = std::make_unique<Plan>(run.survey, *world_, chosen, force);
+  run.chain = critical_path(*run.survey->graph, [](StepId) { return 1.0; });
+  run.added = std::move(added);
+  run.retired = std::move(retired);
+  note_reasons(run);
+  for (const auto& [source, commit] : run.survey->commits) store_.set("cursor/" + source, commit);
+  store_.set("planned", "1");
+  bool idle = run.plan->finished() && run.moves.empty() && run.added.empty() &&
+              run.retired.empty() && run.gates_failed.empty();
+  if (idle && !run.trigger.once) {
+    active_.reset();
+    if (done.started) done.started("", nullptr);
+    return;
+  }
+  run.record.id = fmt::format("r{}", store_.next("run"));
+  run.record.document = run_document(run, registry_, clock_.now_ms());
+  store_.put(run.record);
+  if (done.started) done.started(run.record.id, nullptr);
+}
+
+void Engine::note_reasons(Run& run) {
+  for (uint32_t i = 0; i < run.survey->graph->steps.size(); ++i) {
+    StepId id{i};
+    const PlannedStep& planned = run.plan->at(id);
+    if (planned.state != StepState::kRun && planned.state != StepState::kRunning) continue;
+    StepRun& step = run.steps[id];
+    if (!step.trigger.empty()) continue;
+    step.reasons = explain(*run.survey, id, planned.inputs,
+                           world_->last_recipe(run.survey->graph->steps[i]));
+    step.trigger = trigger_word(step.reasons, run.trigger);
+    run.ready_since_ms.emplace(id, clock_.now_ms());
+  }
+}
+
+std::vector<std::string> Engine::forgive(const std::string& name) {
+  std::vector<std::string> names;
+  const Run* run = newest();
+  if (!run || !run->plan) return names;
+  for (uint32_t i = 0; i < run->survey->graph->steps.size(); ++i) {
+    StepId id{i};
+    const PlannedStep& planned = run->plan->at(id);
+    if (!asked_for(run->survey->graph->steps[i], run->survey->graph->tmpl(id), name)) continue;
+    if (planned.state != StepState::kFailed || !planned.recipe) continue;
+    past_.forgive(planned.recipe->fingerprint);
+    names.push_back(run->survey->graph->steps[i].name);
+    if (active_) active_->plan->again(id);
+  }
+  return names;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,220 @@
+// What people and scripts read of runs and plans, as documents.
+#include <fmt/format.h>
+
+#include "pipeline/core/names.h"
+#include "pipeline/engine/engine.h"
+
+namespace lockstep {
+namespace {
+
+// The slice or code input that a reason is about, with the number of rows or files.
+Json reason_json(const Survey& survey, const Step& step, const Reason& reason) {
+  Json out = {{"input", reason.input}, {"kind", reason.kind}, {"change", reason.change}};
+  for (const StepInput& input : step.inputs) {
+    if (input.name != reason.input || input.kind != InputKind::kRows) continue;
+    out["slice"] = survey.graph->slices[input.slice.value].name();
+    auto delta = survey.deltas.find(input.slice);
+    if (delta != survey.deltas.end()) out["changed"] = delta->second.rows.all();
+  }
+  return out;
+}
+
+Json reasons_json(const Survey& survey, const Step& step, const std::vector<Reason>& reasons) {
+  Json all = Json::array();
+  for (const Reason& reason : reasons) all.push_back(reason_json(survey, step, reason));
+  return all;
+}
+
+Json names_json(const Graph& graph, const std::vector<StepId>& ids) {
+  Json all = Json::array();
+  for (StepId id : ids) all.push_back(graph.step(id).name);
+  return all;
+}
+
+// What was read: per table its rows, and how many values it is cut into.
+Json data_json(const Survey& survey) {
+  struct Total {
+    uint64_t rows = 0;
+    size_t values = 0;
+    std::string column, commit;
+    std::set<std::map<std::string, std::string>> seen;
+  };
+  std::map<std::pair<std::string, std::string>, Total> tables;
+  for (size_t i = 0; i < survey.slices.size(); ++i) {
+    const SliceSpec& spec = survey.graph->slices[i];
+    Total& total = tables[{spec.source, spec.table}];
+    if (!total.seen.insert(spec.where).second) continue;
+    total.commit = survey.slices[i].commit;
+    total.rows += survey.slices[i].rows;
+    if (spec.where.size() == 1) {
+      total.column = spec.where.begin()->first;
+      ++total.values;
+    }
+  }
+  Json all = Json::array();
+  for (const auto& [place, total] : tables) {
+    Json by;
+    if (total.values > 0) by = {{"column", total.column}, {"values", total.values}};
+    all.push_back({{"source", place.first},
+                   {"table", place.second},
+                   {"rows", total.rows},
+                   {"by", by},
+                   {"commit", total.commit}});
+  }
+  return all;
+}
+
+Json code_json(const Survey& survey) {
+  Json all = Json::array();
+  for (size_t i = 0; i < survey.code.size(); ++i) {
+    const CodeSpec& spec = survey.graph->code[i];
+    all.push_back({{"source", spec.source},
+                   {"paths", spec.paths},
+                   {"files", survey.code[i].files},
+                   {"commit", survey.code[i].commit}});
+  }
+  return all;
+}
+
+Json changes_json(const Survey& survey) {
+  Json all = Json::array();
+  for (const auto& [id, delta] : survey.deltas) {
+    const SliceSpec& spec = survey.graph->slices[id.value];
+    all.push_back({{"source", spec.source},
+                   {"table", spec.table},
+                   {"slice", spec.name()},
+                   {"added", delta.rows.added},
+                   {"removed", delta.rows.removed},
+                   {"changed", delta.rows.changed}});
+  }
+  return all;
+}
+
+Json step_json(const Run& run, StepId id, const Registry& registry) {
+  const Step& step = run.survey->graph->step(id);
+  const PlannedStep& planned = run.plan->at(id);
+  Json out = {{"step", step.name},
+              {"state", word(planned.state)},
+              {"model", step.registers.empty() ? Json() : Json(step.registers)},
+              {"version", Json()},
+              {"attempt", Json()},
+              {"seconds", Json()},
+              {"error", planned.note.empty() ? Json() : Json(planned.note)},
+              {"waits_for", names_json(*run.survey->graph, planned.waits_for)},
+              {"reasons", Json::array()}};
+  if (planned.recipe) out["fingerprint"] = planned.recipe->fingerprint.hex();
+  const ModelState* model = step.registers.empty() ? nullptr : registry.model(step.registers);
+  if (model && planned.recipe && decided(planned.state)) {
+    const Version* version = candidate_version(*model, planned.recipe->fingerprint);
+    if (version) out["version"] = version->number;
+  }
+  auto known = run.steps.find(id);
+  if (known == run.steps.end()) return out;
+  out["reasons"] = reasons_json(*run.survey, step, known->second.reasons);
+  if (!known->second.attempt.empty()) out["attempt"] = known->second.attempt;
+  if (known->second.finished_ms > 0) {
+    out["seconds"] = double(known->second.finished_ms - known->second.started_ms) / 1000;
+  }
+  return out;
+}
+
+size_t executed(const Run& run) {
+  size_t count = 0;
+  for (const auto& [id, step] : run.steps) {
+    count += step.executed && run.plan->at(id).state == StepState::kDone ? 1 : 0;
+  }
+  return count;
+}
+
+Json gates_json(const Run& run) {
+  Json failed = Json::array();
+  for (const GateReport& report : run.gates_failed) {
+    failed.push_back({{"model", report.model},
+                      {"version", report.version},
+                      {"verdict", report.verdict}});
+  }
+  return {{"passed", run.gates_passed}, {"failed", failed}};
+}
+
+}  // namespace
+
+Json run_document(const Run& run, const Registry& registry, int64_t now_ms) {
+  const RunRecord& record = run.record;
+  int64_t end_ms = record.finished_ms > 0 ? record.finished_ms : now_ms;
+  Json steps = Json::array();
+  if (run.plan) {
+    for (StepId id : run.survey->graph->order) {
+      if (run.plan->selected(id)) steps.push_back(step_json(run, id, registry));
+    }
+  }
+  auto count = [&](StepState state) { return run.plan ? run.plan->count(state) : 0; };
+  Json tag;
+  Json releases = run.releases;
+  for (Json& release : releases) {
+    std::string name = release.at("tag");
+    if (!name.empty()) tag = name;
+    const ReleaseState* state = name.empty() ? nullptr : registry.release(name);
+    release["image"] = state && state->image ? Json(state->image->str()) : Json();
+  }
+  return {{"run", record.id},
+          {"result", record.result},
+          {"executed", run.plan ? executed(run) : 0},
+          {"current", count(StepState::kCurrent)},
+          {"failed", count(StepState::kFailed)},
+          {"blocked", count(StepState::kBlocked)},
+          {"release", tag},
+          {"trigger", record.trigger},
+          {"started", rfc3339(record.started_ms)},
+          {"finished", record.finished_ms > 0 ? Json(rfc3339(record.finished_ms)) : Json()},
+          {"seconds", double(end_ms - record.started_ms) / 1000},
+          {"first", run.first},
+          {"revision", run.revision},
+          {"commits", record.commits},
+          {"data", data_json(*run.survey)},
+          {"code", code_json(*run.survey)},
+          {"changes", changes_json(*run.survey)},
+          {"steps", steps},
+          {"gates", gates_json(run)},
+          {"moves", run.moves},
+          {"added", run.added},
+          {"retired", run.retired},
+          {"releases", releases},
+          {"held", run.held},
+          {"notes", run.notes}};
+}
+
+Json plan_document(const Plan& plan, Past& past) {
+  const Survey& survey = plan.survey();
+  Json steps = Json::array();
+  Json counts = Json::object();
+  for (StepId id : plan.graph().order) {
+    const Step& step = plan.graph().step(id);
+    const PlannedStep& planned = plan.at(id);
+    std::string state(word(planned.state));
+    counts[state] = counts.value(state, 0) + 1;
+    std::vector<Reason> reasons;
+    if (planned.state == StepState::kRun || planned.state == StepState::kRunning) {
+      reasons = explain(survey, id, planned.inputs,
+                        past.last_recipe(step.registers.empty() ? step.name : step.registers));
+    }
+    steps.push_back(
+        {{"step", step.name},
+         {"state", state},
+         {"fingerprint",
+          planned.recipe ? Json(planned.recipe->fingerprint.hex()) : Json()},
+         {"model", step.registers.empty() ? Json() : Json(step.registers)},
+         {"reasons", reasons_json(survey, step, reasons)},
+         {"waits_for", names_json(plan.graph(), planned.waits_for)},
+         {"note", planned.note.empty() ? Json() : Json(planned.note)}});
+  }
+  Json problems = survey.notes;
+  for (const Problem& problem : plan.graph().problems) {
+    problems.push_back(problem.where + ": " + problem.message);
+  }
+  return {{"commits", survey.commits},
+          {"counts", counts},
+          {"steps", steps},
+          {"problems", problems}};
+}
+
+}  // namespace lockstep
