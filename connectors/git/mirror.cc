@@ -16,9 +16,6 @@
 namespace lockstep {
 namespace {
 
-// Above so many packs every object look-up gets slow.
-constexpr size_t kManyPacks = 50;
-
 std::string base64(std::string_view bytes) {
   static constexpr char kDigits[] =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -320,7 +317,7 @@ void GitMirror::repack_if_many() const {
        at.increment(ignored)) {
     packs += at->path().extension() == ".pack";
   }
-  if (packs <= kManyPacks) return;
+  if (packs <= limits_.max_packs) return;
   ProcessRequest request;
   request.argv = {"git",          "--git-dir=" + folder_.string(), "repack", "--quiet", "-d",
                   "--geometric=2"};

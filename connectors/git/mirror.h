@@ -24,6 +24,7 @@ struct GitFetchLimits {
   int connect_s = 15;              // ssh: to connect
   int stall_s = 30;                // https: under 1,000 bytes/s for so long; ssh: silence
   int64_t limit_ms = 10 * 60'000;  // one fetch in all
+  size_t max_packs = 50;           // more are joined after a fetch: each look-up asks every pack
 };
 
 enum class GitTransport { kHttps, kHttp, kSsh, kFile };

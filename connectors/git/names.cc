@@ -61,6 +61,18 @@ bool has_control(std::string_view name) {
   return false;
 }
 
+// The components of a path, without empty ones and ".".
+std::vector<std::string_view> split(std::string_view path) {
+  std::vector<std::string_view> parts;
+  for (size_t begin = 0; begin <= path.size();) {
+    const size_t end = std::min(path.find('/', begin), path.size());
+    const std::string_view part = path.substr(begin, end - begin);
+    if (!part.empty() && part != ".") parts.push_back(part);
+    begin = end + 1;
+  }
+  return parts;
+}
+
 size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<size_t> row(b.size() + 1);
   std::iota(row.begin(), row.end(), size_t{0});
@@ -109,31 +121,25 @@ std::string link_destination(std::string_view path, std::string_view target,
                              std::string_view where) {
   const auto leaves = [&] {
     return Error(ErrorCode::kDenied,
-                 fmt::format("refused symlink \"{}\": it points to \"{}\", outside of the exported "
-                             "folder",
+                 fmt::format("refused symlink \"{}\": \"{}\" may lead out of the exported folder",
                              printable(path), printable(target)),
                  "commit the file itself, or leave the link out of the declared paths",
                  std::string(where));
   };
   if (target.empty() || target.front() == '/') throw leaves();
-  std::vector<std::string_view> parts;
-  const auto walk = [&](std::string_view text) {
-    for (size_t begin = 0; begin <= text.size();) {
-      const size_t end = std::min(text.find('/', begin), text.size());
-      const std::string_view part = text.substr(begin, end - begin);
-      begin = end + 1;
-      if (part.empty() || part == ".") continue;
-      if (part != "..") {
-        parts.push_back(part);
-      } else if (parts.empty()) {
-        throw leaves();
-      } else {
-        parts.pop_back();
-      }
+  std::vector<std::string_view> parts = split(path);
+  parts.pop_back();
+  bool went_down = false;
+  for (std::string_view part : split(target)) {
+    if (part != "..") {
+      parts.push_back(part);
+      went_down = true;
+    } else if (parts.empty() || went_down) {
+      throw leaves();
+    } else {
+      parts.pop_back();
     }
-  };
-  walk(path.substr(0, path.rfind('/') == path.npos ? 0 : path.rfind('/')));
-  walk(target);
+  }
   std::string out;
   for (std::string_view part : parts) out.append(out.empty() ? "" : "/").append(part);
   if (!out.empty()) check_path(out, where);

@@ -19,7 +19,9 @@ std::string unsafe_name(std::string_view component);
 void check_path(std::string_view path, std::string_view where);
 
 // Where a symlink at `path` (relative, '/'-separated) with `target` points to, relative to the same
-// root; throws denied when it is absolute or leaves the root, invalid when a name is unsafe.
+// root; throws denied when it is absolute, leaves the root, or has ".." after a name (which may be
+// a link itself, so that ".." would not lead back to where the text says); invalid when a name is
+// unsafe.
 std::string link_destination(std::string_view path, std::string_view target,
                              std::string_view where);
 

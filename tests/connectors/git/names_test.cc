@@ -51,6 +51,7 @@ TEST_CASE("symlinks may not leave the root", "[git]") {
                                                         {"l", "../x"},
                                                         {"a/l", "../../x"},
                                                         {"a/l", "b/../../../a/x"},
+                                                        {"l", "b/../c"},
                                                         {"l", ""},
                                                         {"l", ".git/config"}}) {
     INFO(path << " -> " << target);
