@@ -11,23 +11,10 @@
 #include <cstring>
 
 #include "pipeline/base/error.h"
+#include "pipeline/base/fd.h"
 
 namespace lockstep {
 namespace {
-
-class Fd {
- public:
-  explicit Fd(int fd) : fd_(fd) {}
-  ~Fd() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Fd(const Fd&) = delete;
-  Fd& operator=(const Fd&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 [[noreturn]] void io_failed(const char* verb, const fs::path& path) {
   int number = errno;
