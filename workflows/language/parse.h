@@ -18,7 +18,8 @@ struct WorkspaceSources {
   std::vector<std::string> code;     // sources that hold code
   std::vector<std::string> pools;
   std::vector<std::string> secrets;
-  std::string channel;  // the default channel, or empty: the only one
+  std::string channel;        // the default channel, or empty: the only one
+  std::string channel_place;  // file:line:column
 };
 
 // Reads one file. Steps' table and code inputs come out with their source resolved. nullopt when

@@ -14,7 +14,6 @@ namespace lockstep {
 struct StepScope {
   const WorkspaceSources& sources;
   Diagnostics& diagnostics;
-  const std::map<std::string, TemplateText>& workflow_env;
   std::string what;                 // `step "train"`
   std::vector<std::string> matrix;  // its axes
   std::vector<std::string> env;     // its variables, the workflow's included

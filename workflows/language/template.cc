@@ -11,7 +11,7 @@ namespace lockstep {
 namespace {
 
 constexpr std::string_view kPlain =
-    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._~-";
 
 struct Site {  // of the text that is being checked
   const Place& place;
@@ -21,9 +21,9 @@ struct Site {  // of the text that is being checked
 };
 
 std::string trimmed(std::string_view text) {
-  size_t begin = text.find_first_not_of(" \t\r\n");
+  size_t begin = text.find_first_not_of(" \t");
   if (begin == std::string_view::npos) return "";
-  return std::string(text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1));
+  return std::string(text.substr(begin, text.find_last_not_of(" \t") - begin + 1));
 }
 
 void unknown_name(const Site& site, const std::string& reference, std::string_view kind,
