@@ -17,12 +17,18 @@ WithKey integer(std::string name, double min, double max) {
 WithKey number(std::string name, double min, double max) {
   return {std::move(name), WithType::kNumber, min, max, {}};
 }
-WithKey text(std::string name) { return {std::move(name), WithType::kText, 0, 0, {}}; }
+WithKey text(std::string name) {
+  return {std::move(name), WithType::kText, 0, 0, {}};
+}
 
 std::vector<WithKey> training_keys() {
-  return {integer("epochs", 1, kMillion), integer("batch", 1, kMillion),
-          number("learning-rate", 0, 1000), integer("patience", 0, kMillion),
-          integer("seed", 0, kLargestSeed), text("text"), text("label")};
+  return {integer("epochs", 1, kMillion),
+          integer("batch", 1, kMillion),
+          number("learning-rate", 0, 1000),
+          integer("patience", 0, kMillion),
+          integer("seed", 0, kLargestSeed),
+          text("text"),
+          text("label")};
 }
 
 Action trunk() {

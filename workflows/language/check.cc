@@ -28,7 +28,10 @@ class Check {
   Check(const std::vector<Workflow>& workflows, Diagnostics& diagnostics)
       : workflows_(workflows), diagnostics_(diagnostics) {
     for (const Workflow& workflow : workflows) {
-      for (const StepTemplate& step : workflow.steps) nodes_.push_back({&workflow, &step, {}});
+      for (const StepTemplate& step : workflow.steps) {
+        steps_[{&workflow, step.name}] = nodes_.size();
+        nodes_.push_back({&workflow, &step, {}});
+      }
     }
   }
 
@@ -90,10 +93,8 @@ class Check {
   }
 
   size_t find_step(size_t node, const std::string& name) const {
-    for (size_t i = 0; i < nodes_.size(); ++i) {
-      if (nodes_[i].workflow == nodes_[node].workflow && nodes_[i].step->name == name) return i;
-    }
-    return nodes_.size();
+    auto found = steps_.find({nodes_[node].workflow, name});
+    return found == steps_.end() ? nodes_.size() : found->second;
   }
 
   void output(size_t node, const InputTemplate& input) {
@@ -140,9 +141,8 @@ class Check {
     for (const std::string& name : possible_names(*step.renamed_from, step.matrix)) {
       std::vector<std::string> made = models_.patterns();
       if (std::find(made.begin(), made.end(), name) == made.end()) continue;
-      say(step.place,
-          fmt::format("step \"{}\" is renamed-from \"{}\", which is still registered", step.name,
-                      shown(name)));
+      say(step.place, fmt::format("step \"{}\" is renamed-from \"{}\", which is still registered",
+                                  step.name, shown(name)));
     }
   }
 
@@ -220,6 +220,7 @@ class Check {
   const std::vector<Workflow>& workflows_;
   Diagnostics& diagnostics_;
   std::vector<Node> nodes_;
+  std::map<std::pair<const Workflow*, std::string>, size_t> steps_;
   ModelIndex models_;
 };
 

@@ -22,17 +22,22 @@ Prefixed resolve(const std::string& text, char separator, std::string_view kind,
   if (at != std::string::npos) {
     Prefixed result{text.substr(0, at), text.substr(at + 1)};
     if (!contains(names, result.source)) {
-      diagnostics.error(place, fmt::format("\"{}\": there is no source \"{}\" of {}", shown(text), shown(result.source), kind),
+      diagnostics.error(place,
+                        fmt::format("\"{}\": there is no source \"{}\" of {}", shown(text),
+                                    shown(result.source), kind),
                         did_you_mean(result.source, names));
     }
     return result;
   }
   if (names.size() == 1) return {names.front(), text};
   if (names.empty()) {
-    diagnostics.error(place, fmt::format("\"{}\": the workspace has no source of {}", shown(text), kind),
+    diagnostics.error(place,
+                      fmt::format("\"{}\": the workspace has no source of {}", shown(text), kind),
                       "add one under sources in lockstep.yaml");
   } else {
-    diagnostics.error(place, fmt::format("\"{}\" is ambiguous: the workspace has {} sources of {}", shown(text), names.size(), kind),
+    diagnostics.error(place,
+                      fmt::format("\"{}\" is ambiguous: the workspace has {} sources of {}",
+                                  shown(text), names.size(), kind),
                       fmt::format("write {}{}{}", names.front(), separator, shown(text)));
   }
   return {"", text};
@@ -153,7 +158,9 @@ void read_by_kind(Fields& fields, const YamlNode& node, const StepScope& scope,
   for (const char* word : {"table", "paths", "output", "model"}) kinds += fields.has(word) ? 1 : 0;
   if (kinds != 1) {
     std::string found = kinds == 0 ? "has none" : "has more";
-    scope.diagnostics.error(node.place(), fmt::format("{} must name one of table, paths, output or model; it {}", fields.what(), found));
+    scope.diagnostics.error(node.place(),
+                            fmt::format("{} must name one of table, paths, output or model; it {}",
+                                        fields.what(), found));
   }
   if (kinds != 1 || decides == nullptr) {
     for (const char* word : {"columns", "where", "holdout", "format", "at"}) fields.take(word);
@@ -189,7 +196,8 @@ InputTemplate read_input(const YamlEntry& entry, const StepScope& scope) {
 
 // LOCKSTEP_INPUT_<this>
 std::string variable_of(std::string name) {
-  for (char& c : name) c = c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  for (char& c : name)
+    c = c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   return name;
 }
 
@@ -258,7 +266,11 @@ std::vector<InputTemplate> read_inputs(const YamlNode& node, const StepScope& sc
     bool clash = !variables.insert(variable).second;
     if (inputs.back().holdout) clash = !variables.insert(variable + "_HOLDOUT").second || clash;
     if (clash) {
-      scope.diagnostics.error(entry.key_place, fmt::format("two inputs of {} would share a variable LOCKSTEP_INPUT_{}", scope.what, shown(variable)), "rename one");
+      scope.diagnostics.error(
+          entry.key_place,
+          fmt::format("two inputs of {} would share a variable LOCKSTEP_INPUT_{}", scope.what,
+                      shown(variable)),
+          "rename one");
     }
   }
   return inputs;

@@ -55,28 +55,25 @@ std::vector<std::string> possible_names(const TemplateText& text,
 }
 
 size_t ModelIndex::add(size_t step, const std::string& pattern) {
-  for (const ModelProducer& producer : producers_) {
-    if (producer.pattern == pattern) return producer.step;
-  }
-  producers_.push_back({step, pattern});
+  auto [known, fresh] = exact_.try_emplace(pattern, step);
+  if (!fresh) return known->second;
+  if (pattern.find('*') != std::string::npos) patterns_.push_back({step, pattern});
+  all_.push_back(pattern);
   return npos;
 }
 
 std::vector<size_t> ModelIndex::producers(const std::string& name) const {
-  for (const ModelProducer& producer : producers_) {
-    if (producer.pattern == name) return {producer.step};
-  }
+  auto same = exact_.find(name);
+  if (same != exact_.end()) return {same->second};
   std::vector<size_t> steps;
-  for (const ModelProducer& producer : producers_) {
+  for (const ModelProducer& producer : patterns_) {
     if (patterns_meet(producer.pattern, name)) steps.push_back(producer.step);
   }
+  if (name.find('*') == std::string::npos) return steps;
+  for (const auto& [made, step] : exact_) {
+    if (made.find('*') == std::string::npos && patterns_meet(made, name)) steps.push_back(step);
+  }
   return steps;
-}
-
-std::vector<std::string> ModelIndex::patterns() const {
-  std::vector<std::string> all;
-  for (const ModelProducer& producer : producers_) all.push_back(producer.pattern);
-  return all;
 }
 
 }  // namespace lockstep

@@ -2,6 +2,7 @@
 // patterns where the data decides. Inside the language room only; knows nothing of graphs.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -25,12 +26,14 @@ class ModelIndex {
   // Steps that may make a model called `name` (a name or a pattern): those that name it exactly,
   // else those whose pattern meets it.
   std::vector<size_t> producers(const std::string& name) const;
-  std::vector<std::string> patterns() const;
+  const std::vector<std::string>& patterns() const { return all_; }
 
   static constexpr size_t npos = static_cast<size_t>(-1);
 
  private:
-  std::vector<ModelProducer> producers_;
+  std::map<std::string, size_t> exact_;  // by pattern, names included
+  std::vector<ModelProducer> patterns_;  // those with '*'
+  std::vector<std::string> all_;
 };
 
 }  // namespace lockstep

@@ -60,7 +60,10 @@ void check_references(const Reading& reading, const YamlNode& steps) {
       bool known = false;
       for (const std::string& name : names) known = known || name == need.text();
       if (known || !as_text(need)) continue;
-      reading.diagnostics.error(need.place(), fmt::format("step \"{}\" needs \"{}\", which is no step", shown(entry.key), shown(need.text())), did_you_mean(need.text(), names));
+      reading.diagnostics.error(need.place(),
+                                fmt::format("step \"{}\" needs \"{}\", which is no step",
+                                            shown(entry.key), shown(need.text())),
+                                did_you_mean(need.text(), names));
     }
   }
 }
@@ -76,7 +79,8 @@ void read_steps(const Reading& reading, Fields& fields) {
     return expected(*steps, "\"steps\"", "a map of steps, not empty", reading.diagnostics);
   }
   for (const YamlEntry& entry : steps->entries()) {
-    reading.workflow.steps.push_back(read_step(entry.key, entry.key_place, entry.value, reading.sources, env, reading.diagnostics));
+    reading.workflow.steps.push_back(read_step(entry.key, entry.key_place, entry.value,
+                                               reading.sources, env, reading.diagnostics));
   }
   check_references(reading, *steps);
 }
@@ -106,7 +110,8 @@ void refuse_unless(Fields& fields, const char* key, const std::string& supported
   if (node == nullptr) return;
   for (const std::string& word : later) {
     if (node->text() != word) continue;
-    return not_supported_yet(node->place(), fmt::format("{}: {}", key, word), diagnostics, fmt::format("{} is", supported));
+    return not_supported_yet(node->place(), fmt::format("{}: {}", key, word), diagnostics,
+                             fmt::format("{} is", supported));
   }
   read_choice(*node, fields.of(key), {supported}, diagnostics);
 }
@@ -116,8 +121,10 @@ ChannelSpec read_channel(const YamlEntry& entry, Diagnostics& diagnostics) {
   channel.name = entry.key;
   channel.place = entry.key_place.str();
   Fields fields(entry.value, fmt::format("channel \"{}\"", shown(entry.key)), diagnostics);
-  if (check_name(entry.key, entry.key_place, "releases", diagnostics) && !valid_channel_name(entry.key)) {
-    diagnostics.error(entry.key_place, fmt::format("\"{}\" looks like a release's tag", entry.key), "name the channel otherwise");
+  if (check_name(entry.key, entry.key_place, "releases", diagnostics) &&
+      !valid_channel_name(entry.key)) {
+    diagnostics.error(entry.key_place, fmt::format("\"{}\" looks like a release's tag", entry.key),
+                      "name the channel otherwise");
   }
   if (!fields.is_map()) return channel;
   if (const YamlNode* models = fields.need("models", "patterns like [\"intent-*\"]")) {
@@ -151,14 +158,17 @@ void read_releases(const Reading& reading, Fields& fields) {
   }
 }
 
-std::string stem_of(std::string_view file) { return std::filesystem::path(file).stem().string(); }
+std::string stem_of(std::string_view file) {
+  return std::filesystem::path(file).stem().string();
+}
 
 void read_name_of(const Reading& reading, Fields& fields) {
   reading.workflow.name = stem_of(reading.workflow.file);
   if (const YamlNode* name = fields.take("name")) {
     reading.workflow.name = read_name(*name, "\"name\"", reading.diagnostics).value_or("");
   } else if (!fields.has("name")) {
-    check_name(reading.workflow.name, fields.place(), "the file's name, which names the workflow", reading.diagnostics);
+    check_name(reading.workflow.name, fields.place(), "the file's name, which names the workflow",
+               reading.diagnostics);
   }
 }
 

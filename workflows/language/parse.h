@@ -14,8 +14,8 @@ namespace lockstep {
 
 // What a workflow may refer to: the names in its workspace.
 struct WorkspaceSources {
-  std::vector<std::string> tables;   // sources that hold tables
-  std::vector<std::string> code;     // sources that hold code
+  std::vector<std::string> tables;  // sources that hold tables
+  std::vector<std::string> code;    // sources that hold code
   std::vector<std::string> pools;
   std::vector<std::string> secrets;
   std::string channel;        // the default channel, or empty: the only one

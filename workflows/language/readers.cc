@@ -20,9 +20,9 @@ struct Unit {
   std::string_view name;
   uint64_t factor;
 };
-constexpr Unit kSizes[] = {{"KiB", 1ull << 10}, {"MiB", 1ull << 20},     {"GiB", 1ull << 30},
-                           {"TiB", 1ull << 40}, {"kB", 1000},            {"MB", 1'000'000},
-                           {"GB", 1'000'000'000}, {"TB", 1'000'000'000'000}};
+constexpr Unit kSizes[] = {
+    {"KiB", 1ull << 10}, {"MiB", 1ull << 20}, {"GiB", 1ull << 30},   {"TiB", 1ull << 40},
+    {"kB", 1000},        {"MB", 1'000'000},   {"GB", 1'000'000'000}, {"TB", 1'000'000'000'000}};
 constexpr Unit kTimes[] = {
     {"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}};
 
@@ -31,7 +31,9 @@ bool only(std::string_view text, std::string_view first, std::string_view rest) 
          text.find_first_not_of(rest) == std::string_view::npos;
 }
 
-bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
+bool is_control(char c) {
+  return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+}
 
 // A whole number and its unit; nullopt when it is no such text, is 0, or is over `max`.
 template <size_t N>
@@ -83,7 +85,8 @@ void expected(const YamlNode& node, const std::string& what, std::string_view ex
   if (node.is_scalar() && !as_text(node) && expected.find("text") != std::string_view::npos) {
     hint = fmt::format("quote it: '{}'", shown(node.text()));
   }
-  diagnostics.error(node.place(), fmt::format("{} must be {}, not {}", what, expected, found), hint);
+  diagnostics.error(node.place(), fmt::format("{} must be {}, not {}", what, expected, found),
+                    hint);
 }
 
 std::optional<std::string> read_text(const YamlNode& node, const std::string& what,
@@ -138,8 +141,7 @@ bool check_variable(std::string_view name, const Place& place, const std::string
   std::string first = std::string(kAlphanumeric.substr(0, 52)) + "_";
   std::string rest = std::string(kAlphanumeric) + "_";
   if (name.size() > kLongestWord || !only(name, first, rest)) {
-    diagnostics.error(place,
-                      fmt::format("{}: \"{}\" is not a variable's name", what, shown(name)),
+    diagnostics.error(place, fmt::format("{}: \"{}\" is not a variable's name", what, shown(name)),
                       "letters, digits and '_', not beginning with a digit, at most 64");
     return false;
   }
@@ -175,11 +177,12 @@ std::optional<std::string> read_choice(const YamlNode& node, const std::string& 
   if (text && std::find(words.begin(), words.end(), *text) != words.end()) return text;
   std::string list;
   for (const std::string& word : words) list += (list.empty() ? "" : ", ") + word;
-  std::string found = node.is_scalar() ? '"' + shown(node.text()) + '"' : std::string(kind_word(node));
-  diagnostics.error(node.place(),
-                    fmt::format("{} must be {}{}, not {}", what, words.size() > 1 ? "one of " : "",
-                                list, found),
-                    did_you_mean(node.text(), words));
+  std::string found =
+      node.is_scalar() ? '"' + shown(node.text()) + '"' : std::string(kind_word(node));
+  diagnostics.error(
+      node.place(),
+      fmt::format("{} must be {}{}, not {}", what, words.size() > 1 ? "one of " : "", list, found),
+      did_you_mean(node.text(), words));
   return std::nullopt;
 }
 
@@ -238,7 +241,8 @@ bool check_path(std::string_view path, const Place& place, const std::string& wh
     good = good && !part.empty() && part != "." && part != ".." && part != ".git";
   }
   if (good) return true;
-  diagnostics.error(place, fmt::format("{}: \"{}\" is not a path below the folder", what, shown(path)),
+  diagnostics.error(place,
+                    fmt::format("{}: \"{}\" is not a path below the folder", what, shown(path)),
                     "relative, with '/' between its parts, without '.', '..' or '.git'");
   return false;
 }
@@ -250,12 +254,15 @@ std::optional<std::string> read_path(const YamlNode& node, const std::string& wh
   return text;
 }
 
+bool valid_image_name(std::string_view name) {
+  std::vector<std::string_view> parts = split(name, '/');
+  return name.size() <= 128 && std::all_of(parts.begin(), parts.end(), image_part);
+}
+
 std::optional<std::string> read_image_name(const YamlNode& node, const std::string& what,
                                            Diagnostics& diagnostics) {
   auto text = read_text(node, what, diagnostics);
-  if (!text) return std::nullopt;
-  std::vector<std::string_view> parts = split(*text, '/');
-  if (text->size() <= 128 && std::all_of(parts.begin(), parts.end(), image_part)) return text;
+  if (!text || valid_image_name(*text)) return text;
   expected(node, what, "an image name like intents or team/intents (lower case)", diagnostics);
   return std::nullopt;
 }

@@ -53,6 +53,7 @@ std::optional<std::string> read_path(const YamlNode& node, const std::string& wh
                                      Diagnostics& diagnostics);
 bool check_path(std::string_view path, const Place& place, const std::string& what,
                 Diagnostics& diagnostics);
+bool valid_image_name(std::string_view name);
 // An image's repository name: lower-case parts of the OCI distribution grammar.
 std::optional<std::string> read_image_name(const YamlNode& node, const std::string& what,
                                            Diagnostics& diagnostics);

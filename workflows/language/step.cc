@@ -11,7 +11,6 @@
 namespace lockstep {
 namespace {
 
-constexpr int64_t kLongestTimeoutMinutes = 43'200;  // 30 days
 constexpr size_t kLongestScript = 64 * 1024;
 
 bool contains(const std::vector<std::string>& names, std::string_view name) {
@@ -70,7 +69,8 @@ void read_run(const YamlNode& node, const Fields& fields, const StepScope& scope
     return expected(node, fields.of("run"), "a command as text", scope.diagnostics);
   }
   if (text->find("${{") != std::string::npos) {
-    scope.diagnostics.error(node.place(), "values are not pasted into run: ${{ }} cannot stand here",
+    scope.diagnostics.error(node.place(),
+                            "values are not pasted into run: ${{ }} cannot stand here",
                             "put the value under env and write \"$NAME\" in the command");
     return;
   }
@@ -132,13 +132,18 @@ void read_secrets(Fields& fields, const StepScope& scope, StepTemplate& step) {
   step.secrets = read_texts(*node, fields.of("secrets"), scope.diagnostics);
   for (const YamlNode& item : node->items()) {
     const std::string& name = item.text();
-    if (name.empty() || !check_variable(name, item.place(), fields.of("secrets"), scope.diagnostics)) continue;
+    if (name.empty() ||
+        !check_variable(name, item.place(), fields.of("secrets"), scope.diagnostics))
+      continue;
     if (!contains(scope.sources.secrets, name)) {
       std::string hint = did_you_mean(name, scope.sources.secrets);
-      scope.diagnostics.error(item.place(), fmt::format("the workspace has no secret \"{}\"", shown(name)),
+      scope.diagnostics.error(item.place(),
+                              fmt::format("the workspace has no secret \"{}\"", shown(name)),
                               hint.empty() ? "add it under secrets in lockstep.yaml" : hint);
     } else if (contains(scope.env, name)) {
-      scope.diagnostics.error(item.place(), fmt::format("\"{}\" is both a secret and a variable of {}", name, scope.what));
+      scope.diagnostics.error(
+          item.place(),
+          fmt::format("\"{}\" is both a secret and a variable of {}", name, scope.what));
     }
   }
 }
@@ -155,139 +160,22 @@ void read_outputs(Fields& step_fields, const StepScope& scope, StepTemplate& ste
     if (file->find_first_of("*?[") != std::string::npos) {
       expected(entry.value, fields.of(entry.key), "one file or folder as text", scope.diagnostics);
     } else if (!files.insert(*file).second) {
-      scope.diagnostics.error(entry.value.place(), fmt::format("two outputs of {} are the file \"{}\"", scope.what, *file));
+      scope.diagnostics.error(
+          entry.value.place(),
+          fmt::format("two outputs of {} are the file \"{}\"", scope.what, *file));
     }
     step.outputs[entry.key] = *file;
   }
 }
 
-Bound read_bound(const YamlEntry& entry, const Fields& gate, Diagnostics& diagnostics) {
-  Bound bound{entry.key, std::nullopt, std::nullopt};
-  Fields fields(entry.value, gate.of(entry.key), diagnostics);
-  if (!fields.is_map()) return bound;
-  const YamlNode* min = fields.take("min");
-  const YamlNode* max = fields.take("max");
-  if (min) bound.min = read_number(*min, fields.of("min"), diagnostics);
-  if (max) bound.max = read_number(*max, fields.of("max"), diagnostics);
-  fields.finish();
-  if (!fields.has("min") && !fields.has("max")) {
-    expected(entry.value, fields.what(), "{min: …}, {max: …} or both", diagnostics);
-  }
-  if (bound.min && bound.max && *bound.min > *bound.max) {
-    diagnostics.error(entry.value.place(), fields.what() + ": min is above max");
-  }
-  return bound;
-}
-
-void read_gate(Fields& step_fields, const StepScope& scope, StepTemplate& step) {
-  const YamlNode* node = step_fields.take("gate");
-  if (node == nullptr) return;
-  Fields fields(*node, step_fields.of("gate"), scope.diagnostics);
-  fields.not_yet({"champion", "expect", "on-fail"});
-  if (node->is_map() && node->entries().empty()) {
-    expected(*node, fields.what(), "a map of metrics, not empty", scope.diagnostics);
-  }
-  for (const YamlEntry& entry : node->entries()) {
-    if (entry.key == "champion" || entry.key == "expect" || entry.key == "on-fail") continue;
-    if (entry.key.empty() || entry.key.size() > 128 || entry.key != shown(entry.key)) {
-      scope.diagnostics.error(entry.key_place, fmt::format("\"{}\" is not a metric's name", shown(entry.key)));
-    }
-    step.gate.push_back(read_bound(entry, fields, scope.diagnostics));
-  }
-}
-
-void read_resources(Fields& step_fields, const StepScope& scope, Resources& resources) {
-  const YamlNode* node = step_fields.take("resources");
-  if (node == nullptr) return;
-  Diagnostics& diagnostics = scope.diagnostics;
-  Fields fields(*node, step_fields.of("resources"), diagnostics);
-  if (const YamlNode* pool = fields.take("pool")) {
-    resources.pool = read_name(*pool, fields.of("pool"), diagnostics).value_or("");
-    if (!resources.pool.empty() && !contains(scope.sources.pools, resources.pool)) {
-      diagnostics.error(pool->place(), fmt::format("the workspace has no pool \"{}\"", resources.pool),
-                        did_you_mean(resources.pool, scope.sources.pools));
-    }
-  }
-  if (const YamlNode* size = fields.take("memory")) {
-    resources.memory_bytes = read_size(*size, fields.of("memory"), diagnostics).value_or(0);
-  }
-  if (const YamlNode* size = fields.take("gpu-memory")) {
-    resources.gpu_memory_bytes = read_size(*size, fields.of("gpu-memory"), diagnostics).value_or(0);
-  }
-  if (const YamlNode* cpus = fields.take("cpus")) {
-    auto count = read_integer(*cpus, fields.of("cpus"), 1, 4096, diagnostics);
-    resources.cpus = static_cast<uint32_t>(count.value_or(1));
-  }
-  fields.finish();
-}
-
-void read_probes(const YamlNode& node, const std::string& what, Diagnostics& diagnostics,
-                 EnvironmentSpec& environment) {
-  Fields fields(node, what, diagnostics);
-  for (const YamlEntry& entry : node.entries()) {
-    check_word(entry.key, entry.key_place, what, diagnostics);
-    std::string name = fields.of(entry.key);
-    if (!entry.value.is_list() || entry.value.items().empty()) {
-      expected(entry.value, name, "a list: a program and its arguments", diagnostics);
-    }
-    for (const YamlNode& item : entry.value.items()) {
-      if (auto text = read_text(item, "an entry of " + name, diagnostics)) {
-        environment.probes[entry.key].push_back(*text);
-      }
-    }
-  }
-}
-
-void read_environment(Fields& step_fields, const StepScope& scope, EnvironmentSpec& environment) {
-  const YamlNode* node = step_fields.take("environment");
-  if (node == nullptr) return;
-  Diagnostics& diagnostics = scope.diagnostics;
-  if (node->is_scalar()) {
-    environment.exact = read_choice(*node, step_fields.of("environment"), {"exact"}, diagnostics).has_value();
-    return;
-  }
-  Fields fields(*node, step_fields.of("environment"), diagnostics);
-  fields.not_yet({"image", "device"});
-  if (const YamlNode* files = fields.take("files")) {
-    environment.files = read_texts(*files, fields.of("files"), diagnostics);
-    for (const YamlNode& item : files->items()) {
-      if (item.is_scalar() && !item.text().empty()) check_path(item.text(), item.place(), fields.of("files"), diagnostics);
-    }
-  }
-  if (const YamlNode* probes = fields.take("probes")) {
-    read_probes(*probes, fields.of("probes"), diagnostics, environment);
-  }
-  if (const YamlNode* exact = fields.take("exact")) {
-    environment.exact = read_bool(*exact, fields.of("exact"), diagnostics).value_or(false);
-  }
-  fields.finish();
-}
-
-void read_limits(Fields& fields, const StepScope& scope, StepTemplate& step) {
-  if (const YamlNode* minutes = fields.take("timeout-minutes")) {
-    auto count = as_double(*minutes);
-    if (count && *count > 0 && *count <= kLongestTimeoutMinutes) {
-      step.timeout_ms = std::max<int64_t>(1, static_cast<int64_t>(*count * 60'000));
-    } else {
-      expected(*minutes, fields.of("timeout-minutes"), fmt::format("a number above 0, at most {}", kLongestTimeoutMinutes), scope.diagnostics);
-    }
-  }
-  if (const YamlNode* node = fields.take("retry")) {
-    Fields retry(*node, fields.of("retry"), scope.diagnostics);
-    if (const YamlNode* attempts = retry.need("attempts", "how often it is tried in all")) {
-      auto count = read_integer(*attempts, retry.of("attempts"), 1, 100, scope.diagnostics);
-      step.attempts = static_cast<int>(count.value_or(1));
-    }
-    retry.finish();
-  }
-}
-
 void read_registers(Fields& fields, const StepScope& scope, StepTemplate& step) {
   if (const YamlNode* node = fields.take("registers")) {
-    step.registers = read_template(*node, fields.of("registers"), scope.values(), scope.diagnostics);
+    step.registers =
+        read_template(*node, fields.of("registers"), scope.values(), scope.diagnostics);
   }
   if (const YamlNode* node = fields.take("renamed-from")) {
-    step.renamed_from = read_template(*node, fields.of("renamed-from"), scope.values(), scope.diagnostics);
+    step.renamed_from =
+        read_template(*node, fields.of("renamed-from"), scope.values(), scope.diagnostics);
   }
 }
 
@@ -295,7 +183,9 @@ std::string kinds_text(const ActionInput& input) {
   std::string text;
   for (InputKind kind : input.kinds) {
     text += text.empty() ? "" : " or ";
-    text += kind == InputKind::kRows ? "a table" : kind == InputKind::kModel ? "a model" : "an output";
+    text += kind == InputKind::kRows    ? "a table"
+            : kind == InputKind::kModel ? "a model"
+                                        : "an output";
   }
   return text;
 }
@@ -305,18 +195,27 @@ void check_action_inputs(const Action& action, const Place& place, const StepTem
   std::vector<std::string> names;
   for (const ActionInput& wanted : action.inputs) {
     names.push_back(wanted.name);
-    auto found = std::find_if(step.inputs.begin(), step.inputs.end(), [&](const InputTemplate& i) { return i.name == wanted.name; });
+    auto found = std::find_if(step.inputs.begin(), step.inputs.end(),
+                              [&](const InputTemplate& i) { return i.name == wanted.name; });
     if (found == step.inputs.end()) {
       if (wanted.required) {
-        scope.diagnostics.error(place, fmt::format("{} needs an input \"{}\" for {}: {}", scope.what, wanted.name, action.name, kinds_text(wanted)));
+        scope.diagnostics.error(
+            place, fmt::format("{} needs an input \"{}\" for {}: {}", scope.what, wanted.name,
+                               action.name, kinds_text(wanted)));
       }
-    } else if (std::find(wanted.kinds.begin(), wanted.kinds.end(), found->kind) == wanted.kinds.end()) {
-      scope.diagnostics.error(place, fmt::format("input \"{}\" of {} must be {} for {}", wanted.name, scope.what, kinds_text(wanted), action.name));
+    } else if (std::find(wanted.kinds.begin(), wanted.kinds.end(), found->kind) ==
+               wanted.kinds.end()) {
+      scope.diagnostics.error(
+          place, fmt::format("input \"{}\" of {} must be {} for {}", wanted.name, scope.what,
+                             kinds_text(wanted), action.name));
     }
   }
   for (const InputTemplate& input : step.inputs) {
     if (input.kind == InputKind::kCode || contains(names, input.name)) continue;
-    scope.diagnostics.error(place, fmt::format("{} does not read the input \"{}\" of {}", action.name, shown(input.name), scope.what), did_you_mean(input.name, names));
+    scope.diagnostics.error(place,
+                            fmt::format("{} does not read the input \"{}\" of {}", action.name,
+                                        shown(input.name), scope.what),
+                            did_you_mean(input.name, names));
   }
 }
 
@@ -328,23 +227,32 @@ void check_step(const StepTemplate& step, const Fields& fields, const StepScope&
     check_action_inputs(*action, place, step, scope);
     for (const auto& [name, file] : step.outputs) {
       if (contains(action->outputs, name)) continue;
-      diagnostics.error(place, fmt::format("{} writes no output \"{}\" ({})", action->name, name, scope.what), did_you_mean(name, action->outputs));
+      diagnostics.error(
+          place, fmt::format("{} writes no output \"{}\" ({})", action->name, name, scope.what),
+          did_you_mean(name, action->outputs));
     }
   }
   if (step.registers && step.outputs.count("model") == 0) {
-    diagnostics.error(place, scope.what + " registers a model but declares no output called model", "outputs: {model: model.safetensors}");
+    diagnostics.error(place, scope.what + " registers a model but declares no output called model",
+                      "outputs: {model: model.safetensors}");
   }
-  if (step.renamed_from && !step.registers) diagnostics.error(place, scope.what + " has renamed-from but registers nothing");
+  if (step.renamed_from && !step.registers)
+    diagnostics.error(place, scope.what + " has renamed-from but registers nothing");
   if (!step.gate.empty() && !step.registers) {
-    diagnostics.error(place, scope.what + " has a gate but registers nothing", "a gate decides about a registered model");
+    diagnostics.error(place, scope.what + " has a gate but registers nothing",
+                      "a gate decides about a registered model");
   }
   auto metrics = step.outputs.find("metrics");
   if (!step.gate.empty() && (metrics == step.outputs.end() || metrics->second != "metrics.json")) {
-    diagnostics.error(place, scope.what + " has a gate but no metrics to read", "outputs: {metrics: metrics.json}");
+    diagnostics.error(place, scope.what + " has a gate but no metrics to read",
+                      "outputs: {metrics: metrics.json}");
   }
   for (const MatrixAxis& axis : step.matrix) {
     if (!step.registers || refers_to(*step.registers, "matrix." + axis.name)) continue;
-    diagnostics.error(place, fmt::format("\"registers\" of {} names one model for every {}", scope.what, axis.name), fmt::format("use ${{{{ matrix.{} }}}} in the name", axis.name));
+    diagnostics.error(
+        place,
+        fmt::format("\"registers\" of {} names one model for every {}", scope.what, axis.name),
+        fmt::format("use ${{{{ matrix.{} }}}} in the name", axis.name));
   }
 }
 
@@ -398,7 +306,8 @@ StepTemplate read_step(const std::string& name, const Place& place, const YamlNo
   read_strategy(fields, scope, step);
   step.env = workflow_env;
   if (const YamlNode* env = fields.take("env")) {
-    for (auto& [key, text] : read_env(*env, fields.of("env"), scope.matrix, sources, diagnostics)) step.env[key] = text;
+    for (auto& [key, text] : read_env(*env, fields.of("env"), scope.matrix, sources, diagnostics))
+      step.env[key] = text;
   }
   for (const auto& [key, text] : step.env) scope.env.push_back(key);
   if (const YamlNode* inputs = fields.take("inputs")) step.inputs = read_inputs(*inputs, scope);

@@ -36,6 +36,12 @@ std::map<std::string, TemplateText> read_env(const YamlNode& node, const std::st
 std::vector<MatrixAxis> read_matrix(const YamlNode& node, const StepScope& scope);
 std::vector<InputTemplate> read_inputs(const YamlNode& node, const StepScope& scope);
 
+// Each reads one word of a step into its part of the template.
+void read_gate(Fields& step_fields, const StepScope& scope, StepTemplate& step);
+void read_resources(Fields& step_fields, const StepScope& scope, Resources& resources);
+void read_environment(Fields& step_fields, const StepScope& scope, EnvironmentSpec& environment);
+void read_limits(Fields& fields, const StepScope& scope, StepTemplate& step);
+
 // Splits "source/table" or "source:glob" and finds the source where it was left out.
 struct Prefixed {
   std::string source;

@@ -32,9 +32,11 @@ void unknown_name(const Site& site, const std::string& reference, std::string_vi
   for (const std::string& name : names) known += (known.empty() ? "" : ", ") + name;
   std::string name = reference.substr(reference.find('.') + 1);
   std::string hint = did_you_mean(name, names);
-  if (hint.empty()) hint = known.empty() ? fmt::format("there is no {} here", kind) : "there is " + known;
+  if (hint.empty())
+    hint = known.empty() ? fmt::format("there is no {} here", kind) : "there is " + known;
   site.diagnostics.error(
-      site.place, fmt::format("{}: \"{}\" is an unknown {}", site.what, shown(reference), kind), hint);
+      site.place, fmt::format("{}: \"{}\" is an unknown {}", site.what, shown(reference), kind),
+      hint);
 }
 
 void check_against(const Site& site, const std::string& reference, std::string_view kind,
@@ -56,8 +58,7 @@ void check_reference(const Site& site, const std::string& reference) {
   if (dot == std::string::npos || dot + 1 == reference.size() ||
       reference.find_first_not_of(kPlain) != std::string::npos) {
     site.diagnostics.error(
-        site.place,
-        fmt::format("{}: \"{}\" is not a reference", site.what, shown(reference)),
+        site.place, fmt::format("{}: \"{}\" is not a reference", site.what, shown(reference)),
         "write matrix.NAME, env.NAME or commit.SOURCE; there are no functions and no operators");
     return;
   }
