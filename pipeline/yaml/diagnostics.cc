@@ -12,23 +12,6 @@ constexpr size_t kMostKept = 200;
 constexpr size_t kLongestWord = 64;  // longer words are not compared: no one mistypes them
 constexpr size_t kLongestShown = 60;
 
-// Reads a place back from "file:line:column"; a text of another form stays whole as the file.
-Place parse_place(const std::string& where) {
-  Place place{where, 0, 0};
-  size_t column_at = where.rfind(':');
-  if (column_at == std::string::npos || column_at == 0) return place;
-  size_t line_at = where.rfind(':', column_at - 1);
-  if (line_at == std::string::npos) return place;
-  std::string line = where.substr(line_at + 1, column_at - line_at - 1);
-  std::string column = where.substr(column_at + 1);
-  auto number = [](const std::string& text) {
-    return !text.empty() && text.size() < 10 &&
-           text.find_first_not_of("0123456789") == std::string::npos;
-  };
-  if (!number(line) || !number(column)) return place;
-  return {where.substr(0, line_at), std::stoi(line), std::stoi(column)};
-}
-
 size_t distance(std::string_view a, std::string_view b) {
   std::vector<std::vector<size_t>> cost(a.size() + 1, std::vector<size_t>(b.size() + 1));
   for (size_t i = 0; i <= a.size(); ++i) cost[i][0] = i;
@@ -46,6 +29,22 @@ size_t distance(std::string_view a, std::string_view b) {
 }
 
 }  // namespace
+
+Place parse_place(const std::string& where) {
+  Place place{where, 0, 0};
+  size_t column_at = where.rfind(':');
+  if (column_at == std::string::npos || column_at == 0) return place;
+  size_t line_at = where.rfind(':', column_at - 1);
+  if (line_at == std::string::npos) return place;
+  std::string line = where.substr(line_at + 1, column_at - line_at - 1);
+  std::string column = where.substr(column_at + 1);
+  auto number = [](const std::string& text) {
+    return !text.empty() && text.size() < 10 &&
+           text.find_first_not_of("0123456789") == std::string::npos;
+  };
+  if (!number(line) || !number(column)) return place;
+  return {where.substr(0, line_at), std::stoi(line), std::stoi(column)};
+}
 
 std::string Place::str() const {
   return fmt::format("{}:{}:{}", file, line, column);
@@ -71,6 +70,13 @@ void Diagnostics::warn(const Place& place, std::string message, std::string hint
 
 void Diagnostics::add(const Error& error) {
   keep(errors_, dropped_errors_, {parse_place(error.where), error});
+}
+
+void Diagnostics::merge(const Diagnostics& other) {
+  for (const Item& item : other.errors_) keep(errors_, dropped_errors_, item);
+  for (const Item& item : other.warnings_) keep(warnings_, dropped_warnings_, item);
+  dropped_errors_ += other.dropped_errors_;
+  dropped_warnings_ += other.dropped_warnings_;
 }
 
 std::vector<Error> Diagnostics::sorted(const std::vector<Item>& items, size_t dropped) {

@@ -19,6 +19,9 @@ struct Place {
   std::string str() const;  // "workflows/intents.yaml:12:7"
 };
 
+// Reads "file:line:column" back; a text of another form stays whole as the file.
+Place parse_place(const std::string& where);
+
 class Diagnostics {
  public:
   // Both keep the place in Error::where. After 200 of a kind the rest is only counted.
@@ -26,6 +29,8 @@ class Diagnostics {
   void warn(const Place& place, std::string message, std::string hint = "");
   // Takes over an error thrown elsewhere, its own `where` included.
   void add(const Error& error);
+  // Takes over all of `other`.
+  void merge(const Diagnostics& other);
 
   bool ok() const { return errors_.empty(); }
   // Sorted by file, line and column; equal messages at one place appear once.

@@ -1,0 +1,204 @@
+#include "workflows/language/parse.h"
+
+#include <fmt/core.h>
+
+#include <filesystem>
+
+#include "pipeline/core/names.h"
+#include "workflows/language/readers.h"
+#include "workflows/language/step.h"
+
+namespace lockstep {
+namespace {
+
+struct Reading {
+  const WorkspaceSources& sources;
+  Diagnostics& diagnostics;
+  Workflow& workflow;
+};
+
+void read_trigger(const Reading& reading, const std::string& word, const Place& place) {
+  static const std::vector<std::string> later = {"tag", "schedule", "ci", "workflow"};
+  for (const std::string& known : later) {
+    if (word == known) return not_supported_yet(place, "on: " + word, reading.diagnostics);
+  }
+  if (word == "data") reading.workflow.on_data = true;
+  if (word == "code") reading.workflow.on_code = true;
+  if (word == "data" || word == "code" || word == "manual") return;
+  reading.diagnostics.error(place, fmt::format("unknown trigger \"{}\"", shown(word)),
+                            did_you_mean(word, {"data", "code", "manual"}));
+}
+
+// on: data | on: [data, code] | on: {data: {}, code: {}}
+void read_on(const Reading& reading, const YamlNode& node) {
+  Diagnostics& diagnostics = reading.diagnostics;
+  reading.workflow.on_data = reading.workflow.on_code = false;
+  if (node.is_scalar()) return read_trigger(reading, node.text(), node.place());
+  if (node.items().empty() && node.entries().empty()) {
+    diagnostics.error(node.place(), "\"on\" names no trigger", "write manual: {} for none");
+  }
+  for (const YamlNode& item : node.items()) {
+    if (auto word = read_text(item, "an entry of \"on\"", diagnostics)) {
+      read_trigger(reading, *word, item.place());
+    }
+  }
+  for (const YamlEntry& entry : node.entries()) {
+    read_trigger(reading, entry.key, entry.key_place);
+    if (entry.value.is_null() || entry.key == "schedule") continue;
+    Fields(entry.value, fmt::format("trigger \"{}\"", shown(entry.key)), diagnostics).finish();
+  }
+}
+
+void check_references(const Reading& reading, const YamlNode& steps) {
+  std::vector<std::string> names;
+  for (const StepTemplate& step : reading.workflow.steps) names.push_back(step.name);
+  for (const YamlEntry& entry : steps.entries()) {
+    const YamlNode* needs = entry.value.find("needs");
+    if (needs == nullptr) continue;
+    std::vector<YamlNode> all = needs->is_list() ? needs->items() : std::vector<YamlNode>{*needs};
+    for (const YamlNode& need : all) {
+      bool known = false;
+      for (const std::string& name : names) known = known || name == need.text();
+      if (known || !as_text(need)) continue;
+      reading.diagnostics.error(need.place(),
+                                fmt::format("step \"{}\" needs \"{}\", which is no step",
+                                            shown(entry.key), shown(need.text())),
+                                did_you_mean(need.text(), names));
+    }
+  }
+}
+
+void read_steps(const Reading& reading, Fields& fields) {
+  std::map<std::string, TemplateText> env;
+  if (const YamlNode* node = fields.take("env")) {
+    env = read_env(*node, fields.of("env"), {}, reading.sources, reading.diagnostics);
+  }
+  const YamlNode* steps = fields.need("steps", "a map of step names to steps");
+  if (steps == nullptr) return;
+  if (!steps->is_map() || steps->entries().empty()) {
+    return expected(*steps, "\"steps\"", "a map of steps, not empty", reading.diagnostics);
+  }
+  for (const YamlEntry& entry : steps->entries()) {
+    reading.workflow.steps.push_back(read_step(entry.key, entry.key_place, entry.value,
+                                               reading.sources, env, reading.diagnostics));
+  }
+  check_references(reading, *steps);
+}
+
+void check_models_patterns(const YamlNode& models, const Fields& fields, Diagnostics& diagnostics) {
+  for (const YamlNode& item : models.items()) {
+    std::string text = item.text();
+    for (char& c : text) c = c == '*' ? 'x' : c == '~' ? 'x' : c;
+    if (!text.empty()) check_name(text, item.place(), fields.of("models"), diagnostics);
+  }
+}
+
+void read_image(Fields& channel_fields, ChannelSpec& channel, Diagnostics& diagnostics) {
+  const YamlNode* node = channel_fields.need("image", "{name: …}, the image's name");
+  if (node == nullptr) return;
+  Fields fields(*node, channel_fields.of("image"), diagnostics);
+  fields.not_yet({"base", "code", "compression"});
+  if (const YamlNode* name = fields.need("name", "the image's name")) {
+    channel.image = read_image_name(*name, fields.of("name"), diagnostics).value_or("");
+  }
+  fields.finish();
+}
+
+void refuse_unless(Fields& fields, const char* key, const std::string& supported,
+                   const std::vector<std::string>& later, Diagnostics& diagnostics) {
+  const YamlNode* node = fields.take(key);
+  if (node == nullptr) return;
+  for (const std::string& word : later) {
+    if (node->text() != word) continue;
+    return not_supported_yet(node->place(), fmt::format("{}: {}", key, word), diagnostics,
+                             fmt::format("{} is", supported));
+  }
+  read_choice(*node, fields.of(key), {supported}, diagnostics);
+}
+
+ChannelSpec read_channel(const YamlEntry& entry, Diagnostics& diagnostics) {
+  ChannelSpec channel;
+  channel.name = entry.key;
+  channel.place = entry.key_place.str();
+  Fields fields(entry.value, fmt::format("channel \"{}\"", shown(entry.key)), diagnostics);
+  if (check_name(entry.key, entry.key_place, "releases", diagnostics) &&
+      !valid_channel_name(entry.key)) {
+    diagnostics.error(entry.key_place, fmt::format("\"{}\" looks like a release's tag", entry.key),
+                      "name the channel otherwise");
+  }
+  if (!fields.is_map()) return channel;
+  if (const YamlNode* models = fields.need("models", "patterns like [\"intent-*\"]")) {
+    channel.models = read_texts(*models, fields.of("models"), diagnostics);
+    check_models_patterns(*models, fields, diagnostics);
+  }
+  read_image(fields, channel, diagnostics);
+  refuse_unless(fields, "promote", "auto", {"manual"}, diagnostics);
+  refuse_unless(fields, "policy", "passed-only", {"all", "quorum"}, diagnostics);
+  if (const YamlNode* wait = fields.take("max-wait")) {
+    channel.max_wait_ms = read_duration(*wait, fields.of("max-wait"), diagnostics).value_or(0);
+  }
+  fields.not_yet({"single-upstream", "approval"});
+  fields.instead("max-new", "policies: {max-new: …} in lockstep.yaml");
+  fields.finish();
+  return channel;
+}
+
+void read_releases(const Reading& reading, Fields& fields) {
+  const YamlNode* node = fields.take("releases");
+  if (node == nullptr) return;
+  Fields releases(*node, "\"releases\"", reading.diagnostics);
+  if (node->is_map() && node->entries().empty()) {
+    expected(*node, "\"releases\"", "a map with one channel", reading.diagnostics);
+  }
+  for (const YamlEntry& entry : node->entries()) {
+    if (reading.workflow.channels.size() == 1) {
+      not_supported_yet(entry.key_place, "a second channel", reading.diagnostics);
+    }
+    reading.workflow.channels.push_back(read_channel(entry, reading.diagnostics));
+  }
+}
+
+std::string stem_of(std::string_view file) {
+  return std::filesystem::path(file).stem().string();
+}
+
+void read_name_of(const Reading& reading, Fields& fields) {
+  reading.workflow.name = stem_of(reading.workflow.file);
+  if (const YamlNode* name = fields.take("name")) {
+    reading.workflow.name = read_name(*name, "\"name\"", reading.diagnostics).value_or("");
+  } else if (!fields.has("name")) {
+    check_name(reading.workflow.name, fields.place(), "the file's name, which names the workflow",
+               reading.diagnostics);
+  }
+}
+
+void read_workflow(const Reading& reading, const YamlNode& root) {
+  Fields fields(root, "the workflow", reading.diagnostics);
+  if (!fields.is_map()) return;
+  fields.not_yet({"inputs", "concurrency", "debounce", "evaluate", "if"});
+  fields.instead("jobs", "write steps");
+  read_name_of(reading, fields);
+  if (const YamlNode* on = fields.take("on")) read_on(reading, *on);
+  read_steps(reading, fields);
+  read_releases(reading, fields);
+  fields.finish();
+}
+
+}  // namespace
+
+std::optional<Workflow> parse_workflow(std::string_view text, std::string_view file,
+                                       const WorkspaceSources& sources, Diagnostics& diagnostics) {
+  Workflow workflow;
+  workflow.file = file;
+  Diagnostics own;
+  try {
+    read_workflow({sources, own, workflow}, load_yaml(text, file));
+  } catch (const Error& error) {
+    own.add(error);
+  }
+  diagnostics.merge(own);
+  if (!own.ok()) return std::nullopt;
+  return workflow;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,55 @@
+// The parts of a workflow file that describe one step. Inside the language room only.
+// Knows nothing of other files; of other steps it knows the names.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "workflows/language/fields.h"
+#include "workflows/language/template.h"
+
+namespace lockstep {
+
+// What is known while one step is read.
+struct StepScope {
+  const WorkspaceSources& sources;
+  Diagnostics& diagnostics;
+  std::string what;                 // `step "train"`
+  std::vector<std::string> matrix;  // its axes
+  std::vector<std::string> env;     // its variables, the workflow's included
+
+  // What a model's name, a slice or a parameter may refer to. With `commit`, commits too.
+  TemplateScope values(bool commit = false) const;
+};
+
+StepTemplate read_step(const std::string& name, const Place& place, const YamlNode& node,
+                       const WorkspaceSources& sources,
+                       const std::map<std::string, TemplateText>& workflow_env,
+                       Diagnostics& diagnostics);
+
+// `env` of a workflow or a step; values may refer to `matrix` and to commits (with a warning).
+std::map<std::string, TemplateText> read_env(const YamlNode& node, const std::string& what,
+                                             const std::vector<std::string>& matrix,
+                                             const WorkspaceSources& sources,
+                                             Diagnostics& diagnostics);
+
+std::vector<MatrixAxis> read_matrix(const YamlNode& node, const StepScope& scope);
+std::vector<InputTemplate> read_inputs(const YamlNode& node, const StepScope& scope);
+
+// Each reads one word of a step into its part of the template.
+void read_gate(Fields& step_fields, const StepScope& scope, StepTemplate& step);
+void read_resources(Fields& step_fields, const StepScope& scope, Resources& resources);
+void read_environment(Fields& step_fields, const StepScope& scope, EnvironmentSpec& environment);
+void read_limits(Fields& fields, const StepScope& scope, StepTemplate& step);
+
+// Splits "source/table" or "source:glob" and finds the source where it was left out.
+struct Prefixed {
+  std::string source;
+  std::string rest;
+};
+Prefixed resolve_table(const std::string& text, const Place& place, const WorkspaceSources& sources,
+                       Diagnostics& diagnostics);
+Prefixed resolve_glob(const std::string& text, const Place& place, const WorkspaceSources& sources,
+                      Diagnostics& diagnostics);
+
+}  // namespace lockstep

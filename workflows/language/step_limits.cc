@@ -1,0 +1,145 @@
+// What a step demands and may take: gate, resources, declared environment, time and attempts.
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "workflows/language/readers.h"
+#include "workflows/language/step.h"
+
+namespace lockstep {
+namespace {
+
+constexpr int64_t kLongestTimeoutMinutes = 43'200;  // 30 days
+
+Bound read_bound(const YamlEntry& entry, const Fields& gate, Diagnostics& diagnostics) {
+  Bound bound{entry.key, std::nullopt, std::nullopt};
+  Fields fields(entry.value, gate.of(entry.key), diagnostics);
+  if (!fields.is_map()) return bound;
+  const YamlNode* min = fields.take("min");
+  const YamlNode* max = fields.take("max");
+  if (min) bound.min = read_number(*min, fields.of("min"), diagnostics);
+  if (max) bound.max = read_number(*max, fields.of("max"), diagnostics);
+  fields.finish();
+  if (!fields.has("min") && !fields.has("max")) {
+    expected(entry.value, fields.what(), "{min: …}, {max: …} or both", diagnostics);
+  }
+  if (bound.min && bound.max && *bound.min > *bound.max) {
+    diagnostics.error(entry.value.place(), fields.what() + ": min is above max");
+  }
+  return bound;
+}
+
+void read_probes(const YamlNode& node, const std::string& what, Diagnostics& diagnostics,
+                 EnvironmentSpec& environment) {
+  Fields fields(node, what, diagnostics);
+  for (const YamlEntry& entry : node.entries()) {
+    check_word(entry.key, entry.key_place, what, diagnostics);
+    std::string name = fields.of(entry.key);
+    if (!entry.value.is_list() || entry.value.items().empty()) {
+      expected(entry.value, name, "a list: a program and its arguments", diagnostics);
+    }
+    for (const YamlNode& item : entry.value.items()) {
+      if (auto text = read_text(item, "an entry of " + name, diagnostics)) {
+        environment.probes[entry.key].push_back(*text);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+void read_gate(Fields& step_fields, const StepScope& scope, StepTemplate& step) {
+  const YamlNode* node = step_fields.take("gate");
+  if (node == nullptr) return;
+  Fields fields(*node, step_fields.of("gate"), scope.diagnostics);
+  fields.not_yet({"champion", "expect", "on-fail"});
+  if (node->is_map() && node->entries().empty()) {
+    expected(*node, fields.what(), "a map of metrics, not empty", scope.diagnostics);
+  }
+  for (const YamlEntry& entry : node->entries()) {
+    if (entry.key == "champion" || entry.key == "expect" || entry.key == "on-fail") continue;
+    if (entry.key.empty() || entry.key.size() > 128 || entry.key != shown(entry.key)) {
+      scope.diagnostics.error(entry.key_place,
+                              fmt::format("\"{}\" is not a metric's name", shown(entry.key)));
+    }
+    step.gate.push_back(read_bound(entry, fields, scope.diagnostics));
+  }
+}
+
+void read_resources(Fields& step_fields, const StepScope& scope, Resources& resources) {
+  const YamlNode* node = step_fields.take("resources");
+  if (node == nullptr) return;
+  Diagnostics& diagnostics = scope.diagnostics;
+  Fields fields(*node, step_fields.of("resources"), diagnostics);
+  if (const YamlNode* pool = fields.take("pool")) {
+    resources.pool = read_name(*pool, fields.of("pool"), diagnostics).value_or("");
+    const std::vector<std::string>& pools = scope.sources.pools;
+    if (!resources.pool.empty() &&
+        std::find(pools.begin(), pools.end(), resources.pool) == pools.end()) {
+      diagnostics.error(pool->place(),
+                        fmt::format("the workspace has no pool \"{}\"", resources.pool),
+                        did_you_mean(resources.pool, scope.sources.pools));
+    }
+  }
+  if (const YamlNode* size = fields.take("memory")) {
+    resources.memory_bytes = read_size(*size, fields.of("memory"), diagnostics).value_or(0);
+  }
+  if (const YamlNode* size = fields.take("gpu-memory")) {
+    resources.gpu_memory_bytes = read_size(*size, fields.of("gpu-memory"), diagnostics).value_or(0);
+  }
+  if (const YamlNode* cpus = fields.take("cpus")) {
+    auto count = read_integer(*cpus, fields.of("cpus"), 1, 4096, diagnostics);
+    resources.cpus = static_cast<uint32_t>(count.value_or(1));
+  }
+  fields.finish();
+}
+
+void read_environment(Fields& step_fields, const StepScope& scope, EnvironmentSpec& environment) {
+  const YamlNode* node = step_fields.take("environment");
+  if (node == nullptr) return;
+  Diagnostics& diagnostics = scope.diagnostics;
+  if (node->is_scalar()) {
+    environment.exact =
+        read_choice(*node, step_fields.of("environment"), {"exact"}, diagnostics).has_value();
+    return;
+  }
+  Fields fields(*node, step_fields.of("environment"), diagnostics);
+  fields.not_yet({"image", "device"});
+  if (const YamlNode* files = fields.take("files")) {
+    environment.files = read_texts(*files, fields.of("files"), diagnostics);
+    for (const YamlNode& item : files->items()) {
+      if (item.is_scalar() && !item.text().empty())
+        check_path(item.text(), item.place(), fields.of("files"), diagnostics);
+    }
+  }
+  if (const YamlNode* probes = fields.take("probes")) {
+    read_probes(*probes, fields.of("probes"), diagnostics, environment);
+  }
+  if (const YamlNode* exact = fields.take("exact")) {
+    environment.exact = read_bool(*exact, fields.of("exact"), diagnostics).value_or(false);
+  }
+  fields.finish();
+}
+
+void read_limits(Fields& fields, const StepScope& scope, StepTemplate& step) {
+  if (const YamlNode* minutes = fields.take("timeout-minutes")) {
+    auto count = as_double(*minutes);
+    if (count && *count > 0 && *count <= kLongestTimeoutMinutes) {
+      step.timeout_ms = std::max<int64_t>(1, static_cast<int64_t>(*count * 60'000));
+    } else {
+      expected(*minutes, fields.of("timeout-minutes"),
+               fmt::format("a number above 0, at most {}", kLongestTimeoutMinutes),
+               scope.diagnostics);
+    }
+  }
+  if (const YamlNode* node = fields.take("retry")) {
+    Fields retry(*node, fields.of("retry"), scope.diagnostics);
+    if (const YamlNode* attempts = retry.need("attempts", "how often it is tried in all")) {
+      auto count = read_integer(*attempts, retry.of("attempts"), 1, 100, scope.diagnostics);
+      step.attempts = static_cast<int>(count.value_or(1));
+    }
+    retry.finish();
+  }
+}
+
+}  // namespace lockstep

@@ -1,0 +1,264 @@
+#include "workflows/language/workspace.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "pipeline/core/names.h"
+#include "workflows/language/readers.h"
+#include "workflows/language/workspace_parts.h"
+
+namespace lockstep {
+namespace {
+
+std::optional<SourceKind> read_kind(const YamlNode& node, const std::string& what,
+                                    Diagnostics& diagnostics) {
+  for (const char* later : {"dolt", "mysql"}) {
+    if (node.text() != later) continue;
+    not_supported_yet(node.place(), fmt::format("kind: {}", later), diagnostics,
+                      "git-tables and git-repo are");
+    return std::nullopt;
+  }
+  auto word = read_choice(node, what, {"git-tables", "git-repo"}, diagnostics);
+  if (!word) return std::nullopt;
+  return *word == "git-tables" ? SourceKind::kGitTables : SourceKind::kGitRepo;
+}
+
+// Part of git's rule for branch names (git-check-ref-format).
+bool branch_name(std::string_view text) {
+  if (text.find("..") != text.npos || text.find("//") != text.npos ||
+      text.find("@{") != text.npos) {
+    return false;
+  }
+  return text[0] != '-' && text[0] != '/' && text[0] != '.' && text.back() != '/' &&
+         text.back() != '.' && text.find_first_of(" ~^:?*[\\") == text.npos;
+}
+
+void read_source_words(Fields& fields, const WorkspaceReading& reading, SourceSpec& source) {
+  Diagnostics& diagnostics = reading.diagnostics;
+  if (const YamlNode* node = fields.need("place", "a path or an address")) {
+    source.place = read_git_place(*node, fields.of("place"), reading).value_or("");
+  }
+  if (const YamlNode* node = fields.take("branch")) {
+    if (auto text = read_text(*node, fields.of("branch"), diagnostics)) source.branch = *text;
+    if (!branch_name(source.branch)) {
+      expected(*node, fields.of("branch"), "a branch's name as text", diagnostics);
+    }
+  }
+  if (const YamlNode* node = fields.take("credentials")) {
+    source.credentials = read_credentials(*node, fields.of("credentials"), true, reading);
+  }
+}
+
+void read_kind_words(Fields& fields, const WorkspaceReading& reading, SourceSpec& source) {
+  bool tables = source.kind == SourceKind::kGitTables;
+  fields.instead(tables ? "workflows" : "folder",
+                 tables ? "workflows are read from a source of kind git-repo"
+                        : "it says where tables lie in a source of kind git-tables");
+  const YamlNode* node = fields.take(tables ? "folder" : "workflows");
+  if (node == nullptr) return;
+  if (tables && as_text(*node) == "") return;  // the root
+  auto path = read_path(*node, fields.of(tables ? "folder" : "workflows"), reading.diagnostics);
+  (tables ? source.folder : source.workflows) = path.value_or("");
+}
+
+SourceSpec read_source(const YamlEntry& entry, const WorkspaceReading& reading) {
+  SourceSpec source;
+  source.name = entry.key;
+  source.where = entry.key_place.str();
+  check_name(entry.key, entry.key_place, "sources", reading.diagnostics);
+  Fields fields(entry.value, fmt::format("source \"{}\"", shown(entry.key)), reading.diagnostics);
+  if (!fields.is_map()) return source;
+  read_source_words(fields, reading, source);
+  const YamlNode* kind = fields.need("kind", "git-tables or git-repo");
+  auto known = kind ? read_kind(*kind, fields.of("kind"), reading.diagnostics) : std::nullopt;
+  if (!known) return source;  // what else may stand here depends on the kind
+  source.kind = *known;
+  read_kind_words(fields, reading, source);
+  fields.finish();
+  return source;
+}
+
+void read_sources(Fields& root, const WorkspaceReading& reading, Workspace& workspace) {
+  const YamlNode* node = root.need("sources", "what is watched");
+  if (node == nullptr) return;
+  if (!node->is_map() || node->entries().empty()) {
+    return expected(*node, "\"sources\"", "a map of sources, not empty", reading.diagnostics);
+  }
+  bool code = false;
+  for (const YamlEntry& entry : node->entries()) {
+    workspace.sources.push_back(read_source(entry, reading));
+    const YamlNode* kind = entry.value.find("kind");
+    code = code || (kind != nullptr && kind->text() == "git-repo");
+  }
+  if (!code) {
+    reading.diagnostics.error(node->place(), "no source of kind git-repo: workflows live in one",
+                              "code: {kind: git-repo, place: ./code}");
+  }
+}
+
+void read_devices(const YamlNode& node, const std::string& what, Diagnostics& diagnostics,
+                  PoolSpec& pool) {
+  if (!node.is_list() || node.items().empty()) {
+    return expected(node, what, "a list of device numbers, not empty", diagnostics);
+  }
+  for (const YamlNode& item : node.items()) {
+    auto index = read_integer(item, "an entry of " + what, 0, 1023, diagnostics);
+    if (!index) continue;
+    auto device = static_cast<uint32_t>(*index);
+    if (std::find(pool.devices.begin(), pool.devices.end(), device) != pool.devices.end()) {
+      diagnostics.error(item.place(), fmt::format("{} names {} twice", what, device));
+    }
+    pool.devices.push_back(device);
+  }
+}
+
+PoolSpec read_pool(const YamlEntry& entry, Diagnostics& diagnostics) {
+  PoolSpec pool;
+  pool.name = entry.key;
+  pool.where = entry.key_place.str();
+  check_name(entry.key, entry.key_place, "pools", diagnostics);
+  Fields fields(entry.value, fmt::format("pool \"{}\"", shown(entry.key)), diagnostics);
+  if (const YamlNode* node = fields.take("slots")) {
+    auto count = read_integer(*node, fields.of("slots"), 1, 4096, diagnostics);
+    pool.slots = static_cast<uint32_t>(count.value_or(0));
+  }
+  if (const YamlNode* node = fields.take("memory")) {
+    pool.memory_bytes = read_size(*node, fields.of("memory"), diagnostics).value_or(0);
+  }
+  if (const YamlNode* node = fields.take("devices")) {
+    read_devices(*node, fields.of("devices"), diagnostics, pool);
+    if (pool.slots == 0) pool.slots = 1;
+  }
+  fields.not_yet({"slurm", "kubernetes", "ssh", "preemptible"});
+  fields.finish();
+  return pool;
+}
+
+void read_pools(Fields& root, Diagnostics& diagnostics, Workspace& workspace) {
+  if (const YamlNode* node = root.take("pools")) {
+    Fields fields(*node, "\"pools\"", diagnostics);
+    for (const YamlEntry& entry : node->entries()) {
+      workspace.pools.push_back(read_pool(entry, diagnostics));
+    }
+    if (fields.is_map() && node->entries().empty()) {
+      expected(*node, "\"pools\"", "a map of pools, not empty", diagnostics);
+    }
+  }
+  if (workspace.pools.empty()) workspace.pools.push_back({"local", 0, 0, {}, ""});
+}
+
+void read_releases(Fields& root, const WorkspaceReading& reading, Workspace& workspace) {
+  workspace.releases = reading.absolute("out/releases");
+  const YamlNode* node = root.take("releases");
+  if (node == nullptr) return;
+  Fields fields(*node, "\"releases\"", reading.diagnostics);
+  if (const YamlNode* folder = fields.take("folder")) {
+    workspace.releases = read_file_path(*folder, fields.of("folder"), reading);
+  }
+  if (const YamlNode* value = fields.take("registry")) {
+    RegistrySpec registry;
+    registry.where = value->place().str();
+    Fields words(*value, fields.of("registry"), reading.diagnostics);
+    if (const YamlNode* place = words.need("place", "host:port/repository")) {
+      registry.place =
+          read_registry_place(*place, words.of("place"), reading.diagnostics).value_or("");
+    }
+    if (const YamlNode* plain = words.take("plain-http")) {
+      registry.plain_http =
+          read_bool(*plain, words.of("plain-http"), reading.diagnostics).value_or(false);
+    }
+    if (const YamlNode* sign_in = words.take("credentials")) {
+      registry.credentials = read_credentials(*sign_in, words.of("credentials"), false, reading);
+    }
+    words.finish();
+    workspace.registry = registry;
+  }
+  fields.finish();
+}
+
+void read_secrets(Fields& root, const WorkspaceReading& reading, Workspace& workspace) {
+  const YamlNode* node = root.take("secrets");
+  if (node == nullptr) return;
+  Fields fields(*node, "\"secrets\"", reading.diagnostics);
+  for (const YamlEntry& entry : node->entries()) {
+    check_variable(entry.key, entry.key_place, "secrets", reading.diagnostics);
+    auto secret = read_secret(entry.value, fmt::format("secret \"{}\"", shown(entry.key)), reading);
+    if (secret) workspace.secrets[entry.key] = *secret;
+  }
+}
+
+void read_policies(Fields& root, Diagnostics& diagnostics, Policies& policies) {
+  const YamlNode* node = root.take("policies");
+  if (node == nullptr) return;
+  Fields fields(*node, "\"policies\"", diagnostics);
+  if (const YamlNode* value = fields.take("max-new")) {
+    auto count = read_integer(*value, fields.of("max-new"), 0, 1'000'000, diagnostics);
+    policies.max_new = static_cast<uint32_t>(count.value_or(50));
+  }
+  if (const YamlNode* value = fields.take("keep-releases")) {
+    auto count = read_integer(*value, fields.of("keep-releases"), 1, 1'000'000, diagnostics);
+    policies.keep_releases = static_cast<uint32_t>(count.value_or(10));
+  }
+  if (const YamlNode* value = fields.take("superseded")) {
+    auto word = read_choice(*value, fields.of("superseded"), {"finish", "cancel"}, diagnostics);
+    if (word && *word == "cancel") policies.superseded = SupersededPolicy::kCancel;
+  }
+  fields.finish();
+}
+
+void read_channel(Fields& root, Diagnostics& diagnostics, Workspace& workspace) {
+  const YamlNode* node = root.take("channel");
+  if (node == nullptr) return;
+  workspace.channel = read_name(*node, "\"channel\"", diagnostics).value_or("");
+  workspace.channel_where = node->place().str();
+  if (!workspace.channel.empty() && !valid_channel_name(workspace.channel)) {
+    expected(*node, "\"channel\"", "a channel's name as text", diagnostics);
+  }
+}
+
+void read_workspace(const YamlNode& root, const WorkspaceReading& reading, Workspace& workspace) {
+  Fields fields(root, "the workspace", reading.diagnostics);
+  if (!fields.is_map()) return;
+  read_sources(fields, reading, workspace);
+  read_pools(fields, reading.diagnostics, workspace);
+  read_releases(fields, reading, workspace);
+  read_channel(fields, reading.diagnostics, workspace);
+  read_secrets(fields, reading, workspace);
+  read_policies(fields, reading.diagnostics, workspace.policies);
+  fields.not_yet({"listeners", "notifications", "tokens"});
+  fields.instead("steps", "workflows are files of their own, in the code repository");
+  fields.finish();
+}
+
+}  // namespace
+
+std::optional<Workspace> parse_workspace(std::string_view text, const std::filesystem::path& file,
+                                         Diagnostics& diagnostics) {
+  Diagnostics own;
+  Workspace workspace;
+  workspace.folder = std::filesystem::absolute(file).lexically_normal().parent_path();
+  try {
+    read_workspace(load_yaml(text, file.string()), {workspace.folder, own}, workspace);
+  } catch (const Error& error) {
+    own.add(error);
+  }
+  diagnostics.merge(own);
+  if (!own.ok()) return std::nullopt;
+  return workspace;
+}
+
+WorkspaceSources workspace_sources(const Workspace& workspace) {
+  WorkspaceSources names;
+  for (const SourceSpec& source : workspace.sources) {
+    bool tables = source.kind == SourceKind::kGitTables;
+    (tables ? names.tables : names.code).push_back(source.name);
+  }
+  for (const PoolSpec& pool : workspace.pools) names.pools.push_back(pool.name);
+  for (const auto& [name, secret] : workspace.secrets) names.secrets.push_back(name);
+  names.channel = workspace.channel;
+  names.channel_place = workspace.channel_where;
+  return names;
+}
+
+}  // namespace lockstep

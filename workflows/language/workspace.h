@@ -1,0 +1,92 @@
+// The workspace file, lockstep.yaml: what the operator says about sources, slots and releases.
+// Knows nothing of what stands in a source; a secret is a place to read it from, never a value.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "workflows/language/parse.h"
+
+namespace lockstep {
+
+struct SecretRef {
+  enum class Kind { kEnv, kFile };
+  Kind kind = Kind::kEnv;
+  std::string variable;        // kEnv
+  std::filesystem::path file;  // kFile: absolute, or below the workspace's folder; one secret
+  bool operator==(const SecretRef&) const = default;
+};
+
+// How to sign in where a source or registry asks for it. For git over ssh: key and known_hosts;
+// over https and for registries: username and password.
+struct CredentialSpec {
+  std::string username;
+  std::optional<SecretRef> password;
+  std::filesystem::path key;          // private key file
+  std::filesystem::path known_hosts;  // empty: the user's own
+  std::filesystem::path ca_file;      // PEM; empty: the machine's
+};
+
+enum class SourceKind { kGitTables, kGitRepo };
+
+struct SourceSpec {
+  std::string name;
+  SourceKind kind = SourceKind::kGitRepo;
+  std::string place;  // an absolute path, or an address as written
+  std::string branch = "main";
+  std::string folder;                          // kGitTables: where the tables lie; empty: the root
+  std::string workflows = "workflows/*.yaml";  // kGitRepo: which files are workflows
+  CredentialSpec credentials;
+  std::string where;  // file:line:column
+};
+
+struct PoolSpec {
+  std::string name;
+  uint32_t slots = 0;             // without devices: 0 means one per core; with devices: of each
+  uint64_t memory_bytes = 0;      // of one slot (with devices: of the device's memory); 0: no limit
+  std::vector<uint32_t> devices;  // CUDA indices; empty: slots on the CPU
+  std::string where;
+};
+
+struct RegistrySpec {
+  std::string place;  // host[:port]/repository
+  bool plain_http = false;
+  CredentialSpec credentials;
+  std::string where;
+};
+
+// What happens to attempts that a newer plan no longer wants.
+enum class SupersededPolicy { kFinish, kCancel };
+
+struct Policies {
+  uint32_t max_new = 50;        // instances one commit may add before it waits for approval
+  uint32_t keep_releases = 10;  // per channel, beside those that are live, pinned or marked
+  SupersededPolicy superseded = SupersededPolicy::kFinish;
+};
+
+struct Workspace {
+  std::filesystem::path folder;     // of the file; state lives in .lockstep below it
+  std::vector<SourceSpec> sources;  // in the file's order
+  std::vector<PoolSpec> pools;      // at least one
+  std::filesystem::path releases;   // absolute: out/releases unless said otherwise
+  std::optional<RegistrySpec> registry;
+  std::string channel;  // the default one; empty: the only one
+  std::string channel_where;
+  std::map<std::string, SecretRef> secrets;
+  Policies policies;
+};
+
+// `file` is where the text was read; its folder is what relative places begin at. nullopt when an
+// error of this file was added to `diagnostics`.
+std::optional<Workspace> parse_workspace(std::string_view text, const std::filesystem::path& file,
+                                         Diagnostics& diagnostics);
+
+// The names a workflow may refer to.
+WorkspaceSources workspace_sources(const Workspace& workspace);
+
+}  // namespace lockstep

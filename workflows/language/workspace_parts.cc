@@ -1,0 +1,167 @@
+#include "workflows/language/workspace_parts.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "workflows/language/readers.h"
+
+namespace lockstep {
+namespace {
+
+constexpr const char* kPlaceHint = "a path, https://…, ssh://… or user@host:path";
+
+bool has(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
+
+bool begins(std::string_view text, std::string_view part) {
+  return text.substr(0, part.size()) == part;
+}
+
+// user:password@ before the host
+bool holds_password(std::string_view authority) {
+  size_t at = authority.rfind('@');
+  return at != std::string_view::npos && has(authority.substr(0, at), ":");
+}
+
+bool odd(std::string_view place) {
+  return place[0] == '-' || place.find_first_of(" \t\"'\\`$;|<>") != std::string_view::npos;
+}
+
+// An address with a scheme: nullopt (after saying why) when it cannot be one.
+std::optional<std::string> with_scheme(const std::string& text, const Place& place,
+                                       const std::string& what, Diagnostics& diagnostics) {
+  bool known = false;
+  for (const char* scheme : {"https://", "http://", "ssh://", "file://"}) {
+    known = known || begins(text, scheme);
+  }
+  size_t begin = text.find("://") + 3;
+  std::string_view authority = std::string_view(text).substr(begin, text.find('/', begin) - begin);
+  if (holds_password(authority)) {
+    diagnostics.error(place, what + " holds a password",
+                      "credentials: {username: …, password: env:NAME}");
+    return std::nullopt;
+  }
+  if (known && !odd(text) && (authority.empty() == begins(text, "file://")) &&
+      !begins(authority, "-")) {
+    return text;
+  }
+  diagnostics.error(place,
+                    fmt::format("{}: \"{}\" is no address of a repository", what, shown(text)),
+                    kPlaceHint);
+  return std::nullopt;
+}
+
+// [a-z0-9.-]+(:port)?
+bool registry_host(std::string_view host) {
+  std::string_view name = host.substr(0, host.find(':'));
+  if (name.empty() || name[0] == '-' || name[0] == '.') return false;
+  for (char c : name) {
+    bool good = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-';
+    if (!good) return false;
+  }
+  if (name.size() == host.size()) return has(name, ".") || name == "localhost";
+  std::string_view port = host.substr(name.size() + 1);
+  return !port.empty() && port.size() <= 5 &&
+         port.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+}  // namespace
+
+std::filesystem::path WorkspaceReading::absolute(const std::string& path) const {
+  return (folder / path).lexically_normal();
+}
+
+std::optional<SecretRef> read_secret(const YamlNode& node, const std::string& what,
+                                     const WorkspaceReading& reading) {
+  std::string text = node.is_scalar() ? node.text() : "";
+  if (begins(text, "env:")) {
+    if (!check_word(text.substr(4), node.place(), what, reading.diagnostics)) return std::nullopt;
+    return SecretRef{SecretRef::Kind::kEnv, text.substr(4), {}};
+  }
+  if (begins(text, "file:") && text.size() > 5) {
+    return SecretRef{SecretRef::Kind::kFile, "", reading.absolute(text.substr(5))};
+  }
+  reading.diagnostics.error(node.place(), what + " must be env:NAME or file:PATH",
+                            "secrets never stand in the file itself");
+  return std::nullopt;
+}
+
+std::optional<std::string> read_git_place(const YamlNode& node, const std::string& what,
+                                          const WorkspaceReading& reading) {
+  auto text = read_text(node, what, reading.diagnostics);
+  if (!text) return std::nullopt;
+  if (has(*text, "://")) return with_scheme(*text, node.place(), what, reading.diagnostics);
+  size_t colon = text->find(':');
+  bool remote = colon != std::string::npos && colon < text->find('/');
+  if (!remote) return reading.absolute(*text).string();
+  std::string_view host = std::string_view(*text).substr(0, colon);
+  bool good = !odd(*text) && !has(*text, "::") && colon > 0 && colon + 1 < text->size() &&
+              (*text)[colon + 1] != '-';
+  if (good && host[0] != '@') return text;
+  reading.diagnostics.error(
+      node.place(), fmt::format("{}: \"{}\" is no address of a repository", what, shown(*text)),
+      kPlaceHint);
+  return std::nullopt;
+}
+
+std::optional<std::string> read_registry_place(const YamlNode& node, const std::string& what,
+                                               Diagnostics& diagnostics) {
+  auto text = read_text(node, what, diagnostics);
+  if (!text) return std::nullopt;
+  size_t slash = text->find('/');
+  std::string_view host = std::string_view(*text).substr(0, slash);
+  if (has(*text, "://")) {
+    diagnostics.error(node.place(), what + " has a scheme", "write host:port/repository");
+  } else if (slash == std::string::npos || !registry_host(host)) {
+    expected(node, what, "HOST[:PORT]/REPOSITORY as text", diagnostics);
+  } else if (!valid_image_name(std::string_view(*text).substr(slash + 1))) {
+    diagnostics.error(node.place(), what + " does not end in a repository's name",
+                      "lower case, without a tag: the tag is the release's");
+  } else {
+    return text;
+  }
+  return std::nullopt;
+}
+
+std::filesystem::path read_file_path(const YamlNode& node, const std::string& what,
+                                     const WorkspaceReading& reading) {
+  auto text = read_text(node, what, reading.diagnostics);
+  return text ? reading.absolute(*text) : std::filesystem::path();
+}
+
+CredentialSpec read_credentials(const YamlNode& node, const std::string& what, bool ssh,
+                                const WorkspaceReading& reading) {
+  CredentialSpec credentials;
+  Fields fields(node, what, reading.diagnostics);
+  if (const YamlNode* value = fields.take("username")) {
+    credentials.username =
+        read_text(*value, fields.of("username"), reading.diagnostics).value_or("");
+    if (has(credentials.username, ":")) {
+      expected(*value, fields.of("username"), "text without a colon", reading.diagnostics);
+    }
+  }
+  if (const YamlNode* value = fields.take("password")) {
+    credentials.password = read_secret(*value, fields.of("password"), reading);
+  }
+  if (const YamlNode* value = fields.take("ca-file")) {
+    credentials.ca_file = read_file_path(*value, fields.of("ca-file"), reading);
+  }
+  if (ssh) {
+    if (const YamlNode* value = fields.take("key")) {
+      auto key = read_secret(*value, fields.of("key"), reading);
+      if (key && key->kind != SecretRef::Kind::kFile) {
+        expected(*value, fields.of("key"), "file:PATH as text", reading.diagnostics);
+      }
+      if (key) credentials.key = key->file;
+    }
+    if (const YamlNode* value = fields.take("known-hosts")) {
+      credentials.known_hosts = read_file_path(*value, fields.of("known-hosts"), reading);
+    }
+  }
+  fields.finish();
+  return credentials;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,40 @@
+// Places, secrets and credentials as the workspace file writes them. Inside the language room
+// only; knows nothing of the keys they stand under, and opens nothing.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "workflows/language/fields.h"
+#include "workflows/language/workspace.h"
+
+namespace lockstep {
+
+struct WorkspaceReading {
+  std::filesystem::path folder;  // absolute
+  Diagnostics& diagnostics;
+
+  std::filesystem::path absolute(const std::string& path) const;
+};
+
+// env:NAME or file:PATH. Anything else is refused without being repeated in the message.
+std::optional<SecretRef> read_secret(const YamlNode& node, const std::string& what,
+                                     const WorkspaceReading& reading);
+
+// A path (made absolute), https://, http://, ssh://, file:// or user@host:path.
+std::optional<std::string> read_git_place(const YamlNode& node, const std::string& what,
+                                          const WorkspaceReading& reading);
+
+// host[:port]/repository, without a scheme or a tag.
+std::optional<std::string> read_registry_place(const YamlNode& node, const std::string& what,
+                                               Diagnostics& diagnostics);
+
+// A path, made absolute.
+std::filesystem::path read_file_path(const YamlNode& node, const std::string& what,
+                                     const WorkspaceReading& reading);
+
+// `ssh`: whether key and known-hosts may stand there.
+CredentialSpec read_credentials(const YamlNode& node, const std::string& what, bool ssh,
+                                const WorkspaceReading& reading);
+
+}  // namespace lockstep
