@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <variant>
 #include <vector>
 
@@ -114,9 +115,14 @@ struct ReleaseBuilt {
 struct ChannelMove {
   std::string channel, from, to;  // tags; from may be empty
   std::string who, why;
+  // Moved by a rollback: to the release as it was built. Later cuts of the same manifest leave it
+  // there, whatever base image and code are by then.
+  bool as_built = false;
 };
+// A release that its channel never returns to by a rollback that does not name it. Other channels
+// are not touched.
 struct ReleaseWithdrawn {
-  std::string tag, who, reason;
+  std::string tag, channel, who, reason;
   bool lifted = false;
 };
 
@@ -133,6 +139,11 @@ struct Entry {
 // JSON of one fact, {"kind": …, …}, and back (throws corrupt). The ledger keeps exactly this.
 Json fact_json(const Fact& fact);
 Fact fact_from_json(const Json& json);
+// "version", "alias-move", "pin", "unpin", "withdrawal", "gate", "retired", "renamed", "release",
+// "release-built", "channel-move", "release-withdrawn".
+std::string fact_kind(const Fact& fact);
+// The model a fact is about (a rename: the new name), or empty.
+std::string fact_model(const Fact& fact);
 
 // An alias move as kept, with its place in the ledger.
 struct Moved {
@@ -150,10 +161,15 @@ struct ModelState {
   std::vector<Withdrawal> withdrawals;     // in force
   std::map<int64_t, GateReport> gates;
   bool retired = false;
-  int64_t highest = 0;  // highest number ever used
+  int64_t highest = 0;  // highest number ever used under this name
+  std::unordered_multimap<Digest, int64_t, DigestHash> by_fingerprint;  // → numbers
 
   const Version* version(int64_t number) const;
   const Version* find(const Digest& fingerprint, const Digest& digest) const;
+  int64_t alias(const std::string& name) const;  // 0: none
+  const Pin* pin(const std::string& alias) const;
+  // Has the version ever held this alias? (adopted and imported count: they are moves)
+  bool held(int64_t number, const std::string& alias) const;
   // In force for this alias (champion: only marks without a channel).
   const Withdrawal* withdrawn(int64_t number, const std::string& alias) const;
 };
@@ -162,7 +178,7 @@ struct ReleaseState {
   Release release;
   int64_t seq = 0, created_ms = 0;
   std::optional<Digest> image;
-  std::optional<ReleaseWithdrawn> withdrawn;
+  std::map<std::string, ReleaseWithdrawn> withdrawn;  // channel → mark in force
 };
 
 struct ChannelMoved {
@@ -172,19 +188,32 @@ struct ChannelMoved {
 
 struct Registry {
   std::map<std::string, ModelState> models;
-  std::map<std::string, std::vector<ReleaseState>> releases;  // tag → contents (one, or rebuilt)
+  // MD5 of the manifest → its contents: the first, then those rebuilt under longer tags.
+  std::map<std::string, std::vector<ReleaseState>> releases;
   std::map<std::string, std::vector<ChannelMoved>> channels;  // channel → its history
+  std::map<std::string, std::string> renamed;                 // old name → the name it got
+  std::map<std::string, int64_t> former;  // name given up by a rename → highest number used
   int64_t last_seq = 0;
   int64_t last_time_ms = 0;
 
-  // The only mutation. Throws corrupt when the entry can't follow (unknown model, reused number).
+  // The only mutation. Throws corrupt when the entry can't follow (unknown model, reused number,
+  // a move that starts elsewhere); nothing has changed then.
   void apply(const Entry& entry);
 
   const ModelState* model(const std::string& name) const;
   const ReleaseState* release(const std::string& tag) const;  // by full tag; null: none
   std::string live(const std::string& channel) const;         // tag, or empty
+  // The tag that was live at that time; empty: nothing was.
   std::string live_at(const std::string& channel, int64_t time_ms) const;
   int64_t alias(const std::string& model, const std::string& alias) const;  // 0: none
+  // Highest number ever used under this name, by this model or one that was renamed since.
+  int64_t highest(const std::string& model) const;
+  // The last name in the chain of renames that begins at `name`.
+  std::string name_today(const std::string& name) const;
+  // The model that a release's entry means today, through renames; null: unknown.
+  const ModelState* holder(const std::string& name, const ReleaseModel& entry) const;
+  // Its name today; `name` itself where unknown.
+  std::string holder_name(const std::string& name, const ReleaseModel& entry) const;
 };
 
 }  // namespace lockstep

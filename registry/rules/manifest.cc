@@ -1,0 +1,61 @@
+#include <algorithm>
+
+#include "pipeline/base/error.h"
+#include "registry/rules/rules.h"
+
+namespace lockstep {
+namespace {
+
+using Pairs = std::vector<std::pair<std::string, std::string>>;
+
+// Python's json.dumps with its defaults writes text like this dump: ASCII only, \uxxxx in lower
+// case, surrogate pairs.
+std::string quoted(const std::string& text, ManifestStyle style) {
+  if (!valid_utf8(text)) throw Error(ErrorCode::kInvalid, "a model's name is not valid UTF-8");
+  if (style == ManifestStyle::kCanonical) return canonical_json(Json(text));
+  return Json(text).dump(-1, ' ', true);
+}
+
+void refuse_duplicates(const Pairs& sorted) {
+  for (size_t i = 1; i < sorted.size(); ++i) {
+    if (sorted[i].first == sorted[i - 1].first) {
+      throw Error(ErrorCode::kInvalid, "a manifest names " + sorted[i].first + " twice");
+    }
+  }
+}
+
+}  // namespace
+
+std::string manifest_bytes(const Pairs& versions, ManifestStyle style) {
+  Pairs sorted = versions;
+  std::sort(sorted.begin(), sorted.end());
+  refuse_duplicates(sorted);
+  bool canonical = style == ManifestStyle::kCanonical;
+  std::string out = "{";
+  for (const auto& [name, version] : style == ManifestStyle::kPythonJson ? versions : sorted) {
+    if (out.size() > 1) out += canonical ? "," : ", ";
+    out += quoted(name, style) + (canonical ? ":" : ": ") + quoted(version, style);
+  }
+  return out + "}";
+}
+
+std::string manifest_tag(const std::string& manifest) {
+  return md5_hex(manifest);
+}
+
+Digest release_content(const Release& release) {
+  Json models = Json::object();
+  for (const auto& [name, model] : release.models) models[name] = model.digest.str();
+  auto or_null = [](const std::string& text) { return text.empty() ? Json() : Json(text); };
+  return sha256(canonical_json({{"format", 1},
+                                {"manifest", release.manifest},
+                                {"models", std::move(models)},
+                                {"base", or_null(release.base)},
+                                {"code", or_null(release.code)}}));
+}
+
+std::string rebuilt_tag(const Release& release) {
+  return manifest_tag(release.manifest) + "-" + release_content(release).hex().substr(0, 8);
+}
+
+}  // namespace lockstep
