@@ -1,5 +1,6 @@
 // The table of routes: every route answers and is documented, and nothing unknown gets through.
 #include <fstream>
+#include <set>
 #include <sstream>
 
 #include "pipeline/api/api.h"
