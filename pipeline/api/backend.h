@@ -24,7 +24,8 @@ class Backend {
   // {"workspace","pid","serving":bool,"slots":[{"name","pool","device","memory_bytes","step"|null,
   //  "run"|null,"since"}],"queue":[{"step","priority","why"}],"models":{"total","in_step"},
   //  "sources":[{"name","kind","place","branch","commit","error"|null}],
-  //  "channels":[{"name","tag"}],"held":{…}|null,"runner":{"pid"}|null}
+  //  "channels":[{"name","tag"}],"held":held|null,"runner":{"pid"}|null}
+  // held, everywhere: {"why":text,"added":[model…],"retired":[model…]}
   virtual Json status() = 0;
 
   // Every error and warning of workspace and workflows:
@@ -34,42 +35,57 @@ class Backend {
 
   // Dry run with reasons: {"commits":{source:id},"first":bool,"counts":{state:N},
   //  "steps":[{"step","state","fingerprint"|null,"model"|null,"reasons":[reason…],"waits_for":[…],
-  //            "note"|null}],"added":[model…],"retired":[model…],"held":{…}|null,"problems":[…]}
+  //            "note"|null}],"added":[model…],"retired":[model…],"held":held|null,
+  //  "problems":[text or {"message","hint","where"}…]}
   // reason: {"input","kind":"rows"|"code"|"output"|"model"|"definition","change":text,
   //          "changed":N (rows or files, where known),"slice":text|null}
   virtual Json plan() = 0;
 
   // Looks at the sources, plans and starts a run; answers at once: {"run":id|null,"note"}.
-  // options: {"steps":[name or pattern…],"force":bool,"trigger":"manual",…}
+  // options: {"steps":[name or pattern…],"force":bool,"trigger":"manual"}
+  // With "run" null nothing was started: then also "result" ("done" or "held"), "current", "held".
   virtual Json start_run(const Json& options, const Caller& caller) = 0;
 
   // {"run","result":"running"|"done"|"failed"|"held"|"superseded"|"cancelled","executed","current",
   //  "failed","blocked","release":tag|null,"trigger","started","finished"|null,"seconds",
   //  "first":bool,"revision":N,
+  //  "planned":{"counts":{state:N},"waits_for":[step or model…]} as the plan was at its start,
   //  "commits":{…},"data":[{"source","table","rows","by":{"column","values":N}|null,"commit"}],
   //  "code":[{"source","paths","files","commit"}],
-  //  "changes":[{"source","table","slice","added","removed","changed"}],
-  //  "steps":[{"step","state","model"|null,"version"|null,"attempt"|null,"seconds"|null,
+  //  "changes":[{"source","table","slice"|null,"added","removed","changed"} of rows,
+  //             or {"source","paths","files":N} of code],
+  //  "steps":[{"step","state":"waiting"|"run" (not started)|"running"|"done"|"failed"|"cancelled"|
+  //            "current"|"deferred"|"blocked","model"|null,"version"|null,"attempt"|null,
+  //            "seconds"|null,
   //            "error"|null,"reasons":[…],"waits_for":[…],"metrics":{…last live line}}],
   //  "gates":{"passed","failed":[{"model","version","verdict"}]},
   //  "moves":[{"model","from","to","why"}],"added":[…],"retired":[…],
   //  "releases":[{"channel","tag","known":bool,"moved":bool,"models":N,"folder","image"|null,
-  //               "pushed"|null,"missing":[…],"held_back":[…]}],"held":{…}|null,"notes":[…]}
+  //               "pushed"|null,"missing":[…],"held_back":[…]}],"held":held|null,"notes":[…]}
   // Waits up to `wait_ms` while the run is not finished and "revision" is still `seen`.
   virtual Json run(const std::string& id, int64_t seen, int64_t wait_ms) = 0;
   // [{"run","result","trigger","started","finished","executed","failed","release"}], newest first
   virtual Json runs(size_t limit) = 0;
-  // {"log":text,"offset":next offset,"end":bool,"attempt"}; waits like run().
+  // {"log":text,"offset":next offset,"end":bool,"attempt","run"}; waits like run(). An empty `run`
+  // means the step's newest attempt of any run. "end": the attempt is over and this is its last
+  // byte. Bytes that are not UTF-8 come as U+FFFD.
   virtual Json log(const std::string& run, const std::string& step, uint64_t offset,
                    int64_t wait_ms) = 0;
+  // {"run","cancelled":[step…]}
   virtual Json cancel(const std::string& run, const Caller& caller) = 0;
   // `what`: a run, step or model; its used-up attempts count from zero again. {"run":id}
   virtual Json retry(const std::string& what, const Caller& caller) = 0;
+  // {"run":id|null,"note"}
   virtual Json trigger(const std::string& workflow, const Json& inputs, const Caller& caller) = 0;
-  // {"approved":[…]}
+  // {"approved":[model…]}
   virtual Json approve_change(const Caller& caller) = 0;
 
-  // CONTRACT `why`, plus "gate", "alias", "withdrawn", "pinned", "state".
+  // {"model","step","version","state","alias","because":[text or reason…],
+  //  "data":[{"source","table","slice"|null,"from"|null,"to","rows":{"added","removed","changed"},
+  //           "authors":[text…]}],
+  //  "code":[{"source","paths","from"|null,"to","files":N,"authors":[text…]}],
+  //  "upstream":[{"input","model"|null,"step"|null,"from"|null,"to"}],"gate":{"passed","verdict"}|null,
+  //  "withdrawn":{"who","reason"}|null,"pinned":{"version","alias","who","reason"}|null}
   virtual Json why(const std::string& name) = 0;
   // [{"model","version","in_step":bool,"rows","commits","hours","why"}]
   virtual Json lag() = 0;
@@ -94,19 +110,31 @@ class Backend {
   // {"model","from","to","moves":[…],"pins":[…],"releases":[{"channel","from","to","known"}]}
   // body: {"to":N|null,"channel":name|"","override_pins":bool}
   virtual Json rollback(const std::string& model, const Json& body, const Caller& caller) = 0;
+  // Without a version the one the alias has. {"model","pins":[{"alias","version","who","reason"}]}
+  // body: {"version":N|null,"channel":name|"","override_pins":bool}
   virtual Json pin(const std::string& model, const Json& body, const Caller& caller) = 0;
-  // body: {"channel","all":bool,"now":bool}
+  // `model` empty: all of the channel. {"unpinned":[{"model","alias"}],"run":id|null}; with "now"
+  // a run is started that moves what may move.
+  // body: {"channel":name|"","all":bool,"now":bool}
   virtual Json unpin(const std::string& model, const Json& body, const Caller& caller) = 0;
 
   // CONTRACT `release list`
   virtual Json releases(const std::string& channel) = 0;
   // `which`: a tag or an unambiguous beginning of one, "" for live, or a time for `at`.
+  // {"channel","tag","sha256","image"|null,"live":bool,"created","manifest":{name:"version"},
+  //  "content","base"|null,"withdrawn":{"who","reason"}|null,"folder","pushed"|null,"missing":[…],
+  //  "models":[{"name","version","sha256","code":tree|null,"commits":{source:id},
+  //             "data":[{"source","table","slice","digest","rows","commit"}],"metrics":{…}}]}
   virtual Json release(const std::string& which, const std::string& at,
                        const std::string& channel) = 0;
-  // {"from","to","models":[{"model","from","to","rows":{…},"metrics":{…}}],"added","removed"}
+  // {"from","to","models":[{"model","from","to","rows":{…},"metrics":{name:[from,to]}}],
+  //  "added":[{"model","version"}],"removed":[{"model","version"}]}
   virtual Json release_diff(const std::string& a, const std::string& b) = 0;
+  // {"channel","from","to","pinned":[model…],"known":bool}
+  // body: {"to":tag|"","at":time|"","override_pins":bool}; `channel` empty: the default one
   virtual Json release_rollback(const std::string& channel, const Json& body,
                                 const Caller& caller) = 0;
+  // {"channel","tag","models":N,"image"|null,"folder"}
   virtual Json release_rebuild(const std::string& channel, const Caller& caller) = 0;
   // {"pushed":[{"tag","digest","refs":[…]}]}
   virtual Json release_push(const std::string& which, const Caller& caller) = 0;
@@ -117,7 +145,7 @@ class Backend {
   virtual Json replay(const std::string& model, std::optional<int64_t> version) = 0;
   // {"freed":[{"sha256","bytes"}],"bytes","held":N,"dry_run":bool}
   virtual Json gc(const Caller& caller) = 0;
-  // {"ok":bool,"checks":[{"name","ok":bool,"message","fix"}]}
+  // {"ok":bool,"checks":[{"name","ok":bool,"message","fix"}]}; "fix" is "" where nothing is to do
   virtual Json doctor() = 0;
 };
 

@@ -1,18 +1,22 @@
-// One request and one answer of the API, the same over a socket and inside one process.
+// One request and one answer of the API, the same over a socket and inside one process, and how
+// paths, queries and errors are written in them.
 // Knows nothing of sockets, HTTP syntax or what the routes do.
 #pragma once
 
 #include <functional>
 #include <map>
 #include <string>
+#include <string_view>
+#include <vector>
 
+#include "pipeline/base/error.h"
 #include "pipeline/base/json.h"
 
 namespace lockstep {
 
 struct ApiRequest {
   std::string method;                        // "GET", "POST"
-  std::string path;                          // decoded segments joined by '/', no query
+  std::string path;                          // percent-encoded segments (see api_path), no query
   std::map<std::string, std::string> query;  // decoded
   Json body = Json::object();
   std::string user;  // who asks: the peer's user name; never from the body
@@ -25,5 +29,24 @@ struct ApiResponse {
 
 // A way to the API: a socket client or the routes of this very process.
 using ApiCall = std::function<ApiResponse(const ApiRequest&)>;
+
+// "/v1/models/client%5B3%5D": all but RFC 3986's unreserved characters are encoded, so that a
+// segment may hold slashes, brackets or any UTF-8.
+std::string api_path(const std::vector<std::string>& segments);
+std::string percent_encode(std::string_view text);
+// Throws invalid on a broken escape.
+std::string percent_decode(std::string_view text);
+// "/v1/models?version=2" from path and query; the query keys come sorted.
+std::string api_target(const ApiRequest& request);
+// Fills path and query from a request target; throws invalid (twice the same key, bad escapes).
+void read_target(std::string_view target, ApiRequest& request);
+
+// {"error":{…}} of an error, with "all" where there are several.
+Json error_document(const Error& error);
+// The reverse; Errors' parts come back through `all` (empty for a single one). A document that is
+// no error document reads as corrupt.
+Error read_error(const Json& document, std::vector<Error>* all = nullptr);
+// 400, 404, 409, 503, 500, 403 in the order of ErrorCode.
+int http_status(ErrorCode code);
 
 }  // namespace lockstep

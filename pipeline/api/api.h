@@ -1,0 +1,77 @@
+// The API as a table of routes over the backend: strict in what it takes, one error document for
+// everything that goes wrong. Callable in-process; the server puts it on a socket.
+// Knows nothing of sockets, HTTP syntax or what a command does.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pipeline/api/backend.h"
+#include "pipeline/api/wire.h"
+
+namespace lockstep {
+
+// The parts of one matched request, read with their types; every getter throws invalid naming the
+// field. Names that the route does not list were refused before.
+class Call {
+ public:
+  Call(const ApiRequest& request, std::map<std::string, std::string> parameters)
+      : request_(request), parameters_(std::move(parameters)) {}
+
+  const std::string& parameter(const std::string& name) const { return parameters_.at(name); }
+  std::string query(const std::string& name) const;       // "" where absent
+  std::string need_query(const std::string& name) const;  // present and not empty
+  int64_t query_number(const std::string& name, int64_t absent, int64_t min, int64_t max) const;
+  std::optional<int64_t> query_version() const;  // "version", from 1
+
+  const Json& body() const { return request_.body; }
+  std::string text(const std::string& name) const;  // "" where absent
+  std::string need_text(const std::string& name) const;
+  bool flag(const std::string& name) const;  // false where absent
+  std::optional<int64_t> version(const std::string& name = "version") const;
+  Json texts(const std::string& name) const;   // array of texts, empty where absent
+  Json object(const std::string& name) const;  // empty where absent
+  // The peer with the body's "reason" and "dry_run".
+  Caller caller() const;
+
+ private:
+  const ApiRequest& request_;
+  std::map<std::string, std::string> parameters_;
+};
+
+struct Route {
+  std::string_view method;              // "GET" or "POST"
+  std::string_view pattern;             // "/v1/models/{name}"
+  std::string_view role;                // who may: "viewer", "operator" or "releaser"
+  bool slow;                            // may wait or work for long: never on the quick workers
+  std::vector<std::string_view> query;  // names it takes; all others are refused
+  std::vector<std::string_view> body;
+  std::string_view summary;
+  Json (*handler)(Backend&, const Call&);
+};
+
+// How long a route may wait for news, in milliseconds.
+inline constexpr int64_t kMaxWaitMs = 30'000;
+
+class Api {
+ public:
+  explicit Api(Backend& backend) : backend_(backend) {}
+
+  // Never throws: errors are answers. Safe from several threads where the backend is.
+  ApiResponse handle(const ApiRequest& request);
+
+  static const std::vector<Route>& routes();
+  // The route a request would take, or null.
+  static const Route* find(std::string_view method, std::string_view path);
+
+ private:
+  ApiResponse answer(const ApiRequest& request);
+
+  Backend& backend_;
+};
+
+}  // namespace lockstep

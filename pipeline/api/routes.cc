@@ -1,0 +1,388 @@
+// The routes, one entry each, in the order of docs/API.md.
+#include "pipeline/api/api.h"
+
+namespace lockstep {
+namespace {
+
+constexpr int64_t kMaxNumber = INT64_MAX;
+
+// The body as the backend takes it: without what Caller carries.
+Json options(const Call& call, std::initializer_list<const char*> texts,
+             std::initializer_list<const char*> flags) {
+  Json out = Json::object();
+  for (const char* name : texts) out[name] = call.text(name);
+  for (const char* name : flags) out[name] = call.flag(name);
+  return out;
+}
+
+Json start_run(Backend& backend, const Call& call) {
+  Json wanted = {
+      {"steps", call.texts("steps")}, {"force", call.flag("force")}, {"trigger", "manual"}};
+  return backend.start_run(wanted, call.caller());
+}
+
+Json run(Backend& backend, const Call& call) {
+  return backend.run(call.parameter("run"), call.query_number("seen", -1, -1, kMaxNumber),
+                     call.query_number("wait_ms", 0, 0, kMaxWaitMs));
+}
+
+Json log(Backend& backend, const Call& call) {
+  return backend.log(call.query("run"), call.need_query("step"),
+                     static_cast<uint64_t>(call.query_number("offset", 0, 0, kMaxNumber)),
+                     call.query_number("wait_ms", 0, 0, kMaxWaitMs));
+}
+
+Json diff(Backend& backend, const Call& call) {
+  return backend.diff(call.need_query("table"), call.need_query("from"), call.need_query("to"),
+                      call.query("slice"),
+                      static_cast<size_t>(call.query_number("limit", 100, 0, 100'000)));
+}
+
+Json predict(Backend& backend, const Call& call) {
+  Json wanted = Json::object();
+  Json texts = call.texts("texts");
+  std::string table = call.text("table");
+  if (texts.empty() == table.empty()) {
+    throw Error(ErrorCode::kInvalid, "predict takes either texts or a table");
+  }
+  if (table.empty()) {
+    wanted["texts"] = texts;
+  } else {
+    wanted = {{"table", table}, {"column", call.text("column")}, {"where", call.object("where")}};
+    wanted["limit"] = call.version("limit").value_or(100);
+  }
+  return backend.predict(call.parameter("name"), call.version(), wanted);
+}
+
+Json rollback(Backend& backend, const Call& call) {
+  Json wanted = options(call, {"channel"}, {"override_pins"});
+  auto to = call.version("to");
+  wanted["to"] = to ? Json(*to) : Json(nullptr);
+  call.need_text("reason");
+  return backend.rollback(call.parameter("name"), wanted, call.caller());
+}
+
+Json pin(Backend& backend, const Call& call) {
+  Json wanted = options(call, {"channel"}, {"override_pins"});
+  auto version = call.version();
+  wanted["version"] = version ? Json(*version) : Json(nullptr);
+  return backend.pin(call.parameter("name"), wanted, call.caller());
+}
+
+Json unpin_model(Backend& backend, const Call& call) {
+  Json wanted = options(call, {"channel"}, {"now"});
+  wanted["all"] = false;
+  return backend.unpin(call.parameter("name"), wanted, call.caller());
+}
+
+Json unpin_channel(Backend& backend, const Call& call) {
+  Json wanted = options(call, {}, {"now"});
+  wanted["channel"] = call.parameter("channel");
+  wanted["all"] = true;
+  return backend.unpin("", wanted, call.caller());
+}
+
+Json release(Backend& backend, const Call& call) {
+  return backend.release(call.query("which"), call.query("at"), call.query("channel"));
+}
+
+Json release_rollback(Backend& backend, const Call& call) {
+  Json wanted = options(call, {"to", "at"}, {"override_pins"});
+  if (!call.text("to").empty() && !call.text("at").empty()) {
+    throw Error(ErrorCode::kInvalid, "a release rollback takes `to` or `at`, not both");
+  }
+  return backend.release_rollback(call.text("channel"), wanted, call.caller());
+}
+
+Json release_rebuild(Backend& backend, const Call& call) {
+  call.need_text("reason");
+  return backend.release_rebuild(call.text("channel"), call.caller());
+}
+
+// Whole-workspace questions and work.
+const std::vector<Route> kWork = {
+    {"GET",
+     "/v1/status",
+     "viewer",
+     false,
+     {},
+     {},
+     "slots, queue, sources, channels",
+     [](Backend& b, const Call&) { return b.status(); }},
+    {"GET",
+     "/v1/check",
+     "viewer",
+     false,
+     {},
+     {},
+     "every error of workspace and workflows",
+     [](Backend& b, const Call&) { return b.check(); }},
+    {"GET",
+     "/v1/plan",
+     "viewer",
+     true,
+     {},
+     {},
+     "what the heads ask for, with reasons",
+     [](Backend& b, const Call&) { return b.plan(); }},
+    {"POST",
+     "/v1/runs",
+     "operator",
+     true,
+     {},
+     {"steps", "force", "reason"},
+     "plan and start a run; answers at once",
+     start_run},
+    {"GET",
+     "/v1/runs",
+     "viewer",
+     false,
+     {"limit"},
+     {},
+     "the newest runs",
+     [](Backend& b, const Call& c) {
+       return b.runs(static_cast<size_t>(c.query_number("limit", 20, 1, 10'000)));
+     }},
+    {"GET",
+     "/v1/runs/{run}",
+     "viewer",
+     true,
+     {"seen", "wait_ms"},
+     {},
+     "one run; waits while it is not finished and nothing is new",
+     run},
+    {"POST",
+     "/v1/runs/{run}/cancel",
+     "operator",
+     false,
+     {},
+     {"reason"},
+     "stop a run's attempts",
+     [](Backend& b, const Call& c) { return b.cancel(c.parameter("run"), c.caller()); }},
+    {"GET",
+     "/v1/log",
+     "viewer",
+     true,
+     {"run", "step", "offset", "wait_ms"},
+     {},
+     "log of a step's newest attempt, in that run or in any",
+     log},
+    {"POST",
+     "/v1/retry",
+     "operator",
+     true,
+     {},
+     {"what", "reason"},
+     "try a run, step or model again whose attempts are used up",
+     [](Backend& b, const Call& c) { return b.retry(c.need_text("what"), c.caller()); }},
+    {"POST",
+     "/v1/workflows/{workflow}/trigger",
+     "operator",
+     true,
+     {},
+     {"inputs", "reason"},
+     "start a workflow by hand",
+     [](Backend& b, const Call& c) {
+       return b.trigger(c.parameter("workflow"), c.object("inputs"), c.caller());
+     }},
+    {"POST",
+     "/v1/approve-change",
+     "operator",
+     false,
+     {},
+     {"reason", "dry_run"},
+     "let a held change go on",
+     [](Backend& b, const Call& c) { return b.approve_change(c.caller()); }},
+    {"GET",
+     "/v1/tables",
+     "viewer",
+     false,
+     {},
+     {},
+     "tables with columns, key and rows",
+     [](Backend& b, const Call&) { return b.tables(); }},
+    {"GET",
+     "/v1/diff",
+     "viewer",
+     true,
+     {"table", "from", "to", "slice", "limit"},
+     {},
+     "rows that differ between two commits",
+     diff},
+    {"POST",
+     "/v1/gc",
+     "operator",
+     true,
+     {},
+     {"dry_run", "reason"},
+     "free bytes that nothing kept names",
+     [](Backend& b, const Call& c) { return b.gc(c.caller()); }},
+    {"GET",
+     "/v1/doctor",
+     "viewer",
+     true,
+     {},
+     {},
+     "is everything here that is needed?",
+     [](Backend& b, const Call&) { return b.doctor(); }},
+};
+
+const std::vector<Route> kModels = {
+    {"GET",
+     "/v1/models",
+     "viewer",
+     false,
+     {},
+     {},
+     "every model with its champion",
+     [](Backend& b, const Call&) { return b.models(); }},
+    {"GET",
+     "/v1/models/{name}",
+     "viewer",
+     false,
+     {"version"},
+     {},
+     "all that is recorded of a version",
+     [](Backend& b, const Call& c) { return b.model(c.parameter("name"), c.query_version()); }},
+    {"GET",
+     "/v1/why/{name}",
+     "viewer",
+     false,
+     {},
+     {},
+     "which rows, code and inputs made it so",
+     [](Backend& b, const Call& c) { return b.why(c.parameter("name")); }},
+    {"GET",
+     "/v1/lag",
+     "viewer",
+     false,
+     {},
+     {},
+     "how far live models are behind the heads",
+     [](Backend& b, const Call&) { return b.lag(); }},
+    {"POST",
+     "/v1/models/{name}/predict",
+     "viewer",
+     true,
+     {},
+     {"version", "texts", "table", "column", "where", "limit"},
+     "ask a model",
+     predict},
+    {"POST",
+     "/v1/models/{name}/replay",
+     "operator",
+     true,
+     {},
+     {"version"},
+     "train a version again and compare the bytes",
+     [](Backend& b, const Call& c) { return b.replay(c.parameter("name"), c.version()); }},
+    {"POST",
+     "/v1/models/{name}/rollback",
+     "releaser",
+     true,
+     {},
+     {"to", "channel", "override_pins", "reason", "dry_run"},
+     "back to the newest earlier good version",
+     rollback},
+    {"POST",
+     "/v1/models/{name}/pin",
+     "releaser",
+     true,
+     {},
+     {"version", "channel", "override_pins", "reason", "dry_run"},
+     "hold the alias against automatic moves",
+     pin},
+    {"POST",
+     "/v1/models/{name}/unpin",
+     "releaser",
+     true,
+     {},
+     {"channel", "now", "reason", "dry_run"},
+     "let the alias move again",
+     unpin_model},
+    {"POST",
+     "/v1/channels/{channel}/unpin",
+     "releaser",
+     true,
+     {},
+     {"now", "reason", "dry_run"},
+     "let every alias of a channel move again",
+     unpin_channel},
+};
+
+const std::vector<Route> kReleases = {
+    {"GET",
+     "/v1/releases",
+     "viewer",
+     false,
+     {"channel"},
+     {},
+     "releases, newest first",
+     [](Backend& b, const Call& c) { return b.releases(c.query("channel")); }},
+    {"GET",
+     "/v1/release",
+     "viewer",
+     false,
+     {"which", "at", "channel"},
+     {},
+     "one release with every hash; the live one, or what was live at a time",
+     release},
+    {"GET",
+     "/v1/release/diff",
+     "viewer",
+     false,
+     {"a", "b"},
+     {},
+     "what moved between two releases",
+     [](Backend& b, const Call& c) {
+       return b.release_diff(c.need_query("a"), c.need_query("b"));
+     }},
+    {"POST",
+     "/v1/release/rollback",
+     "releaser",
+     true,
+     {},
+     {"channel", "to", "at", "override_pins", "reason", "dry_run"},
+     "point a channel at an earlier release",
+     release_rollback},
+    {"POST",
+     "/v1/release/rebuild",
+     "releaser",
+     true,
+     {},
+     {"channel", "reason", "dry_run"},
+     "the same models on another base or code",
+     release_rebuild},
+    {"POST",
+     "/v1/release/push",
+     "releaser",
+     true,
+     {},
+     {"which", "reason", "dry_run"},
+     "push a release to its registry",
+     [](Backend& b, const Call& c) { return b.release_push(c.text("which"), c.caller()); }},
+    {"POST",
+     "/v1/release/verify",
+     "viewer",
+     true,
+     {},
+     {"which"},
+     "read every byte back and compare",
+     [](Backend& b, const Call& c) { return b.release_verify(c.text("which")); }},
+};
+
+std::vector<Route> all_routes() {
+  std::vector<Route> all = kWork;
+  all.insert(all.end(), kModels.begin(), kModels.end());
+  all.insert(all.end(), kReleases.begin(), kReleases.end());
+  return all;
+}
+
+}  // namespace
+
+const std::vector<Route>& Api::routes() {
+  static const std::vector<Route> all = all_routes();
+  return all;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,142 @@
+// A backend that answers documents given as data, keeps what it was asked, and fails or waits on
+// request. Knows nothing of what a real workspace would say.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "pipeline/api/backend.h"
+#include "pipeline/base/error.h"
+
+namespace lockstep {
+
+class FakeBackend : public Backend {
+ public:
+  struct Asked {
+    std::string name;  // of the method
+    Json arguments;
+    Caller caller;
+  };
+
+  // Method → its answers in order; the last one stays. A method without any answers {}.
+  std::map<std::string, std::deque<Json>> answers;
+  std::map<std::string, Error> errors;  // method → what it throws
+  std::function<void(const std::string& method)> before = [](const std::string&) {};
+
+  std::vector<Asked> asked() const {
+    std::lock_guard lock(mutex_);
+    return asked_;
+  }
+  Asked last() const {
+    std::lock_guard lock(mutex_);
+    return asked_.empty() ? Asked{} : asked_.back();
+  }
+
+  Json status() override { return answer("status"); }
+  Json check() override { return answer("check"); }
+  Json plan() override { return answer("plan"); }
+  Json start_run(const Json& options, const Caller& caller) override {
+    return answer("start_run", options, caller);
+  }
+  Json run(const std::string& id, int64_t seen, int64_t wait_ms) override {
+    return answer("run", {{"run", id}, {"seen", seen}, {"wait_ms", wait_ms}});
+  }
+  Json runs(size_t limit) override { return answer("runs", {{"limit", limit}}); }
+  Json log(const std::string& run, const std::string& step, uint64_t offset,
+           int64_t wait_ms) override {
+    return answer("log", {{"run", run}, {"step", step}, {"offset", offset}, {"wait_ms", wait_ms}});
+  }
+  Json cancel(const std::string& run, const Caller& caller) override {
+    return answer("cancel", {{"run", run}}, caller);
+  }
+  Json retry(const std::string& what, const Caller& caller) override {
+    return answer("retry", {{"what", what}}, caller);
+  }
+  Json trigger(const std::string& workflow, const Json& inputs, const Caller& caller) override {
+    return answer("trigger", {{"workflow", workflow}, {"inputs", inputs}}, caller);
+  }
+  Json approve_change(const Caller& caller) override {
+    return answer("approve_change", Json::object(), caller);
+  }
+  Json why(const std::string& name) override { return answer("why", {{"name", name}}); }
+  Json lag() override { return answer("lag"); }
+  Json tables() override { return answer("tables"); }
+  Json diff(const std::string& table, const std::string& from, const std::string& to,
+            const std::string& slice, size_t limit) override {
+    return answer(
+        "diff", {{"table", table}, {"from", from}, {"to", to}, {"slice", slice}, {"limit", limit}});
+  }
+  Json models() override { return answer("models"); }
+  Json model(const std::string& name, std::optional<int64_t> version) override {
+    return answer("model", {{"name", name}, {"version", number(version)}});
+  }
+  Json predict(const std::string& model, std::optional<int64_t> version,
+               const Json& body) override {
+    return answer("predict", {{"model", model}, {"version", number(version)}, {"body", body}});
+  }
+  Json rollback(const std::string& model, const Json& body, const Caller& caller) override {
+    return answer("rollback", {{"model", model}, {"body", body}}, caller);
+  }
+  Json pin(const std::string& model, const Json& body, const Caller& caller) override {
+    return answer("pin", {{"model", model}, {"body", body}}, caller);
+  }
+  Json unpin(const std::string& model, const Json& body, const Caller& caller) override {
+    return answer("unpin", {{"model", model}, {"body", body}}, caller);
+  }
+  Json releases(const std::string& channel) override {
+    return answer("releases", {{"channel", channel}});
+  }
+  Json release(const std::string& which, const std::string& at,
+               const std::string& channel) override {
+    return answer("release", {{"which", which}, {"at", at}, {"channel", channel}});
+  }
+  Json release_diff(const std::string& a, const std::string& b) override {
+    return answer("release_diff", {{"a", a}, {"b", b}});
+  }
+  Json release_rollback(const std::string& channel, const Json& body,
+                        const Caller& caller) override {
+    return answer("release_rollback", {{"channel", channel}, {"body", body}}, caller);
+  }
+  Json release_rebuild(const std::string& channel, const Caller& caller) override {
+    return answer("release_rebuild", {{"channel", channel}}, caller);
+  }
+  Json release_push(const std::string& which, const Caller& caller) override {
+    return answer("release_push", {{"which", which}}, caller);
+  }
+  Json release_verify(const std::string& which) override {
+    return answer("release_verify", {{"which", which}});
+  }
+  Json replay(const std::string& model, std::optional<int64_t> version) override {
+    return answer("replay", {{"model", model}, {"version", number(version)}});
+  }
+  Json gc(const Caller& caller) override { return answer("gc", Json::object(), caller); }
+  Json doctor() override { return answer("doctor"); }
+
+ private:
+  static Json number(std::optional<int64_t> value) { return value ? Json(*value) : Json(nullptr); }
+
+  Json answer(const std::string& name, const Json& arguments = Json::object(),
+              const Caller& caller = {}) {
+    {
+      std::lock_guard lock(mutex_);
+      asked_.push_back({name, arguments, caller});
+    }
+    before(name);
+    std::lock_guard lock(mutex_);
+    if (auto error = errors.find(name); error != errors.end()) throw error->second;
+    auto it = answers.find(name);
+    if (it == answers.end() || it->second.empty()) return Json::object();
+    Json document = it->second.front();
+    if (it->second.size() > 1) it->second.pop_front();
+    return document;
+  }
+
+  mutable std::mutex mutex_;
+  std::vector<Asked> asked_;
+};
+
+}  // namespace lockstep
