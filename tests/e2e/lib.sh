@@ -1,0 +1,205 @@
+# What the end-to-end scripts share: a workspace small enough to train in a blink, commands with
+# checked answers, and servers that end with the script. Knows nothing of what is being tested.
+#
+#   . "$(dirname "$0")/lib.sh"
+#   workspace 4 10                # 4 clients of 10 rows in $WORK/ws, the folder from here on
+#   ok run                        # `lockstep --json run` must end with 0; `ends 2 check` with 2
+#   holds 'd["executed"] == 4'    # a Python expression over the document (d) it printed
+#   edit client-2 3               # changes 3 rows; `commit tables "3 rows"` commits them
+#
+# Run by hand it takes build/bin and a folder of its own: tests/e2e/2001_first_plan
+# shellcheck shell=bash
+set -uo pipefail
+
+source_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+LOCKSTEP_BIN=${LOCKSTEP_BIN:-$source_root/build/bin}
+own_work=''
+[ -n "${WORK:-}" ] || own_work=$(mktemp -d)
+WORK=${WORK:-$own_work}
+export PATH=$LOCKSTEP_BIN:$PATH
+export GIT_AUTHOR_NAME=${GIT_AUTHOR_NAME:-Test} GIT_AUTHOR_EMAIL=${GIT_AUTHOR_EMAIL:-t@example.org}
+export GIT_COMMITTER_NAME=${GIT_COMMITTER_NAME:-Test}
+export GIT_COMMITTER_EMAIL=${GIT_COMMITTER_EMAIL:-t@example.org}
+
+server_pids=()  # ours to end
+workspaces=()   # folders whose runner is ours to end
+
+end_all() {
+  local pid folder
+  for folder in "${workspaces[@]}"; do end_runner "$folder"; done
+  for pid in "${server_pids[@]}"; do kill "$pid" 2>/dev/null; done
+  for pid in "${server_pids[@]}"; do wait "$pid" 2>/dev/null; done
+  if [ -n "$own_work" ]; then chmod -R u+w "$own_work"; rm -rf "$own_work"; fi
+}
+trap end_all EXIT
+trap 'exit 143' TERM INT
+
+fail() {  # says where in the script, and what the last command printed
+  printf 'FAILED at %s:%s: %s\n' "$(basename "$0")" "$(script_line)" "$*"
+  if [ -s "$WORK/command" ]; then
+    printf -- '-- last command: %s\n' "$(cat "$WORK/command")"
+    head -c 6000 "$WORK/stdout"
+    printf -- '\n-- its stderr:\n'
+    tail -n 40 "$WORK/stderr"
+  fi
+  exit 1
+}
+
+script_line() {  # of the innermost call that stands in the script itself
+  local i
+  for i in "${!BASH_SOURCE[@]}"; do
+    [ "${BASH_SOURCE[$i]}" -ef "${BASH_SOURCE[0]}" ] && continue
+    printf '%s' "${BASH_LINENO[$i - 1]}"
+    return
+  done
+}
+
+# ---- commands
+
+ends() {  # CODE ARGUMENT…: lockstep --json ends with CODE; its output is what `holds` looks at
+  local want=$1 got
+  shift
+  printf 'lockstep --json %s (in %s)' "$*" "$PWD" >"$WORK/command"
+  timeout 300 lockstep --json "$@" >"$WORK/stdout" 2>"$WORK/stderr" </dev/null
+  got=$?
+  [ "$got" -eq "$want" ] || fail "ended with $got, not $want"
+}
+
+ok() { ends 0 "$@"; }
+
+value() {  # EXPRESSION over d, printed as text
+  python3 "$source_root/tests/e2e/json_value.py" "$WORK/stdout" "$1"
+}
+
+holds() {
+  local answer
+  answer=$(value "$1" 2>&1)
+  [ "$answer" = True ] || fail "not so: $1 ($answer)"
+}
+
+same() { [ "$1" = "$2" ] || fail "${3:-two values}: '$1' is not '$2'"; }
+
+says() { grep -qF -- "$1" "$WORK/stdout" "$WORK/stderr" || fail "does not say: $1"; }
+
+eventually() {  # SECONDS COMMAND…: tries until it succeeds
+  local end=$((SECONDS + $1))
+  shift
+  until "$@" >/dev/null 2>&1; do
+    [ "$SECONDS" -lt "$end" ] || fail "not within the time: $*"
+    sleep 0.1
+  done
+}
+
+# ---- a workspace whose training is a shell script: rows and code in, bytes out
+
+workspace() {  # CLIENTS ROWS: makes $WORK/ws and goes there
+  local clients=$1 rows=$2 n
+  mkdir -p "$WORK/ws" && cd "$WORK/ws" || exit 1
+  workspaces+=("$WORK/ws")
+  mkdir -p tables code/train code/workflows
+  printf 'columns: {id: int, client: text, text: text, intent: text}\nkey: [id]\n%s\n' \
+    'partition: client' >tables/utterances.schema.yaml
+  for ((n = 1; n <= clients; n++)); do add_client "client-$n" "$n" "$rows"; done
+  write_workflow </dev/null
+  write_trainer
+  printf 'sources:\n  tables: {kind: git-tables, place: tables}\n  code: {kind: git-repo, %s\n' \
+    'place: code}' >lockstep.yaml
+  printf 'pools:\n  local: {slots: 4}\n' >>lockstep.yaml
+  for n in tables code; do
+    git init -q --initial-branch=main "$n"
+    commit "$n" 'first'
+  done
+}
+
+add_client() {  # NAME NUMBER ROWS
+  local file=tables/utterances/client=$1/part.csv row
+  mkdir -p "$(dirname "$file")"
+  printf 'id,text,intent\n' >"$file"
+  for ((row = 1; row <= $3; row++)); do
+    printf '%d,say %d,intent-%d\n' $(($2 * 1000 + row)) "$row" $((row % 3)) >>"$file"
+  done
+}
+
+write_workflow() {  # stdin: further keys of the step `train`, indented by four
+  {
+    cat <<'END'
+name: intents
+steps:
+  train:
+    strategy: {matrix: {client: {table: utterances, column: client}}}
+    inputs:
+      rows: {table: utterances, columns: [text, intent], where: {client: "${{ matrix.client }}"}}
+      code: {paths: ["train/**"]}
+    run: sh train/train.sh
+    outputs: {model: model.txt, metrics: metrics.json}
+    registers: intent-${{ matrix.client }}
+END
+    cat
+    printf 'releases:\n  production: {models: ["intent-*"], image: {name: intents}}\n'
+  } >code/workflows/intents.yaml
+}
+
+write_trainer() {  # the model is its rows and the version of the code; a file sets its accuracy
+  echo 1 >code/train/version
+  echo 0.9 >code/train/accuracy
+  cat >code/train/train.sh <<'END'
+set -eu
+cat train/version "$LOCKSTEP_INPUT_ROWS" >"$LOCKSTEP_OUTPUT/model.txt"
+printf '{"accuracy": %s}\n' "$(cat train/accuracy)" >"$LOCKSTEP_OUTPUT/metrics.json"
+END
+}
+
+edit() {  # CLIENT N: gives the first N rows of the client another intent
+  local file=tables/utterances/client=$1/part.csv
+  awk -F, -v OFS=, -v n="$2" 'NR > 1 && NR <= n + 1 { $3 = $3 "x" } { print }' "$file" \
+    >"$file.new" && mv "$file.new" "$file"
+}
+
+commit() {  # REPOSITORY MESSAGE
+  git -C "$1" add -A && git -C "$1" commit -qm "$2" || fail "git could not commit in $1"
+}
+
+head_of() { git -C "$1" rev-parse HEAD; }
+
+# ---- processes: each is ended by its pid, at the latest with the script
+
+serving() { lockstep --json status 2>/dev/null | grep -q '"serving": *true'; }
+
+serve_start() {  # ARGUMENT…: `lockstep serve` of this folder; server_pid is its pid
+  lockstep serve "$@" >>"$WORK/serve.log" 2>&1 </dev/null &
+  server_pid=$!
+  server_pids+=("$server_pid")
+  eventually 30 serving
+}
+
+serve_stop() {  # SIGNAL: how to end it (default TERM)
+  kill "-${1:-TERM}" "$server_pid" 2>/dev/null
+  wait "$server_pid" 2>/dev/null
+}
+
+end_runner() {  # WORKSPACE: the runner outlives its daemon by design; not this script
+  local pid
+  pid=$(cat "$1/.lockstep/runner/pid" 2>/dev/null) && kill "$pid" 2>/dev/null
+}
+
+free_port() {
+  python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+registry_start() {  # docker-registry on loopback; registry is its host:port
+  local port
+  port=$(free_port)
+  registry=127.0.0.1:$port
+  mkdir -p "$WORK/registry"
+  cat >"$WORK/registry.yml" <<END
+version: 0.1
+storage: {filesystem: {rootdirectory: $WORK/registry}, delete: {enabled: true}}
+http: {addr: "$registry", secret: not-a-secret}
+END
+  docker-registry serve "$WORK/registry.yml" >"$WORK/registry.log" 2>&1 </dev/null &
+  registry_pid=$!
+  server_pids+=("$registry_pid")
+  eventually 30 answers "$port"
+}
