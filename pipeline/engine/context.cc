@@ -142,11 +142,16 @@ Json attempt_context(const Plan& plan, StepId id, const std::string& trigger,
   for (size_t i = 0; i < step.inputs.size(); ++i) {
     inputs.push_back(input_spec(plan, step.inputs[i], planned.inputs[i], input_files[i]));
   }
-  Json spec = {{"step", step.name},       {"uses", tmpl.uses},
-               {"run", tmpl.run},         {"with", step.with},
-               {"env", step.env},         {"secrets", tmpl.secrets},
-               {"outputs", tmpl.outputs}, {"inputs", inputs},
-               {"seed", seed_of(step)},   {"timeout_ms", tmpl.timeout_ms},
+  Json spec = {{"step", step.name},
+               {"uses", tmpl.uses},
+               {"run", tmpl.run},
+               {"with", step.with},
+               {"env", step.env},
+               {"secrets", tmpl.secrets},
+               {"outputs", tmpl.outputs},
+               {"inputs", inputs},
+               {"seed", seed_of(step)},
+               {"timeout_ms", tmpl.timeout_ms},
                {"checkpoint", planned.recipe->fingerprint.hex()}};
   Json context = {{"spec", spec},
                   {"recipe", planned.recipe->document},

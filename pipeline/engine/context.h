@@ -9,7 +9,8 @@
 namespace lockstep {
 
 // {"version": …, "gate": […], "spec": {…}} of a step whose inputs are known. `input_files` gives
-// for each input of kind output or model the file name it is shown under and whether it is a folder.
+// for each input of kind output or model the file name it is shown under and whether it is a
+// folder.
 struct InputFile {
   std::string file;
   bool folder = false;

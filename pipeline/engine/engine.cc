@@ -37,9 +37,13 @@ bool Engine::turn(int64_t wait_ms) {
   return true;
 }
 
-std::vector<Intent> Engine::take_intents() { return std::exchange(new_intents_, {}); }
+std::vector<Intent> Engine::take_intents() {
+  return std::exchange(new_intents_, {});
+}
 
-void Engine::take(Command& command) { command.act(*this); }
+void Engine::take(Command& command) {
+  command.act(*this);
+}
 
 void Engine::take(EffectDone& done) {
   if (done.kind == "start") {
@@ -97,8 +101,7 @@ void Engine::take_decision(const Candidate& candidate, const Decision& decision)
     if (report && !report->passed) active_->gates_failed.push_back(*report);
   }
   if (!decision.moved && decision.why.find("already") == std::string::npos) {
-    active_->notes.push_back(
-        fmt::format("{} stays: {}", candidate.version.model, decision.why));
+    active_->notes.push_back(fmt::format("{} stays: {}", candidate.version.model, decision.why));
   }
 }
 

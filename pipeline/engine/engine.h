@@ -1,6 +1,6 @@
 // The engine: one loop's worth of state. turn() drains the inbox and brings plan, attempts,
-// registry and releases forward; one turn is one transaction, and nothing acts before it is durable.
-// No threads; reads no clock but the one it is given; never sees SQL, HTTP, YAML or torch.
+// registry and releases forward; one turn is one transaction, and nothing acts before it is
+// durable. No threads; reads no clock but the one it is given; never sees SQL, HTTP, YAML or torch.
 #pragma once
 
 #include <memory>
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "pipeline/base/clock.h"
+#include "pipeline/core/plan.h"
 #include "pipeline/core/schedule.h"
 #include "pipeline/engine/inbox.h"
 #include "pipeline/engine/past.h"
@@ -66,7 +67,8 @@ class Engine {
   // ---- what a Command may do (inside a turn) ----
   void append(const std::vector<Fact>& facts);
   // Cuts every channel of the last graph; returns the documents of CONTRACT's "releases".
-  Json cut_all(const std::string& who, const std::string& why);
+  // `as_built`: after a rollback, a known manifest is re-pointed as it was built.
+  Json cut_all(const std::string& who, const std::string& why, bool as_built = false);
   Json rebuild(const std::string& channel, const std::string& who, const std::string& reason);
   void publish(const std::string& channel) { intend("publish", channel); }
   void cancel(const std::string& run);
@@ -96,6 +98,7 @@ class Engine {
 
  private:
   friend class EngineWorld;
+  friend class DryWorld;
 
   void take(SurveyDone& done);
   void take(AttemptResult& result);
@@ -122,7 +125,8 @@ class Engine {
   // ends of runs (engine_finish.cc)
   void cut_waiting();
   void finish_run();
-  Json cut(const ChannelSpec& channel, const std::string& who, const std::string& why);
+  Json cut(const ChannelSpec& channel, const std::string& who, const std::string& why,
+           bool as_built);
   Json cut_document(const ChannelSpec& channel, const Cut& cut) const;
   std::vector<std::string> missing(const ChannelSpec& channel) const;
   void intend(const std::string& kind, const std::string& target);

@@ -53,8 +53,8 @@ void Engine::start_ready() {
     }
     ready.push_back({id, priority(active_->steps[id].trigger),
                      clock_.now_ms() - active_->ready_since_ms[id], active_->chain[id.value],
-                     tmpl.resources, step.registers.empty() ? step.name : step.registers,
-                     step.tmpl, tmpl.max_parallel});
+                     tmpl.resources, step.registers.empty() ? step.name : step.registers, step.tmpl,
+                     tmpl.max_parallel});
   }
   for (StepId id : impossible) {
     active_->plan->failed(active_->plan->at(id).recipe->fingerprint,
@@ -99,7 +99,8 @@ void Engine::start(StepId id, size_t slot) {
   StepRun& step_run = active_->steps[id];
   AttemptRecord record;
   record.fingerprint = active_->plan->at(id).recipe->fingerprint;
-  record.id = fmt::format("a{:06}-{}", store_.next("attempt"), record.fingerprint.hex().substr(0, 8));
+  record.id =
+      fmt::format("a{:06}-{}", store_.next("attempt"), record.fingerprint.hex().substr(0, 8));
   record.run = active_->record.id;
   record.step = step.name;
   record.model = step.registers;
@@ -108,8 +109,8 @@ void Engine::start(StepId id, size_t slot) {
   record.context = attempt_context(*active_->plan, id, step_run.trigger, input_files(id));
   record.context["slot"] = place.info.name;
   record.context["device"] = place.info.device;
-  record.context["memory_bytes"] = place.info.device == "cpu" ? tmpl.resources.memory_bytes
-                                                             : tmpl.resources.gpu_memory_bytes;
+  record.context["memory_bytes"] =
+      place.info.device == "cpu" ? tmpl.resources.memory_bytes : tmpl.resources.gpu_memory_bytes;
   past_.put(record);
   step_run.attempt = record.id;
   step_run.started_ms = record.started_ms;
@@ -195,8 +196,8 @@ void Engine::fail(AttemptRecord& record, const AttemptResult& result) {
   past_.put(record);
   if (!active_) return;
   size_t allowed = record.context.value("attempts", size_t{1});
-  bool final = cancelled ? active_->cancelling
-                         : !lost && past_.failures(record.fingerprint) >= allowed;
+  bool final =
+      cancelled ? active_->cancelling : !lost && past_.failures(record.fingerprint) >= allowed;
   for (StepId id : active_->plan->wanting(record.fingerprint)) {
     active_->steps[id].finished_ms = clock_.now_ms();
     active_->ready_since_ms[id] = clock_.now_ms();

@@ -8,12 +8,14 @@
 
 namespace lockstep {
 
-Json Engine::cut(const ChannelSpec& channel, const std::string& who, const std::string& why) {
+Json Engine::cut(const ChannelSpec& channel, const std::string& who, const std::string& why,
+                 bool as_built) {
   CutRequest request;
   request.channel = channel;
   request.produced = produced_;
   request.who = who;
   request.why = why;
+  request.as_built = as_built;
   Cut cut = cut_release(registry_, request);
   append(cut.facts);
   if (cut.built_new) intend("build", cut.tag);
@@ -43,9 +45,9 @@ std::vector<std::string> Engine::missing(const ChannelSpec& channel) const {
   return names;
 }
 
-Json Engine::cut_all(const std::string& who, const std::string& why) {
+Json Engine::cut_all(const std::string& who, const std::string& why, bool as_built) {
   Json all = Json::array();
-  for (const ChannelSpec& channel : channels_) all.push_back(cut(channel, who, why));
+  for (const ChannelSpec& channel : channels_) all.push_back(cut(channel, who, why, as_built));
   oldest_unreleased_ms_ = 0;
   return all;
 }
@@ -54,7 +56,11 @@ Json Engine::rebuild(const std::string& channel, const std::string& who,
                      const std::string& reason) {
   for (const ChannelSpec& spec : channels_) {
     if (spec.name != channel) continue;
-    CutRequest request{spec, produced_, who, reason};
+    CutRequest request;
+    request.channel = spec;
+    request.produced = produced_;
+    request.who = who;
+    request.why = reason;
     Cut cut = rebuild_release(registry_, request, reason);
     append(cut.facts);
     if (cut.built_new) intend("build", cut.tag);
@@ -89,7 +95,7 @@ void Engine::finish_run() {
   // A cut that collides with a known tag is held; the run still ends as its steps did.
   for (const ChannelSpec& channel : channels_) {
     try {
-      run.releases.push_back(cut(channel, "lockstep", "run " + run.record.id));
+      run.releases.push_back(cut(channel, "lockstep", "run " + run.record.id, false));
     } catch (const Error& error) {
       run.notes.push_back(fmt::format("release held: {}", error.what()));
     }

@@ -125,8 +125,12 @@ bool Engine::hold_accident(SurveyDone& done, const std::vector<std::string>& add
   store_.set("held", held.dump());
   if (known && !done.trigger.once) return true;
   auto run = std::make_unique<Run>();
-  run->record = {fmt::format("r{}", store_.next("run")), done.trigger.kind, "held",
-                 done.survey->commits,                   Json(),            clock_.now_ms(),
+  run->record = {fmt::format("r{}", store_.next("run")),
+                 done.trigger.kind,
+                 "held",
+                 done.survey->commits,
+                 Json(),
+                 clock_.now_ms(),
                  clock_.now_ms()};
   run->survey = done.survey;
   run->held = held;
@@ -187,14 +191,10 @@ void Engine::begin_run(SurveyDone& done, bool first, std::vector<std::string> ad
   for (const auto& [model, step] : done.survey->graph->producer) {
     produced_.insert(model);
     const std::string& old = done.survey->graph->step(step).renamed_from;
-    if (!old.empty() && registry_.model(old) && !registry_.model(model)) {
-      append({Renamed{old, model}});
-    }
-    const ModelState* known = registry_.model(model);
-    if (known && known->retired) append({Retired{model, false, "produced again"}});
+    if (!old.empty()) append(rename(registry_, old, model));
   }
-  for (const std::string& model : retired) {
-    append({Retired{model, true, "no step of the workspace produces it any more"}});
+  if (!done.survey->graph->incomplete) {
+    append(retire(registry_, produced_, "no step of the workspace produces it any more"));
   }
   std::set<StepId> chosen = select(*run.survey->graph, run.trigger);
   std::set<StepId> force = forced(*run.survey->graph, run.trigger, chosen);
@@ -225,8 +225,8 @@ void Engine::note_reasons(Run& run) {
     if (planned.state != StepState::kRun && planned.state != StepState::kRunning) continue;
     StepRun& step = run.steps[id];
     if (!step.trigger.empty()) continue;
-    step.reasons = explain(*run.survey, id, planned.inputs,
-                           world_->last_recipe(run.survey->graph->steps[i]));
+    step.reasons =
+        explain(*run.survey, id, planned.inputs, world_->last_recipe(run.survey->graph->steps[i]));
     step.trigger = trigger_word(step.reasons, run.trigger);
     run.ready_since_ms.emplace(id, clock_.now_ms());
   }

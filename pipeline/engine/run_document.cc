@@ -129,9 +129,8 @@ size_t executed(const Run& run) {
 Json gates_json(const Run& run) {
   Json failed = Json::array();
   for (const GateReport& report : run.gates_failed) {
-    failed.push_back({{"model", report.model},
-                      {"version", report.version},
-                      {"verdict", report.verdict}});
+    failed.push_back(
+        {{"model", report.model}, {"version", report.version}, {"verdict", report.verdict}});
   }
   return {{"passed", run.gates_passed}, {"failed", failed}};
 }
@@ -200,8 +199,7 @@ Json plan_document(const Plan& plan, Past& past) {
     steps.push_back(
         {{"step", step.name},
          {"state", state},
-         {"fingerprint",
-          planned.recipe ? Json(planned.recipe->fingerprint.hex()) : Json()},
+         {"fingerprint", planned.recipe ? Json(planned.recipe->fingerprint.hex()) : Json()},
          {"model", step.registers.empty() ? Json() : Json(step.registers)},
          {"reasons", reasons_json(survey, step, reasons)},
          {"waits_for", names_json(plan.graph(), planned.waits_for)},
@@ -211,10 +209,8 @@ Json plan_document(const Plan& plan, Past& past) {
   for (const Problem& problem : plan.graph().problems) {
     problems.push_back(problem.where + ": " + problem.message);
   }
-  return {{"commits", survey.commits},
-          {"counts", counts},
-          {"steps", steps},
-          {"problems", problems}};
+  return {
+      {"commits", survey.commits}, {"counts", counts}, {"steps", steps}, {"problems", problems}};
 }
 
 }  // namespace lockstep

@@ -15,7 +15,9 @@ const ResultRecord* EngineWorld::result(const Digest& fingerprint) {
   return engine_.past_.result(fingerprint);
 }
 
-bool EngineWorld::live(const Digest& fingerprint) { return engine_.past_.is_live(fingerprint); }
+bool EngineWorld::live(const Digest& fingerprint) {
+  return engine_.past_.is_live(fingerprint);
+}
 
 bool EngineWorld::used_up(const Digest& fingerprint) {
   // Asked for by hand starts again.
