@@ -1,0 +1,144 @@
+// One workspace at work: builds the concrete parts and runs the engine's loop, the surveyor, the
+// effects and the API on their threads. Included by nothing.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "pipeline/api/api.h"
+#include "pipeline/api/server.h"
+#include "pipeline/daemon/effects.h"
+#include "pipeline/daemon/git_workflows.h"
+#include "pipeline/daemon/parts.h"
+#include "pipeline/engine/engine.h"
+#include "pipeline/store/artifact_store.h"
+#include "pipeline/store/sqlite_store.h"
+#include "registry/ledger/ledger.h"
+
+namespace lockstep {
+
+// What one look at the sources gives, with the dry plan that was made to explain it.
+struct Look {
+  std::shared_ptr<const Survey> survey;
+  std::map<std::string, std::string> source_errors;
+};
+
+struct SurveyRequest {
+  Trigger trigger;
+  std::map<std::string, std::string> commits;  // fixed ones
+  std::function<void(const std::string& run, const Error* error)> started;
+};
+
+class Daemon {
+ public:
+  // Takes the workspace's lock; throws conflict with the owner's pid, Errors for lockstep.yaml.
+  explicit Daemon(const fs::path& folder);
+  ~Daemon();
+  Daemon(const Daemon&) = delete;
+  Daemon& operator=(const Daemon&) = delete;
+
+  // From here on attempts are started and taken: reaches the runner, adopts what it has, serves
+  // the socket. Does nothing the second time.
+  void work();
+  // Watches the sources until stop() or a failure; gives the exit code.
+  int serve();
+  void stop();
+  // Makes the next looks at the sources, as after a signal of the store.
+  void wake();
+
+  Parts& parts() { return parts_; }
+  ArtifactStore& artifacts() { return artifacts_; }
+  Backend& backend() { return *backend_; }
+  Api& api() { return api_; }
+  Effects& effects() { return *effects_; }
+  bool serving() const { return serving_; }
+
+  // Runs `act` between two turns' messages, inside a transaction; what it throws is thrown here.
+  template <class F>
+  auto in_loop(F act) -> decltype(act(std::declval<Engine&>())) {
+    using R = decltype(act(std::declval<Engine&>()));
+    auto promise = std::make_shared<std::promise<R>>();
+    std::future<R> answer = promise->get_future();
+    engine_->inbox().push(Command{[promise, act = std::move(act)](Engine& engine) mutable {
+      try {
+        if constexpr (std::is_void_v<R>) {
+          act(engine);
+          promise->set_value();
+        } else {
+          promise->set_value(act(engine));
+        }
+      } catch (...) {
+        promise->set_exception(std::current_exception());
+      }
+    }});
+    return wait_for(answer);
+  }
+
+  // Waits until a turn has been done since `revision`, or the time is over. The new revision.
+  int64_t wait_turn(int64_t revision, int64_t wait_ms);
+  int64_t revision() const { return revision_; }
+  // One turn's number and everything before it.
+  void request(SurveyRequest request);
+  // Looks now, in the caller's thread, and plans nothing.
+  Look look(bool strict);
+  // Looks, and counts the rows that differ for what is stale.
+  Look look_with_deltas(const Trigger& trigger, const SurveyOptions& options, bool strict);
+  // Sources for questions; hold the lock while using them.
+  SourceSet& sources() { return *ask_sources_; }
+  std::mutex& sources_mutex() { return ask_mutex_; }
+
+ private:
+  template <class R>
+  R wait_for(std::future<R>& answer) {
+    while (answer.wait_for(std::chrono::milliseconds(500)) != std::future_status::ready) {
+      if (failed_) throw Error(ErrorCode::kUnavailable, "the engine stopped: " + failure());
+    }
+    return answer.get();
+  }
+  std::string failure();
+  void loop();
+  void survey_loop();
+  void survey(SurveyRequest& request);
+  void watch_loop();
+  void count_deltas(Survey& survey, const Trigger& trigger);
+  void adopt();
+
+  Parts parts_;
+  FileLock lock_;
+  Database db_, survey_db_;
+  SqliteStore store_;
+  SqliteSliceCache slice_cache_;
+  Ledger ledger_;
+  ArtifactStore artifacts_;
+  SystemClock clock_;
+  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<SourceSet> survey_sources_, ask_sources_;
+  std::unique_ptr<GitWorkflows> workflows_;
+  std::unique_ptr<Surveyor> surveyor_;
+  std::mutex survey_mutex_;  // the surveyor is used by one thread at a time
+  std::mutex ask_mutex_;
+  std::unique_ptr<Effects> effects_;
+  std::unique_ptr<Backend> backend_;
+  Api api_;
+  std::unique_ptr<ApiServer> server_;
+
+  std::mutex mutex_;  // guards what follows
+  std::condition_variable changed_;
+  std::deque<SurveyRequest> requests_;
+  std::string failure_;
+  bool woken_ = false;
+
+  std::atomic<int64_t> revision_{0};
+  std::atomic<bool> stop_{false}, failed_{false}, working_{false}, serving_{false};
+  std::thread loop_thread_, survey_thread_;
+};
+
+// The workspace's commands and queries over a daemon.
+std::unique_ptr<Backend> make_backend(Daemon& daemon);
+
+}  // namespace lockstep

@@ -1,0 +1,64 @@
+// Brings durable intents about: attempts handed to the runner, images built, registries brought in
+// line. Each intent is confirmed when its effect is there; what fails for now is tried again.
+// Knows nothing of why an intent was made.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+
+#include "pipeline/core/executor.h"
+#include "pipeline/daemon/parts.h"
+#include "pipeline/engine/engine.h"
+#include "pipeline/exec/local_executor.h"
+
+namespace lockstep {
+
+class Daemon;
+
+class Effects {
+ public:
+  explicit Effects(Daemon& daemon);
+  ~Effects();  // stops; what is not done stays in the store
+
+  void act(const std::vector<Intent>& intents);
+  // Reaches the runner; from here on intents about attempts are acted upon.
+  void work(Inbox& inbox);
+  // The runner's side; throws unavailable before work().
+  LocalExecutor& executor();
+  bool working() const { return executor_ != nullptr; }
+  // Waits until no release intent is under way or waiting for its first try.
+  bool settled(int64_t wait_ms);
+
+ private:
+  struct Pending {
+    Intent intent;
+    int64_t not_before_ms = 0;
+    int tries = 0;
+  };
+  using Lane = std::deque<Pending>;
+  void lane_loop(Lane& lane);
+  void perform(Pending& pending, Lane& lane);
+  Json perform(const Intent& intent);
+  void start(const std::string& attempt);
+  Json build(const std::string& tag);
+  Json publish(const std::string& channel);
+
+  Daemon& daemon_;
+  std::unique_ptr<SourceSet> sources_;  // for the attempts' lane
+  std::unique_ptr<LocalExecutor> executor_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  Lane attempts_, releases_;
+  bool stop_ = false;
+  int busy_releases_ = 0;
+  std::set<int64_t> known_;  // intents taken and not confirmed
+  std::thread attempts_thread_, releases_thread_;
+};
+
+}  // namespace lockstep

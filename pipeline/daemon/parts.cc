@@ -1,0 +1,140 @@
+#include "pipeline/daemon/parts.h"
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <thread>
+
+#include "pipeline/yaml/diagnostics.h"
+
+namespace lockstep {
+namespace {
+
+constexpr uint64_t kMaxWorkspaceFile_bytes = 1 << 20;
+constexpr uint64_t kMaxSecret_bytes = 64 << 10;
+constexpr uint32_t kAttemptsPerCard = 8;
+
+std::string read_secret_ref(const SecretRef& ref, const std::string& what) {
+  if (ref.kind == SecretRef::Kind::kEnv) {
+    const char* value = std::getenv(ref.variable.c_str());
+    if (value) return value;
+    throw Error(ErrorCode::kNotFound,
+                fmt::format("{} is not set: there is no environment variable {}", what,
+                            ref.variable),
+                "export it where lockstep runs");
+  }
+  std::string text = real_files().read(ref.file, kMaxSecret_bytes);
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
+  return text;
+}
+
+GitOriginConfig origin(const SourceSpec& spec, const fs::path& state) {
+  GitOriginConfig config;
+  config.name = spec.name;
+  config.place = spec.place;
+  config.branch = spec.branch;
+  config.mirror = state / "mirrors" / sha256(spec.name + "\n" + spec.place).hex().substr(0, 16);
+  config.credentials.username = spec.credentials.username;
+  config.credentials.ssh_key = spec.credentials.key;
+  config.credentials.known_hosts = spec.credentials.known_hosts;
+  config.credentials.ca_file = spec.credentials.ca_file;
+  if (spec.credentials.password) {
+    config.credentials.password =
+        read_secret_ref(*spec.credentials.password, "the password of source " + spec.name);
+  }
+  return config;
+}
+
+}  // namespace
+
+Watched SourceSet::watched() const {
+  Watched out;
+  for (const auto& [name, store] : tables) out.tables[name] = store.get();
+  for (const auto& [name, repo] : code) out.code[name] = repo.get();
+  return out;
+}
+
+Source& SourceSet::at(const std::string& name) const {
+  auto table = tables.find(name);
+  if (table != tables.end()) return *table->second;
+  auto repo = code.find(name);
+  if (repo != code.end()) return *repo->second;
+  throw Error(ErrorCode::kNotFound, "no source is called " + name);
+}
+
+Parts::Parts(const fs::path& folder) {
+  fs::path file = folder / "lockstep.yaml";
+  Diagnostics diagnostics;
+  std::optional<Workspace> parsed =
+      parse_workspace(real_files().read(file, kMaxWorkspaceFile_bytes), file, diagnostics);
+  diagnostics.throw_if_any();
+  workspace_ = std::move(*parsed);
+  names_ = workspace_sources(workspace_);
+  warnings_ = diagnostics.warnings();
+}
+
+std::unique_ptr<SourceSet> Parts::open_sources() const {
+  auto set = std::make_unique<SourceSet>();
+  for (const SourceSpec& spec : workspace_.sources) {
+    if (spec.kind == SourceKind::kGitTables) {
+      GitTablesConfig config;
+      config.origin = origin(spec, state());
+      config.folder = spec.folder;
+      set->tables[spec.name] = std::make_unique<GitTableStore>(config);
+    } else {
+      set->code[spec.name] = std::make_unique<GitCodeRepo>(origin(spec, state()));
+    }
+  }
+  return set;
+}
+
+std::string Parts::secret(const std::string& name) const {
+  auto found = workspace_.secrets.find(name);
+  if (found == workspace_.secrets.end()) {
+    throw Error(ErrorCode::kNotFound, fmt::format("lockstep.yaml declares no secret {}", name),
+                "add it under `secrets:` as env:NAME or file:PATH");
+  }
+  return read_secret_ref(found->second, "secret " + name);
+}
+
+std::vector<Slot> Parts::slots() const {
+  std::vector<Slot> slots;
+  uint32_t cores = std::max(1u, std::thread::hardware_concurrency());
+  for (const PoolSpec& pool : workspace_.pools) {
+    if (pool.devices.empty()) {
+      uint32_t count = pool.slots > 0 ? pool.slots : cores;
+      slots.push_back({{pool.name, pool.name, "cpu", pool.memory_bytes * count}, count, 0, 0});
+    }
+    for (uint32_t device : pool.devices) {
+      slots.push_back({{fmt::format("{}-{}", pool.name, device), pool.name, std::to_string(device),
+                        pool.memory_bytes},
+                       pool.slots > 0 ? pool.slots : kAttemptsPerCard,
+                       0,
+                       0});
+    }
+  }
+  return slots;
+}
+
+fs::path Parts::program(const std::string& name) {
+  fs::path file = fs::read_symlink("/proc/self/exe").parent_path() / name;
+  if (fs::exists(file)) return file;
+  throw Error(ErrorCode::kNotFound, fmt::format("{} is missing beside this program", name),
+              fmt::format("expected it at {}; build or install it", file.string()));
+}
+
+std::unique_ptr<RegistryClient> Parts::registry() const {
+  if (!workspace_.registry) return nullptr;
+  const RegistrySpec& spec = *workspace_.registry;
+  RegistryOptions options;
+  if (spec.plain_http) options.plain_http = true;
+  options.credentials.username = spec.credentials.username;
+  if (spec.credentials.password) {
+    options.credentials.password =
+        read_secret_ref(*spec.credentials.password, "the password of the registry");
+  }
+  options.http.ca_file = spec.credentials.ca_file;
+  return std::make_unique<RegistryClient>(spec.place, options);
+}
+
+}  // namespace lockstep

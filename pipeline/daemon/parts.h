@@ -1,0 +1,57 @@
+// The concrete parts of one workspace, built from lockstep.yaml: sources, secrets, programs, slots.
+// Knows nothing of plans or commands.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "connectors/git_repo/code_repo.h"
+#include "connectors/git_tables/table_store.h"
+#include "connectors/oci_registry/registry.h"
+#include "pipeline/base/files.h"
+#include "pipeline/core/schedule.h"
+#include "pipeline/survey/surveyor.h"
+#include "workflows/language/workspace.h"
+
+namespace lockstep {
+
+// Every table store and code repo of a workspace, opened for one thread.
+struct SourceSet {
+  std::map<std::string, std::unique_ptr<GitTableStore>> tables;
+  std::map<std::string, std::unique_ptr<GitCodeRepo>> code;
+
+  Watched watched() const;
+  Source& at(const std::string& name) const;  // throws not_found
+};
+
+class Parts {
+ public:
+  // Reads lockstep.yaml; throws Errors with all that is wrong in it, not_found without the file.
+  explicit Parts(const fs::path& folder);
+
+  const Workspace& workspace() const { return workspace_; }
+  const WorkspaceSources& names() const { return names_; }
+  const std::vector<Error>& warnings() const { return warnings_; }
+  fs::path state() const { return workspace_.folder / ".lockstep"; }
+  fs::path socket() const { return state() / "socket"; }
+
+  std::unique_ptr<SourceSet> open_sources() const;
+  // The value of a secret of the workspace, read now; throws not_found, naming where it was
+  // looked for and never the value.
+  std::string secret(const std::string& name) const;
+  // Declared pools as slots: one for each CPU pool, one for each card.
+  std::vector<Slot> slots() const;
+  // A program of this project beside the running one; throws not_found.
+  static fs::path program(const std::string& name);
+  // Where releases are pushed to; nothing when no registry is configured.
+  std::unique_ptr<RegistryClient> registry() const;
+
+ private:
+  Workspace workspace_;
+  WorkspaceSources names_;
+  std::vector<Error> warnings_;
+};
+
+}  // namespace lockstep
