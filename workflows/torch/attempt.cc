@@ -58,6 +58,12 @@ Given read_given(const AttemptPlace& place, const Settings& settings, const std:
   return given;
 }
 
+void check_size(uint64_t numbers) {
+  if (numbers <= kMaxModelBytes / 2 / sizeof(float)) return;
+  throw Error(ErrorCode::kInvalid, "the model would take more than 1 GiB",
+              "fewer features, a smaller width or a smaller rank");
+}
+
 TextModel new_trunk_model(const Settings& settings, const Given& given, uint64_t seed) {
   TrunkShape shape{{static_cast<uint32_t>(settings.integer("features")),
                     settings.integers("ngrams"), settings.integers("characters")},
@@ -67,6 +73,7 @@ TextModel new_trunk_model(const Settings& settings, const Given& given, uint64_t
     throw Error(ErrorCode::kInvalid, "with.ngrams and with.characters are both empty",
                 "a text needs some n-grams to be told from another");
   }
+  check_size(uint64_t{shape.features.buckets} * shape.width);
   return new_trunk(shape, given.labels, seed);
 }
 
@@ -195,12 +202,17 @@ void run_attempt(std::string_view action_name, const Variables& variables, Train
   } else {
     shape = adapter_shape(settings);
     base = read_trunk_input(place);
+    check_size(uint64_t{base.model.features.buckets} * shape.rank);
     add_adapter(base.model, shape, given.labels, seed);
   }
 
   Trainer& torch = trainer();
   bool cuda = place.wants_card() && torch.cuda_available();
   Measured measured = torch.measure(cuda);
+  if (place.wants_card() && !cuda) {
+    log << "warning: CUDA_VISIBLE_DEVICES names a card that this libtorch cannot use; training on "
+           "the CPU\n";
+  }
   if (measured.blas == "reference") {
     log << "warning: libtorch runs on the reference BLAS, about nine times slower (install "
            "libopenblas0-pthread)\n";
@@ -208,7 +220,7 @@ void run_attempt(std::string_view action_name, const Variables& variables, Train
   Training training(base.model, settings, given, place);
   training.run(torch, trunk, seed, cuda);
 
-  // From here on the model is final; everything written below is derived from it.
+  // From here on the model is final.
   place.write("metrics", canonical_json(final_metrics(base.model, training, given)) + "\n");
   place.write_environment(canonical_json(measured_environment(measured)) + "\n");
   place.write("model",

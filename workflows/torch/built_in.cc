@@ -51,7 +51,7 @@ ActionSpec trunk() {
           "a text classifier whose layers others adapt",
           {{"corpus", true, "texts with their classes"}},
           {"model", "metrics"},
-          joined(own, schedule(0.005, 20))};
+          joined(own, schedule(0.005, 30))};
 }
 
 ActionSpec adapter() {
@@ -80,7 +80,7 @@ ActionSpec adapter() {
           {{"rows", true, "texts with their classes"},
            {"trunk", false, "the safetensors file of a torch/text-trunk"}},
           {"model", "metrics"},
-          joined(own, schedule(0.01, 20))};
+          joined(own, schedule(0.005, 30))};
 }
 
 }  // namespace

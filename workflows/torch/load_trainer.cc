@@ -1,7 +1,6 @@
 #include <dlfcn.h>
 
-#include <filesystem>
-#include <vector>
+#include <string>
 
 #include "pipeline/base/error.h"
 #include "workflows/torch/trainer.h"
@@ -11,36 +10,31 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Beside the executable in a build folder; under lib/lockstep of the same prefix when installed.
-std::vector<fs::path> places() {
-  fs::path folder = fs::read_symlink("/proc/self/exe").parent_path();
-  return {folder / "lockstep-torch.so", folder.parent_path() / "lib/lockstep/lockstep-torch.so"};
-}
-
-Trainer* open_module() {
-  std::string reason = "it is not beside the executable";
-  for (const fs::path& place : places()) {
-    if (!fs::exists(place)) continue;
-    void* module = dlopen(place.c_str(), RTLD_LAZY | RTLD_LOCAL);
-    if (module != nullptr) {
-      auto entry = reinterpret_cast<Trainer* (*)()>(dlsym(module, "lockstep_trainer"));
-      if (entry != nullptr) return entry();
-    }
-    reason = dlerror();
-  }
-  throw Error(ErrorCode::kUnavailable, "cannot load lockstep-torch.so: " + reason,
-              "install libtorch (Debian: libtorch1.13) and keep both files together");
+Trainer* open_module(const fs::path& path) {
+  // The module stays for the life of the process: libtorch cannot be unloaded.
+  void* module = dlopen(path.c_str(), RTLD_LAZY | RTLD_LOCAL);
+  void* entry = module == nullptr ? nullptr : dlsym(module, "lockstep_trainer");
+  if (entry != nullptr) return reinterpret_cast<Trainer* (*)()>(entry)();
+  throw Error(ErrorCode::kUnavailable, std::string("cannot load lockstep-torch.so: ") + dlerror(),
+              "install libtorch (Debian: libtorch1.13) and keep the module with lockstep-torch");
 }
 
 }  // namespace
 
-Trainer& load_trainer() {
-  static Trainer* trainer = [] {
-    Trainer* loaded = open_module();
+Trainer& load_trainer_from(const fs::path& path) {
+  static Trainer* trainer = [&] {
+    Trainer* loaded = open_module(path);
     loaded->pin();
     return loaded;
   }();
   return *trainer;
+}
+
+Trainer& load_trainer() {
+  fs::path folder = fs::read_symlink("/proc/self/exe").parent_path();
+  fs::path installed = folder.parent_path() / "lib/lockstep/lockstep-torch.so";
+  fs::path beside = folder / "lockstep-torch.so";
+  return load_trainer_from(!fs::exists(beside) && fs::exists(installed) ? installed : beside);
 }
 
 }  // namespace lockstep

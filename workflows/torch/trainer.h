@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <string>
 #include <vector>
@@ -49,8 +50,11 @@ class Trainer {
   virtual void train(const TrainJob& job) = 0;
 };
 
-// The Trainer of the module beside this executable, pinned. Throws unavailable when the module or
-// libtorch cannot be loaded.
+// The Trainer in the module at `path`, pinned. Throws unavailable when it or libtorch cannot be
+// loaded. One per process.
+Trainer& load_trainer_from(const std::filesystem::path& path);
+
+// The same for the module beside this executable (as built), or in ../lib/lockstep (as installed).
 Trainer& load_trainer();
 
 }  // namespace lockstep
