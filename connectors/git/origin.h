@@ -47,6 +47,8 @@ template <typename Call>
 auto in_git_source(const std::string& name, const Call& call) {
   try {
     return call();
+  } catch (const Errors&) {
+    throw;  // each has its place, which begins with the source
   } catch (const Error& error) {
     throw Error(error.code, "source " + name + ": " + error.message, error.hint, error.where);
   }

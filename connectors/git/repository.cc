@@ -240,7 +240,8 @@ uint64_t GitRepository::blob_size(const std::string& id) const {
   return size;
 }
 
-std::string GitRepository::blob(const std::string& id, uint64_t max_bytes) const {
+void GitRepository::read_blob(const std::string& id, uint64_t max_bytes,
+                              const std::function<void(std::string_view)>& use) const {
   const uint64_t size = blob_size(id);
   const std::string name = what(fmt::format("blob {}", id));
   if (size > max_bytes) {
@@ -252,8 +253,14 @@ std::string GitRepository::blob(const std::string& id, uint64_t max_bytes) const
   const int code = git_blob_lookup(&found, raw_, &oid);
   const GitHandle<git_blob, git_blob_free> owned(found);
   check_git(code, name);
-  return std::string(static_cast<const char*>(git_blob_rawcontent(found)),
-                     static_cast<size_t>(git_blob_rawsize(found)));
+  use({static_cast<const char*>(git_blob_rawcontent(found)),
+       static_cast<size_t>(git_blob_rawsize(found))});
+}
+
+std::string GitRepository::blob(const std::string& id, uint64_t max_bytes) const {
+  std::string out;
+  read_blob(id, max_bytes, [&](std::string_view bytes) { out = bytes; });
+  return out;
 }
 
 void GitRepository::keep(const std::string& id) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -63,6 +64,9 @@ class GitRepository {
   // Throws not_found, invalid (larger than `max_bytes`; nothing is read then), corrupt.
   std::string blob(const std::string& id, uint64_t max_bytes) const;
   uint64_t blob_size(const std::string& id) const;
+  // The same without a copy: the bytes are there during the call only.
+  void read_blob(const std::string& id, uint64_t max_bytes,
+                 const std::function<void(std::string_view)>& use) const;
 
   // Holds a commit and all it reaches against garbage collection: refs/lockstep/keep/<id>.
   void keep(const std::string& id);

@@ -1,0 +1,170 @@
+#include "connectors/git_tables/row_set.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "connectors/git/names.h"
+#include "pipeline/base/error.h"
+
+namespace lockstep {
+
+// Where the columns of the schema are in one file: an index of a field, or kFolder.
+struct RowSet::FileMap {
+  static constexpr size_t kFolder = static_cast<size_t>(-1);
+  std::vector<size_t> fields;
+  Value partition;
+};
+
+RowSet::RowSet(const TableFileSchema& schema, const std::vector<std::string>& columns,
+               const std::vector<std::pair<std::string, std::string>>& where)
+    : schema_(schema), asked_(columns.size()) {
+  for (const std::string& name : columns) stored_.push_back(schema.find(name));
+  for (const std::string& name : schema.schema.key) {
+    const size_t column = schema.find(name);
+    auto found = std::find(stored_.begin(), stored_.end(), column);
+    key_.push_back(static_cast<size_t>(found - stored_.begin()));
+    if (found == stored_.end()) stored_.push_back(column);
+  }
+  for (const auto& [name, payload] : where) where_.emplace_back(schema.find(name), payload);
+}
+
+RowSet::FileMap RowSet::map_header(const std::vector<CsvField>& header, const std::string& place,
+                                   const std::optional<Value>& partition) const {
+  const auto refuse = [&](std::string message, std::string hint) {
+    return Error(ErrorCode::kInvalid, std::move(message), std::move(hint), place + ":1");
+  };
+  constexpr size_t kUnknown = FileMap::kFolder - 1;
+  FileMap map;
+  map.fields.assign(schema_.types.size(), kUnknown);
+  if (partition) {
+    map.partition = *partition;
+    map.fields[schema_.find(*schema_.schema.partition)] = FileMap::kFolder;
+  }
+  for (size_t i = 0; i < header.size(); ++i) {
+    const size_t column = schema_.find(header[i].text);
+    const std::string name = printable(header[i].text);
+    if (column == TableFileSchema::npos) {
+      throw refuse(fmt::format("column \"{}\" is not in the schema", name),
+                   "add it under columns: in the schema file");
+    }
+    if (map.fields[column] == FileMap::kFolder) {
+      throw refuse(fmt::format("column \"{}\" is in the file and in the folder's name", name),
+                   "leave it out of the file");
+    }
+    if (map.fields[column] != kUnknown) {
+      throw refuse(fmt::format("column \"{}\" is named twice", name), "");
+    }
+    map.fields[column] = i;
+  }
+  for (size_t column = 0; column < map.fields.size(); ++column) {
+    if (map.fields[column] != kUnknown) continue;
+    throw refuse(
+        fmt::format("column \"{}\" of the schema is missing", schema_.schema.columns[column].name),
+        "the first line names all columns; take it out of the schema if it is gone");
+  }
+  return map;
+}
+
+Value RowSet::read_cell(size_t column, const CsvField& field, const std::string& place,
+                        uint64_t line) const {
+  try {
+    return cell_value(schema_.types[column], field);
+  } catch (const Error& error) {
+    const bool empty = field.text.empty();
+    throw Error(
+        ErrorCode::kInvalid,
+        fmt::format("column \"{}\": {}", schema_.schema.columns[column].name, error.message),
+        empty ? "an empty field without quotes is NULL" : error.hint,
+        fmt::format("{}:{}", place, line));
+  }
+}
+
+bool RowSet::add_row(const FileMap& map, const std::vector<CsvField>& row, const std::string& place,
+                     uint64_t line) {
+  const auto cell = [&](size_t column) {
+    const size_t field = map.fields[column];
+    return field == FileMap::kFolder ? map.partition : read_cell(column, row[field], place, line);
+  };
+  for (const auto& [column, payload] : where_) {
+    const Value value = cell(column);
+    if (value.tag == ValueTag::kNull || value.payload != payload) return false;
+  }
+  const size_t begin = cells_.size();
+  for (const size_t column : stored_) cells_.push_back(cell(column));
+  for (const size_t at : key_) {
+    if (cells_[begin + at].tag != ValueTag::kNull) continue;
+    throw Error(ErrorCode::kInvalid,
+                fmt::format("key column \"{}\" is NULL", schema_.schema.columns[stored_[at]].name),
+                "every row needs its key", fmt::format("{}:{}", place, line));
+  }
+  return true;
+}
+
+void RowSet::add(std::string_view csv, const std::string& place,
+                 const std::optional<Value>& partition, const CsvLimits& limits) {
+  CsvReader reader(csv, place, limits);
+  std::vector<CsvField> row;
+  if (!reader.next(row)) {
+    throw Error(ErrorCode::kInvalid, "the file is empty", "the first line names the columns",
+                place + ":1");
+  }
+  const FileMap map = map_header(row, place, partition);
+  files_.push_back(place);
+  const auto file = static_cast<uint32_t>(files_.size() - 1);
+  while (reader.next(row)) {
+    if (add_row(map, row, place, reader.line())) {
+      origins_.push_back({file, static_cast<uint32_t>(reader.line())});
+    }
+  }
+}
+
+std::strong_ordering RowSet::compare_rows(size_t a, size_t b) const {
+  for (const size_t at : key_) {
+    const auto order = compare_values(cells_[a * stride() + at], cells_[b * stride() + at]);
+    if (order != 0) return order;
+  }
+  return std::strong_ordering::equal;
+}
+
+std::strong_ordering RowSet::compare_keys(const RowSet& a, size_t i, const RowSet& b, size_t j) {
+  for (const size_t at : a.key_) {
+    const auto order = compare_values(a.cells(i)[at], b.cells(j)[at]);
+    if (order != 0) return order;
+  }
+  return std::strong_ordering::equal;
+}
+
+std::string RowSet::place_of(size_t row) const {
+  return fmt::format("{}:{}", files_[origins_[row].file], origins_[row].line);
+}
+
+void RowSet::sort() {
+  order_.resize(origins_.size());
+  std::iota(order_.begin(), order_.end(), size_t{0});
+  const auto less = [&](size_t a, size_t b) { return compare_rows(a, b) < 0; };
+  if (!std::is_sorted(order_.begin(), order_.end(), less)) {
+    std::stable_sort(order_.begin(), order_.end(), less);
+  }
+  for (size_t i = 1; i < order_.size(); ++i) {
+    if (compare_rows(order_[i - 1], order_[i]) != 0) continue;
+    std::string key;
+    for (const size_t at : key_) {
+      key +=
+          fmt::format("{}{}={}", key.empty() ? "" : ", ", schema_.schema.columns[stored_[at]].name,
+                      printable(display(cells(i)[at]), 60));
+    }
+    throw Error(ErrorCode::kInvalid,
+                fmt::format("the key {} is already at {}", key, place_of(order_[i - 1])),
+                "keys are unique in a table", place_of(order_[i]));
+  }
+}
+
+void RowSet::take(size_t index, Row& row) {
+  row.resize(asked_);
+  Value* from = &cells_[order_[index] * stride()];
+  for (size_t i = 0; i < asked_; ++i) row[i] = std::move(from[i]);
+}
+
+}  // namespace lockstep

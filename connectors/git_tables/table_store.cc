@@ -1,0 +1,201 @@
+#include "connectors/git_tables/table_store.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "connectors/git/names.h"
+
+namespace lockstep {
+namespace {
+
+constexpr size_t kMaxOpened = 256;
+
+CommitInfo to_info(GitCommit commit) {
+  return {std::move(commit.id), std::move(commit.author), std::move(commit.email),
+          std::move(commit.message), commit.time_ms};
+}
+
+// What a difference needs to be the same on both sides; otherwise rows can't be matched.
+void check_comparable(const TableAt& before, const TableAt& after,
+                      const std::vector<std::string>& columns) {
+  const TableSchema& old_schema = before.schema.schema;
+  const TableSchema& new_schema = after.schema.schema;
+  const auto refuse = [&](const std::string& what) {
+    return Error(ErrorCode::kConflict,
+                 fmt::format("table {}: {} between commits {} and {}", after.name, what,
+                             before.commit.substr(0, 12), after.commit.substr(0, 12)),
+                 "compare from scratch");
+  };
+  if (old_schema.key != new_schema.key) throw refuse("the key changed");
+  // Files that did not change would deliver another value for it.
+  if (old_schema.partition != new_schema.partition) throw refuse("the partition column changed");
+  std::vector<std::string> needed = columns;
+  needed.insert(needed.end(), new_schema.key.begin(), new_schema.key.end());
+  for (const std::string& name : needed) {
+    const size_t was = before.schema.find(name), is = after.schema.find(name);
+    if (was == TableFileSchema::npos || is == TableFileSchema::npos ||
+        before.schema.types[was] != after.schema.types[is]) {
+      throw refuse(fmt::format("column {} changed", name));
+    }
+  }
+}
+
+// Walks two sorted sets at once.
+void merge(RowSet& before, RowSet& after, const DiffSink& sink) {
+  Row old_row, new_row;
+  size_t i = 0, j = 0;
+  while (i < before.size() || j < after.size()) {
+    const auto order = i == before.size()  ? std::strong_ordering::greater
+                       : j == after.size() ? std::strong_ordering::less
+                                           : RowSet::compare_keys(before, i, after, j);
+    if (order < 0) {
+      before.take(i++, old_row);
+      sink(&old_row, nullptr);
+    } else if (order > 0) {
+      after.take(j++, new_row);
+      sink(nullptr, &new_row);
+    } else {
+      const bool equal =
+          std::equal(before.cells(i), before.cells(i) + before.asked(), after.cells(j));
+      before.take(i++, old_row);
+      after.take(j++, new_row);
+      if (!equal) sink(&old_row, &new_row);
+    }
+  }
+}
+
+}  // namespace
+
+GitTableStore::GitTableStore(GitTablesConfig config)
+    : config_(std::move(config)), origin_(config_.origin) {
+  if (config_.folder.empty()) return;
+  std::string folder = config_.folder;
+  while (!folder.empty() && folder.back() == '/') folder.pop_back();
+  in_git_source(config_.origin.name, [&] { check_path(folder, "folder"); });
+}
+
+std::string GitTableStore::head() {
+  return in_git_source(config_.origin.name, [&] { return origin_.head(); });
+}
+
+std::string GitTableStore::resolve(const std::string& name) {
+  return in_git_source(config_.origin.name, [&] { return origin_.resolve(name); });
+}
+
+CommitInfo GitTableStore::commit(const std::string& id) {
+  return in_git_source(config_.origin.name,
+                       [&] { return to_info(origin_.repository().commit(id)); });
+}
+
+std::vector<CommitInfo> GitTableStore::log(const std::string& from, const std::string& to,
+                                           size_t limit) {
+  return in_git_source(config_.origin.name, [&] {
+    std::vector<CommitInfo> out;
+    for (GitCommit& commit : origin_.repository().log(from, to, limit)) {
+      out.push_back(to_info(std::move(commit)));
+    }
+    return out;
+  });
+}
+
+bool GitTableStore::descends(const std::string& to, const std::string& from) {
+  return in_git_source(config_.origin.name,
+                       [&] { return origin_.repository().descends(to, from); });
+}
+
+TableLayout GitTableStore::layout() {
+  return TableLayout(origin_.repository(), config_.origin.name, config_.folder);
+}
+
+const TableAt& GitTableStore::open(const std::string& commit, const std::string& table) {
+  const auto known = opened_.find({commit, table});
+  if (known != opened_.end()) return known->second;
+  TableAt opened = layout().open(commit, table);
+  return opened_[{commit, table}] = std::move(opened);
+}
+
+std::vector<TableInfo> GitTableStore::tables(const std::string& commit) {
+  return in_git_source(config_.origin.name, [&] {
+    std::vector<TableInfo> out;
+    for (const auto& [name, listed] : layout().list(commit)) out.push_back({name, listed.hash()});
+    return out;
+  });
+}
+
+TableSchema GitTableStore::schema(const std::string& commit, const std::string& table) {
+  return in_git_source(config_.origin.name, [&] {
+    if (opened_.size() >= kMaxOpened) opened_.clear();
+    return open(commit, table).schema.schema;
+  });
+}
+
+void GitTableStore::check_columns(const TableAt& table,
+                                  const std::vector<std::string>& columns) const {
+  for (const std::string& name : columns) {
+    if (table.schema.find(name) != TableFileSchema::npos) continue;
+    std::vector<std::string> names;
+    for (const Column& column : table.schema.schema.columns) names.push_back(column.name);
+    throw Error(ErrorCode::kNotFound,
+                fmt::format("table {} has no column \"{}\" at commit {}", table.name,
+                            printable(name), table.commit.substr(0, 12)),
+                fmt::format("it has {}", fmt::join(names, ", ")));
+  }
+}
+
+void GitTableStore::load(const TableAt& table, const std::vector<TableFile>& files, RowSet& rows) {
+  const TableLayout where = layout();
+  for (const TableFile& file : files) {
+    ++files_read_;
+    const std::string place = where.place(table.commit, file.path);
+    const auto add = [&](std::string_view csv) {
+      rows.add(csv, place, file.partition, config_.csv);
+    };
+    origin_.repository().read_blob(file.blob, config_.max_file_bytes, add);
+  }
+  rows.sort();
+}
+
+void GitTableStore::read(const TableRead& request, const RowSink& sink) {
+  in_git_source(config_.origin.name, [&] {
+    if (opened_.size() >= kMaxOpened) opened_.clear();
+    const TableAt& table = open(request.commit, request.table);
+    check_columns(table, request.columns);
+    PartitionFilter wanted;
+    std::vector<std::pair<std::string, std::string>> where;
+    for (const auto& [column, payload] : request.where) {
+      check_columns(table, {column});
+      where.emplace_back(column, payload);
+      if (column != table.schema.schema.partition) continue;
+      wanted = [&payload = payload](const Value& value) {
+        return value.tag != ValueTag::kNull && value.payload == payload;
+      };
+    }
+    RowSet rows(table.schema, request.columns, where);
+    load(table, layout().files(table, wanted), rows);
+    Row row;
+    for (size_t i = 0; i < rows.size(); ++i) {
+      rows.take(i, row);
+      sink(row);
+    }
+  });
+}
+
+void GitTableStore::diff(const std::string& table, const std::string& from, const std::string& to,
+                         const std::vector<std::string>& columns, const DiffSink& sink) {
+  in_git_source(config_.origin.name, [&] {
+    if (opened_.size() + 1 >= kMaxOpened) opened_.clear();
+    const TableAt& before = open(from, table);
+    const TableAt& after = open(to, table);
+    check_columns(after, columns);
+    check_comparable(before, after, columns);
+    const TableLayout::Difference files = layout().difference(before, after);
+    RowSet old_rows(before.schema, columns), new_rows(after.schema, columns);
+    load(before, files.before, old_rows);
+    load(after, files.after, new_rows);
+    merge(old_rows, new_rows, sink);
+  });
+}
+
+}  // namespace lockstep
