@@ -77,8 +77,8 @@ pid_t spawn_runner(const RunnerPlace& place) {
   posix_spawnattr_setsigmask(&attributes, &none);
   posix_spawnattr_setsigdefault(&attributes, &all);
   pid_t pid = 0;
-  int number = posix_spawn(&pid, place.program.c_str(), &files, &attributes,
-                           pointers(args).data(), pointers(variables).data());
+  int number = posix_spawn(&pid, place.program.c_str(), &files, &attributes, pointers(args).data(),
+                           pointers(variables).data());
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&files);
   if (number == 0) return pid;
@@ -94,7 +94,8 @@ pid_t spawn_runner(const RunnerPlace& place) {
     // It did not even get as far as its log.
   }
   size_t begin = log.size() > 500 ? log.size() - 500 : 0;
-  throw Error(ErrorCode::kUnavailable, "the runner " + why + ": " + printable(log.substr(begin), 500),
+  throw Error(ErrorCode::kUnavailable,
+              "the runner " + why + ": " + printable(log.substr(begin), 500),
               "see " + (place.state / "runner.log").string());
 }
 

@@ -12,9 +12,9 @@
 namespace lockstep {
 
 struct RunnerPlace {
-  std::filesystem::path program;  // lockstep-runner; empty: never start one, only connect
-  std::filesystem::path state;    // its folder, absolute
-  std::filesystem::path socket;   // empty: state/runner.sock
+  std::filesystem::path program;     // lockstep-runner; empty: never start one, only connect
+  std::filesystem::path state;       // its folder, absolute
+  std::filesystem::path socket;      // empty: state/runner.sock
   std::vector<std::string> options;  // further arguments, such as --torch PATH
   int64_t wait_ms = 30'000;          // for a started runner to answer
 

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 
 #include "pipeline/base/error.h"
@@ -17,6 +18,7 @@ namespace {
 
 constexpr int kProtocol = 1;
 constexpr uint64_t kPieceBytes = 4 << 20;
+constexpr auto kPatience = std::chrono::minutes(3);
 
 [[noreturn]] void io_failed(const char* verb, const fs::path& file) {
   throw Error(ErrorCode::kUnavailable,
@@ -54,7 +56,9 @@ RunnerClient::~RunnerClient() {
   reader_.join();
 }
 
-void RunnerClient::greet() { call({{"op", "hello"}, {"protocol", kProtocol}}); }
+void RunnerClient::greet() {
+  call({{"op", "hello"}, {"protocol", kProtocol}});
+}
 
 Frame RunnerClient::call(Json header, std::string_view payload) {
   uint64_t seq = 0;
@@ -65,7 +69,13 @@ Frame RunnerClient::call(Json header, std::string_view payload) {
   header["seq"] = seq;
   send_all(encode_frame(header, payload));
   std::unique_lock lock(mutex_);
-  answered_.wait(lock, [&] { return ended_ || replies_.contains(seq); });
+  bool in_time =
+      answered_.wait_for(lock, kPatience, [&] { return ended_ || replies_.contains(seq); });
+  if (!in_time) {
+    shutdown(fd_.get(), SHUT_RDWR);
+    throw Error(ErrorCode::kUnavailable, "the runner did not answer for minutes",
+                "is it stopped, or its disk stuck?");
+  }
   auto it = replies_.find(seq);
   if (it == replies_.end()) throw Error(ErrorCode::kUnavailable, why_ended_);
   Frame reply = std::move(it->second);
@@ -169,10 +179,8 @@ void RunnerClient::put_file(const Digest& digest, const fs::path& file) {
 }
 
 std::string RunnerClient::get_piece(const Digest& digest, uint64_t offset, uint64_t* size) {
-  Frame reply = call({{"op", "get"},
-                      {"digest", digest.str()},
-                      {"offset", offset},
-                      {"length", kPieceBytes}});
+  Frame reply =
+      call({{"op", "get"}, {"digest", digest.str()}, {"offset", offset}, {"length", kPieceBytes}});
   *size = reply.header.at("size").get<uint64_t>();
   if (reply.payload.empty() && offset < *size) corrupt(digest);
   return std::move(reply.payload);
@@ -215,6 +223,8 @@ void RunnerClient::get_file(const Digest& digest, const fs::path& file) {
   }
 }
 
-void RunnerClient::subscribe() { call({{"op", "subscribe"}}); }
+void RunnerClient::subscribe() {
+  call({{"op", "subscribe"}});
+}
 
 }  // namespace lockstep

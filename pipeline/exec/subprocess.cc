@@ -113,9 +113,8 @@ void wait_for_end(const Subprocess& what, const Fd& pidfd, Stream& out, Stream& 
                   SubprocessResult& result) {
   int64_t deadline = monotonic_ms() + what.timeout_ms;
   while (!result.timed_out && !result.cut) {
-    pollfd fds[3] = {{pidfd.get(), POLLIN, 0},
-                     {out.read_end.get(), POLLIN, 0},
-                     {err.read_end.get(), POLLIN, 0}};
+    pollfd fds[3] = {
+        {pidfd.get(), POLLIN, 0}, {out.read_end.get(), POLLIN, 0}, {err.read_end.get(), POLLIN, 0}};
     int64_t left = deadline - monotonic_ms();
     int ready = poll(fds, 3, static_cast<int>(std::clamp<int64_t>(left, 0, 1 << 30)));
     result.cut = !out.drain(what.max_output_bytes) || !err.drain(what.max_output_bytes);

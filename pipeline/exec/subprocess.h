@@ -14,8 +14,8 @@ struct Subprocess {
   std::vector<std::string> argv;  // argv[0] without a slash is looked up in PATH; no shell
   std::string input;              // the program's stdin
   std::optional<std::vector<std::string>> env;  // "NAME=value"; nothing: this process's own
-  int64_t timeout_ms = 60'000;    // then it and its group are killed
-  uint64_t max_output_bytes = 64ull << 20;  // of stdout and stderr each; more kills it too
+  int64_t timeout_ms = 60'000;                  // then it and its group are killed
+  uint64_t max_output_bytes = 64ull << 20;      // of stdout and stderr each; more kills it too
 };
 
 struct SubprocessResult {

@@ -63,12 +63,15 @@ bool machine_restarted(const fs::path& state) {
   return true;
 }
 
+// SIGUSR1 is for shims: one that was just forked must find it blocked.
 Fd blocked_signals() {
-  sigset_t set;
+  sigset_t set, blocked;
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
-  sigprocmask(SIG_BLOCK, &set, nullptr);
+  blocked = set;
+  sigaddset(&blocked, SIGUSR1);
+  sigprocmask(SIG_BLOCK, &blocked, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGHUP, SIG_IGN);
   return Fd(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));

@@ -1,0 +1,102 @@
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "pipeline/base/sockets.h"
+#include "pipeline/exec/subprocess.h"
+#include "tests/pipeline/exec/fixture.h"
+
+using namespace lockstep;
+
+TEST_CASE("of several starters one runner remains") {
+  TempFolder temp;
+  RunnerPlace place{runner_program(), temp.path() / "state", "", {"--no-gpus"}, 30'000};
+  std::vector<std::thread> starters;
+  std::mutex mutex;
+  std::map<pid_t, int> pids;
+  for (int i = 0; i < 4; ++i) {
+    starters.emplace_back([&] {
+      RunnerClient client(reach_runner(place), nullptr);
+      pid_t pid = client.call({{"op", "hello"}, {"protocol", 1}}).header["pid"];
+      std::lock_guard guard(mutex);
+      ++pids[pid];
+    });
+  }
+  for (std::thread& starter : starters) starter.join();
+  REQUIRE(pids.size() == 1);
+  CHECK(pids.begin()->second == 4);
+  kill(pids.begin()->first, SIGTERM);
+  CHECK(eventually([&] { return process_gone(pids.begin()->first); }));
+  CHECK_FALSE(fs::exists(place.socket_path()));
+}
+
+TEST_CASE("a stale socket does not disturb, a long path neither") {
+  TempFolder temp;
+  fs::path deep = temp.path() / std::string(100, 'd') / std::string(100, 'e');
+  fs::create_directories(deep);
+  { Fd stale = listen_unix(deep / "runner.sock", 0600); }
+  REQUIRE(fs::exists(deep / "runner.sock"));
+  RunnerPlace place{runner_program(), deep, "", {"--no-gpus", "--idle-exit", "1"}, 30'000};
+  pid_t pid = 0;
+  {
+    RunnerClient client(reach_runner(place), nullptr);
+    pid = client.call({{"op", "hello"}, {"protocol", 1}}).header["pid"];
+  }
+  CHECK(eventually([&] { return process_gone(pid); }));  // it had nothing to do
+}
+
+TEST_CASE("a runner that can't start says why") {
+  TempFolder temp;
+  RunnerPlace place{runner_program(), temp.path() / "s", "", {"--nonsense", "1"}, 30'000};
+  CHECK_THROWS_WITH(reach_runner(place), Catch::Contains("--nonsense"));
+  place.program = temp.path() / "absent";
+  CHECK_THROWS_AS(reach_runner(place), Error);
+  place.program.clear();
+  CHECK_THROWS_WITH(reach_runner(place), Catch::Contains("no runner serves"));
+}
+
+TEST_CASE("a started runner leads a session of its own and lacks the daemon's secrets") {
+  setenv("SECRET_OF_DAEMON", "hush", 1);
+  TestRunner runner;
+  CHECK(getsid(runner.pid) == runner.pid);
+  std::string env = real_files().read("/proc/" + std::to_string(runner.pid) + "/environ");
+  CHECK(env.find("PATH=") != std::string::npos);
+  CHECK(env.find("SECRET_OF_DAEMON") == std::string::npos);
+  unsetenv("SECRET_OF_DAEMON");
+}
+
+TEST_CASE("a subprocess gives its bytes and status") {
+  Subprocess what;
+  what.argv = {"sh", "-c", "cat; echo err >&2; echo $X; exit 3"};
+  what.input = std::string(300'000, 'i');
+  what.env = std::vector<std::string>{"X=$(id)", "PATH=/usr/bin:/bin"};
+  SubprocessResult result = run_subprocess(what);
+  CHECK(result.exit_code == 3);
+  CHECK(result.out == what.input + "$(id)\n");
+  CHECK(result.err == "err\n");
+  CHECK_FALSE(result.ok());
+  what.argv = {"true"};
+  CHECK(run_subprocess(what).ok());
+}
+
+TEST_CASE("a subprocess has limits") {
+  Subprocess what;
+  what.argv = {"sh", "-c", "echo $$; sleep 1000"};
+  what.timeout_ms = 200;
+  SubprocessResult result = run_subprocess(what);
+  CHECK(result.timed_out);
+  CHECK(result.signal == SIGKILL);
+  CHECK(process_gone(std::stoi(result.out)));
+  what.argv = {"sh", "-c", "while :; do echo yyyyyyyyyyyyyyyy; done"};
+  what.timeout_ms = 60'000;
+  what.max_output_bytes = 10'000;
+  result = run_subprocess(what);
+  CHECK(result.cut);
+  CHECK(result.out.size() == 10'000);
+  what.argv = {"sh", "-c", "sleep 1000 & echo $!"};
+  result = run_subprocess(what);
+  CHECK(result.ok());
+  pid_t left = std::stoi(result.out);
+  CHECK(eventually([&] { return process_gone(left); }));
+  what.argv = {"no-such-program"};
+  CHECK_THROWS_AS(run_subprocess(what), Error);
+}
