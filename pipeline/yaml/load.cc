@@ -175,6 +175,10 @@ class YamlBuilder : public YAML::EventHandler {
       return;
     }
     frame.has_key = false;
+    if (node.is_null()) {  // there is nothing to point at: point at the key
+      node.line_ = frame.key_place.line;
+      node.column_ = frame.key_place.column;
+    }
     frame.node.entries_.push_back({std::move(frame.key), frame.key_place, std::move(node)});
   }
 
@@ -239,7 +243,11 @@ std::string syntax_message(const std::string& theirs) {
 // The way out of a syntax error: an unquoted ${{ }} inside brackets is the likely one.
 std::string syntax_hint(std::string_view text, int line) {
   for (; line > 0; --line) text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
-  if (text.substr(0, text.find('\n')).find("${{") != std::string_view::npos) {
+  text = text.substr(0, text.find('\n'));
+  if (text.substr(0, text.find_first_not_of(" \t")).find('\t') != std::string_view::npos) {
+    return "indent with spaces, not with tabs";
+  }
+  if (text.find("${{") != std::string_view::npos) {
     return "inside { } or [ ] a value with ${{ … }} needs quotes";
   }
   return "check indentation, quotes and brackets here and just above";

@@ -2,33 +2,36 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "workflows/language/fields.h"
 #include "workflows/language/readers.h"
 
 namespace lockstep {
 namespace {
 
-constexpr double kMillion = 1'000'000;
 constexpr double kLargestSeed = 9'007'199'254'740'991;  // 2^53 - 1: exact in every JSON reader
+constexpr size_t kLongestList = 16;
 
-WithKey integer(std::string name, double min, double max) {
-  return {std::move(name), WithType::kInteger, min, max, {}};
+WithKey number(std::string name, WithType type, double min, double max) {
+  return {std::move(name), type, min, max, {}, ""};
 }
-WithKey number(std::string name, double min, double max) {
-  return {std::move(name), WithType::kNumber, min, max, {}};
+WithKey texts(std::string name, WithType type, std::vector<std::string> words) {
+  return {std::move(name), type, 0, 0, std::move(words), ""};
 }
-WithKey text(std::string name) {
-  return {std::move(name), WithType::kText, 0, 0, {}};
+WithKey column(std::string name, std::string standard) {
+  return {std::move(name), WithType::kText, 0, 0, {}, std::move(standard)};
 }
 
-std::vector<WithKey> training_keys() {
-  return {integer("epochs", 1, kMillion),
-          integer("batch", 1, kMillion),
-          number("learning-rate", 0, 1000),
-          integer("patience", 0, kMillion),
-          integer("seed", 0, kLargestSeed),
-          text("text"),
-          text("label")};
+std::vector<WithKey> training_keys(std::string label) {
+  return {column("text", "text"),
+          column("label", std::move(label)),
+          number("epochs", WithType::kInteger, 1, 10'000),
+          number("batch", WithType::kInteger, 1, 65'536),
+          number("learning-rate", WithType::kNumber, 1e-7, 10),
+          number("dropout", WithType::kNumber, 0, 0.95),
+          number("patience", WithType::kInteger, 0, 10'000),
+          number("seed", WithType::kInteger, 0, kLargestSeed)};
 }
 
 Action trunk() {
@@ -36,10 +39,12 @@ Action trunk() {
   action.name = "torch/text-trunk";
   action.inputs = {{"corpus", {InputKind::kRows}}};
   action.outputs = {"model", "metrics"};
-  action.with = training_keys();
-  action.with.push_back(integer("width", 1, 65536));
-  action.with.push_back(integer("features", 1, 1 << 24));
-  action.with.push_back(integer("ngrams", 1, 8));
+  action.with = training_keys("label");
+  action.with.push_back(number("features", WithType::kInteger, 16, 1 << 20));
+  action.with.push_back(number("ngrams", WithType::kIntegers, 1, 8));
+  action.with.push_back(number("characters", WithType::kIntegers, 1, 16));
+  action.with.push_back(number("width", WithType::kInteger, 1, 4096));
+  action.with.push_back(number("hidden", WithType::kInteger, 0, 4096));
   return action;
 }
 
@@ -49,43 +54,97 @@ Action adapter() {
   action.inputs = {{"rows", {InputKind::kRows}},
                    {"trunk", {InputKind::kModel, InputKind::kOutput}}};
   action.outputs = {"model", "metrics"};
-  action.with = training_keys();
-  action.with.push_back({"adapter", WithType::kWord, 0, 0, {"head", "bottleneck", "lora"}});
-  action.with.push_back(integer("rank", 1, 4096));
-  action.with.push_back(number("alpha", 0, kMillion));
-  action.with.push_back({"targets", WithType::kTexts, 0, 0, {}});
+  action.with = training_keys("intent");
+  action.with.push_back(texts("adapter", WithType::kText, {"head", "bottleneck", "lora"}));
+  action.with.push_back(number("rank", WithType::kInteger, 1, 1024));
+  action.with.push_back(number("alpha", WithType::kNumber, 1e-6, 1e6));
+  action.with.push_back(texts("targets", WithType::kTexts, {"input", "hidden"}));
   return action;
+}
+
+// A value with ${{ }} is checked as a template; what it becomes, by the action itself.
+void check_one(const WithKey& key, bool whole, const YamlNode& value, const std::string& what,
+               Diagnostics& diagnostics) {
+  if (value.text().find("${{") != std::string::npos) return;
+  if (key.type == WithType::kText || key.type == WithType::kTexts) {
+    if (key.words.empty()) {
+      read_text(value, what, diagnostics);
+    } else {
+      read_choice(value, what, key.words, diagnostics);
+    }
+    return;
+  }
+  if (whole) {
+    read_integer(value, what, static_cast<int64_t>(key.min), static_cast<int64_t>(key.max),
+                 diagnostics);
+    return;
+  }
+  auto found = as_double(value);
+  if (found && *found >= key.min && *found <= key.max) return;
+  expected(value, what, fmt::format("a number from {} to {}", key.min, key.max), diagnostics);
 }
 
 void check_value(const WithKey& key, const YamlNode& value, const std::string& what,
                  Diagnostics& diagnostics) {
-  bool text_type = key.type == WithType::kText || key.type == WithType::kWord;
-  if (value.text().find("${{") != std::string::npos) {
-    if (text_type) return;  // checked as a template
-    return not_supported_yet(value.place(), "${{ }} for a number or list", diagnostics,
-                             "write the value itself");
+  if (key.type != WithType::kIntegers && key.type != WithType::kTexts) {
+    return check_one(key, key.type == WithType::kInteger, value, what, diagnostics);
   }
-  auto low = static_cast<int64_t>(key.min);
-  auto high = static_cast<int64_t>(key.max);
-  switch (key.type) {
-    case WithType::kInteger:
-      read_integer(value, what, low, high, diagnostics);
-      break;
-    case WithType::kNumber: {
-      auto found = as_double(value);
-      if (found && *found >= key.min && *found <= key.max) break;
-      expected(value, what, fmt::format("a number from {} to {}", low, high), diagnostics);
-      break;
+  if (!value.is_list() || value.items().size() > kLongestList) {
+    return expected(value, what, fmt::format("a list of at most {}", kLongestList), diagnostics);
+  }
+  for (size_t i = 0; i < value.items().size(); ++i) {
+    const YamlNode& item = value.items()[i];
+    check_one(key, true, item, "an entry of " + what, diagnostics);
+    for (size_t j = 0; j < i; ++j) {
+      if (value.items()[j].text() != item.text()) continue;
+      diagnostics.error(item.place(), fmt::format("{} has {} twice", what, shown(item.text())));
     }
-    case WithType::kText:
-      read_text(value, what, diagnostics);
-      break;
-    case WithType::kWord:
-      read_choice(value, what, key.words, diagnostics);
-      break;
-    case WithType::kTexts:
-      read_texts(value, what, diagnostics);
   }
+}
+
+std::string kinds_text(const ActionInput& input) {
+  std::string text;
+  for (InputKind kind : input.kinds) {
+    text += text.empty() ? "" : " or ";
+    text += kind == InputKind::kRows    ? "a table"
+            : kind == InputKind::kModel ? "a model"
+                                        : "an output";
+  }
+  return text;
+}
+
+// The columns the action reads must be among those it is given.
+void check_columns(const Action& action, const StepTemplate& step, const InputTemplate& input,
+                   const std::string& what, Diagnostics& diagnostics) {
+  Place place = parse_place(input.place);
+  if (input.format != "csv") {
+    diagnostics.error(place, fmt::format("{} reads csv, not {}", action.name, input.format));
+  }
+  if (input.columns.empty()) return;
+  for (const WithKey& key : action.with) {
+    if (key.column.empty()) continue;
+    std::string name = key.column;
+    if (step.with.contains(key.name) && step.with[key.name].is_string()) name = step.with[key.name];
+    if (name.find("${{") != std::string::npos) continue;
+    if (std::find(input.columns.begin(), input.columns.end(), name) != input.columns.end())
+      continue;
+    diagnostics.error(
+        place,
+        fmt::format("{} of {} reads the column \"{}\", which is not among its columns", action.name,
+                    what, shown(name)),
+        fmt::format("add it, or name another: with: {{{}: …}}", key.name));
+  }
+}
+
+const InputTemplate* find_input(const StepTemplate& step, const std::string& name) {
+  for (const InputTemplate& input : step.inputs) {
+    if (input.name == name) return &input;
+  }
+  return nullptr;
+}
+
+bool contains(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
 }
 
 }  // namespace
@@ -111,6 +170,39 @@ void check_with(const Action& action, const YamlNode& with, const std::string& w
     }
   }
   fields.finish();
+}
+
+void check_action_use(const Action& action, const StepTemplate& step, const Place& place,
+                      const std::string& what, Diagnostics& diagnostics) {
+  std::vector<std::string> names;
+  for (const ActionInput& wanted : action.inputs) {
+    names.push_back(wanted.name);
+    const InputTemplate* input = find_input(step, wanted.name);
+    if (input == nullptr) {
+      diagnostics.error(place, fmt::format("{} needs an input \"{}\" for {}: {}", what, wanted.name,
+                                           action.name, kinds_text(wanted)));
+    } else if (std::find(wanted.kinds.begin(), wanted.kinds.end(), input->kind) ==
+               wanted.kinds.end()) {
+      diagnostics.error(parse_place(input->place),
+                        fmt::format("input \"{}\" of {} must be {} for {}", wanted.name, what,
+                                    kinds_text(wanted), action.name));
+    } else if (input->kind == InputKind::kRows) {
+      check_columns(action, step, *input, what, diagnostics);
+    }
+  }
+  for (const InputTemplate& input : step.inputs) {
+    if (input.kind == InputKind::kCode || contains(names, input.name)) continue;
+    diagnostics.error(parse_place(input.place),
+                      fmt::format("{} does not read the input \"{}\" of {}", action.name,
+                                  shown(input.name), what),
+                      did_you_mean(input.name, names));
+  }
+  for (const auto& [name, file] : step.outputs) {
+    if (contains(action.outputs, name)) continue;
+    diagnostics.error(
+        place, fmt::format("{} writes no output \"{}\" ({})", action.name, shown(name), what),
+        did_you_mean(name, action.outputs));
+  }
 }
 
 }  // namespace lockstep

@@ -11,20 +11,20 @@
 
 namespace lockstep {
 
-enum class WithType { kInteger, kNumber, kText, kWord, kTexts };
+enum class WithType { kInteger, kNumber, kText, kIntegers, kTexts };
 
 struct WithKey {
   std::string name;
   WithType type = WithType::kText;
-  double min = 0;  // of numbers, inclusive
+  double min = 0;  // of numbers, also of those in a list, inclusive
   double max = 0;
-  std::vector<std::string> words;  // of kWord
+  std::vector<std::string> words;  // of texts, also of those in a list; empty: any
+  std::string column;              // of a kText that names a column: which one without it
 };
 
 struct ActionInput {
   std::string name;
   std::vector<InputKind> kinds;  // what it may be fed from
-  bool required = true;
 };
 
 struct Action {
@@ -41,5 +41,9 @@ const Action* find_action(std::string_view name);  // nullptr when there is none
 // Reports every key and value of `with` that the action does not take.
 void check_with(const Action& action, const YamlNode& with, const std::string& what,
                 Diagnostics& diagnostics);
+
+// Reports inputs and outputs of `step` that do not fit the action, columns it misses included.
+void check_action_use(const Action& action, const StepTemplate& step, const Place& place,
+                      const std::string& what, Diagnostics& diagnostics);
 
 }  // namespace lockstep

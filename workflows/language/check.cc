@@ -120,8 +120,8 @@ class Check {
                                 [&](const MatrixAxis& a) { return same_axis(a, axis); });
       if (shared) continue;
       say(input.place,
-          fmt::format("step \"{}\" runs for every {}: it is open which output is read", input.step,
-                      axis.name),
+          fmt::format("step \"{}\" runs for every {}, so it is open which of its outputs is read",
+                      input.step, axis.name),
           fmt::format("give this step the same matrix variable \"{}\"", axis.name));
     }
   }
@@ -132,8 +132,18 @@ class Check {
       nodes_[node].reads.insert(nodes_[node].reads.end(), steps.begin(), steps.end());
       if (!steps.empty()) continue;
       say(input.place, fmt::format("no step registers the model \"{}\"", shown(name)),
-          did_you_mean(name, models_.patterns()));
+          near_or_known(name));
     }
+  }
+
+  std::string near_or_known(const std::string& name) const {
+    constexpr size_t kShown = 5;
+    std::string hint = did_you_mean(name, models_.patterns());
+    if (!hint.empty() || models_.patterns().empty()) return hint;
+    for (size_t i = 0; i < models_.patterns().size() && i < kShown; ++i) {
+      hint += (i == 0 ? "there is " : ", ") + models_.patterns()[i];
+    }
+    return hint + (models_.patterns().size() > kShown ? ", …" : "");
   }
 
   void renamed(const StepTemplate& step) {

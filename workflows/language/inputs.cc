@@ -79,7 +79,7 @@ void read_where(const YamlNode& node, const std::string& what, const StepScope& 
                 InputTemplate& input) {
   Fields fields(node, what, scope.diagnostics);
   if (node.is_map() && node.entries().empty()) {
-    expected(node, what, "a map of columns to values, not empty", scope.diagnostics);
+    expected(node, what, "a map of columns to values", scope.diagnostics);
   }
   for (const YamlEntry& entry : node.entries()) {
     const YamlNode* value = fields.take(entry.key);
@@ -154,6 +154,7 @@ void read_by_kind(Fields& fields, const YamlNode& node, const StepScope& scope,
   const YamlNode* output = fields.take("output");
   const YamlNode* model = fields.take("model");
   const YamlNode* decides = table ? table : paths ? paths : output ? output : model;
+  if (fields.has("value")) return;  // reported
   int kinds = 0;
   for (const char* word : {"table", "paths", "output", "model"}) kinds += fields.has(word) ? 1 : 0;
   if (kinds != 1) {
@@ -205,7 +206,7 @@ std::vector<std::string> read_list_axis(const YamlNode& node, const std::string&
                                         Diagnostics& diagnostics) {
   std::vector<std::string> values;
   std::set<std::string> seen;
-  if (node.items().empty()) expected(node, what, "a list that is not empty", diagnostics);
+  if (node.items().empty()) expected(node, what, "a list of values", diagnostics);
   for (const YamlNode& item : node.items()) {
     auto text = read_scalar(item, "an entry of " + what, diagnostics);
     if (!text) continue;
@@ -281,7 +282,7 @@ std::vector<MatrixAxis> read_matrix(const YamlNode& node, const StepScope& scope
   Fields fields(node, "\"matrix\" of " + scope.what, scope.diagnostics);
   fields.not_yet({"include", "exclude"});
   if (node.is_map() && node.entries().empty()) {
-    expected(node, fields.what(), "a map of variables, not empty", scope.diagnostics);
+    expected(node, fields.what(), "a map of variables", scope.diagnostics);
   }
   for (const YamlEntry& entry : node.entries()) {
     if (entry.key == "include" || entry.key == "exclude") continue;

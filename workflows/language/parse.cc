@@ -76,7 +76,7 @@ void read_steps(const Reading& reading, Fields& fields) {
   const YamlNode* steps = fields.need("steps", "a map of step names to steps");
   if (steps == nullptr) return;
   if (!steps->is_map() || steps->entries().empty()) {
-    return expected(*steps, "\"steps\"", "a map of steps, not empty", reading.diagnostics);
+    return expected(*steps, "\"steps\"", "a map of steps", reading.diagnostics);
   }
   for (const YamlEntry& entry : steps->entries()) {
     reading.workflow.steps.push_back(read_step(entry.key, entry.key_place, entry.value,
@@ -176,7 +176,7 @@ void read_workflow(const Reading& reading, const YamlNode& root) {
   Fields fields(root, "the workflow", reading.diagnostics);
   if (!fields.is_map()) return;
   fields.not_yet({"inputs", "concurrency", "debounce", "evaluate", "if"});
-  fields.instead("jobs", "write steps");
+  fields.instead("jobs", "write \"steps\", without a list inside");
   read_name_of(reading, fields);
   if (const YamlNode* on = fields.take("on")) read_on(reading, *on);
   read_steps(reading, fields);

@@ -80,6 +80,8 @@ std::vector<std::string_view> split(std::string_view text, char at) {
 void expected(const YamlNode& node, const std::string& what, std::string_view expected,
               Diagnostics& diagnostics) {
   std::string found(kind_word(node));
+  if (node.is_list() && node.items().empty()) found = "an empty list";
+  if (node.is_map() && node.entries().empty()) found = "an empty map";
   if (node.is_scalar()) found = fmt::format("\"{}\"", shown(node.text()));
   std::string hint;
   if (node.is_scalar() && !as_text(node) && expected.find("text") != std::string_view::npos) {
@@ -155,7 +157,7 @@ std::vector<std::string> read_texts(const YamlNode& node, const std::string& wha
                                     Diagnostics& diagnostics) {
   std::vector<std::string> texts;
   if (!node.is_list() || node.items().empty()) {
-    expected(node, what, "a list of texts, not empty", diagnostics);
+    expected(node, what, "a list of texts", diagnostics);
     return texts;
   }
   std::set<std::string> seen;

@@ -81,7 +81,7 @@ void read_program(Fields& fields, const StepScope& scope, StepTemplate& step) {
   const YamlNode* uses = fields.take("uses");
   const YamlNode* run = fields.take("run");
   if (fields.has("uses") == fields.has("run")) {
-    scope.diagnostics.error(fields.place(),
+    scope.diagnostics.error(parse_place(step.place),
                             scope.what + (uses ? " has both uses and run" : " needs uses or run"),
                             "uses: names an action, run: is any command");
   }
@@ -179,58 +179,12 @@ void read_registers(Fields& fields, const StepScope& scope, StepTemplate& step) 
   }
 }
 
-std::string kinds_text(const ActionInput& input) {
-  std::string text;
-  for (InputKind kind : input.kinds) {
-    text += text.empty() ? "" : " or ";
-    text += kind == InputKind::kRows    ? "a table"
-            : kind == InputKind::kModel ? "a model"
-                                        : "an output";
-  }
-  return text;
-}
-
-void check_action_inputs(const Action& action, const Place& place, const StepTemplate& step,
-                         const StepScope& scope) {
-  std::vector<std::string> names;
-  for (const ActionInput& wanted : action.inputs) {
-    names.push_back(wanted.name);
-    auto found = std::find_if(step.inputs.begin(), step.inputs.end(),
-                              [&](const InputTemplate& i) { return i.name == wanted.name; });
-    if (found == step.inputs.end()) {
-      if (wanted.required) {
-        scope.diagnostics.error(
-            place, fmt::format("{} needs an input \"{}\" for {}: {}", scope.what, wanted.name,
-                               action.name, kinds_text(wanted)));
-      }
-    } else if (std::find(wanted.kinds.begin(), wanted.kinds.end(), found->kind) ==
-               wanted.kinds.end()) {
-      scope.diagnostics.error(
-          place, fmt::format("input \"{}\" of {} must be {} for {}", wanted.name, scope.what,
-                             kinds_text(wanted), action.name));
-    }
-  }
-  for (const InputTemplate& input : step.inputs) {
-    if (input.kind == InputKind::kCode || contains(names, input.name)) continue;
-    scope.diagnostics.error(place,
-                            fmt::format("{} does not read the input \"{}\" of {}", action.name,
-                                        shown(input.name), scope.what),
-                            did_you_mean(input.name, names));
-  }
-}
-
 // What the parts of one step demand of each other.
-void check_step(const StepTemplate& step, const Fields& fields, const StepScope& scope) {
+void check_step(const StepTemplate& step, const StepScope& scope) {
   Diagnostics& diagnostics = scope.diagnostics;
-  Place place = fields.place();
+  Place place = parse_place(step.place);
   if (const Action* action = find_action(step.uses)) {
-    check_action_inputs(*action, place, step, scope);
-    for (const auto& [name, file] : step.outputs) {
-      if (contains(action->outputs, name)) continue;
-      diagnostics.error(
-          place, fmt::format("{} writes no output \"{}\" ({})", action->name, name, scope.what),
-          did_you_mean(name, action->outputs));
-    }
+    check_action_use(*action, step, place, scope.what, diagnostics);
   }
   if (step.registers && step.outputs.count("model") == 0) {
     diagnostics.error(place, scope.what + " registers a model but declares no output called model",
@@ -300,7 +254,7 @@ StepTemplate read_step(const std::string& name, const Place& place, const YamlNo
   Fields fields(node, scope.what, diagnostics);
   if (!fields.is_map()) return step;
   fields.not_yet({"evaluate", "if", "concurrency", "debounce"});
-  fields.instead("runs-on", "resources: {pool: NAME}");
+  fields.instead("runs-on", "write resources: {pool: NAME}");
   fields.instead("steps", "a step here is one program: uses or run");
   read_needs(fields, scope, step);
   read_strategy(fields, scope, step);
@@ -321,7 +275,7 @@ StepTemplate read_step(const std::string& name, const Place& place, const YamlNo
   read_environment(fields, scope, step.environment);
   read_limits(fields, scope, step);
   fields.finish();
-  check_step(step, fields, scope);
+  check_step(step, scope);
   return step;
 }
 

@@ -54,7 +54,7 @@ void read_gate(Fields& step_fields, const StepScope& scope, StepTemplate& step) 
   Fields fields(*node, step_fields.of("gate"), scope.diagnostics);
   fields.not_yet({"champion", "expect", "on-fail"});
   if (node->is_map() && node->entries().empty()) {
-    expected(*node, fields.what(), "a map of metrics, not empty", scope.diagnostics);
+    expected(*node, fields.what(), "a map of metrics", scope.diagnostics);
   }
   for (const YamlEntry& entry : node->entries()) {
     if (entry.key == "champion" || entry.key == "expect" || entry.key == "on-fail") continue;

@@ -44,7 +44,8 @@ void check_against(const Site& site, const std::string& reference, std::string_v
   if (!names) {
     site.diagnostics.error(site.place,
                            fmt::format("{} cannot read \"{}\"", site.what, shown(reference)),
-                           "its value would not stay the same, or is not known yet");
+                           kind == "source" ? "a name or slice must not change with every commit"
+                                            : "variables cannot be built from variables");
     return;
   }
   std::string name = reference.substr(reference.find('.') + 1);

@@ -83,7 +83,7 @@ void read_sources(Fields& root, const WorkspaceReading& reading, Workspace& work
   const YamlNode* node = root.need("sources", "what is watched");
   if (node == nullptr) return;
   if (!node->is_map() || node->entries().empty()) {
-    return expected(*node, "\"sources\"", "a map of sources, not empty", reading.diagnostics);
+    return expected(*node, "\"sources\"", "a map of sources", reading.diagnostics);
   }
   bool code = false;
   for (const YamlEntry& entry : node->entries()) {
@@ -100,7 +100,7 @@ void read_sources(Fields& root, const WorkspaceReading& reading, Workspace& work
 void read_devices(const YamlNode& node, const std::string& what, Diagnostics& diagnostics,
                   PoolSpec& pool) {
   if (!node.is_list() || node.items().empty()) {
-    return expected(node, what, "a list of device numbers, not empty", diagnostics);
+    return expected(node, what, "a list of device numbers", diagnostics);
   }
   for (const YamlNode& item : node.items()) {
     auto index = read_integer(item, "an entry of " + what, 0, 1023, diagnostics);
@@ -142,7 +142,7 @@ void read_pools(Fields& root, Diagnostics& diagnostics, Workspace& workspace) {
       workspace.pools.push_back(read_pool(entry, diagnostics));
     }
     if (fields.is_map() && node->entries().empty()) {
-      expected(*node, "\"pools\"", "a map of pools, not empty", diagnostics);
+      expected(*node, "\"pools\"", "a map of pools", diagnostics);
     }
   }
   if (workspace.pools.empty()) workspace.pools.push_back({"local", 0, 0, {}, ""});

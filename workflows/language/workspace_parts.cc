@@ -19,10 +19,11 @@ bool begins(std::string_view text, std::string_view part) {
   return text.substr(0, part.size()) == part;
 }
 
-// user:password@ before the host
-bool holds_password(std::string_view authority) {
+// user:password@ before the host; over the web a user alone may be a token
+bool holds_secret(std::string_view place, std::string_view authority) {
   size_t at = authority.rfind('@');
-  return at != std::string_view::npos && has(authority.substr(0, at), ":");
+  if (at == std::string_view::npos) return false;
+  return begins(place, "http") || has(authority.substr(0, at), ":");
 }
 
 bool odd(std::string_view place) {
@@ -38,8 +39,8 @@ std::optional<std::string> with_scheme(const std::string& text, const Place& pla
   }
   size_t begin = text.find("://") + 3;
   std::string_view authority = std::string_view(text).substr(begin, text.find('/', begin) - begin);
-  if (holds_password(authority)) {
-    diagnostics.error(place, what + " holds a password",
+  if (holds_secret(text, authority)) {
+    diagnostics.error(place, what + " holds a user or password",
                       "credentials: {username: …, password: env:NAME}");
     return std::nullopt;
   }
