@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <tuple>
 
 #include "pipeline/base/error.h"
 #include "pipeline/core/names.h"

@@ -1,4 +1,4 @@
-#include <chrono>
+#include <ctime>
 
 #include "tests/catch.h"
 #include "tests/registry/rules/book.h"
@@ -194,11 +194,10 @@ TEST_CASE("cut: a thousand models take a few milliseconds") {
   for (int i = 0; i < 1000; ++i) book.train("client-" + std::to_string(i), "one");
   book.cut();
   book.train("client-7", "two");
-  auto start = std::chrono::steady_clock::now();
+  std::clock_t start = std::clock();  // CPU time: neighbours do not count
   Cut cut = cut_release(book.registry, book.request());
-  auto took = std::chrono::steady_clock::now() - start;
+  auto ms = static_cast<double>(std::clock() - start) * 1'000 / CLOCKS_PER_SEC;
   CHECK(count<AliasMove>(cut.facts) == 1);
-  auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
   CAPTURE(ms);
-  CHECK(ms < 100);  // a few on an idle machine; sanitizers and neighbours get room
+  CHECK(ms < 50);  // about 2; sanitizers get room
 }

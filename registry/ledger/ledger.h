@@ -1,0 +1,35 @@
+// The registry's facts as kept: one append-only table, read in order at start.
+// Knows nothing of what the facts decide; registry/rules does. One thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "pipeline/store/database.h"
+#include "registry/rules/registry.h"
+
+namespace lockstep {
+
+class Ledger {
+ public:
+  explicit Ledger(Database& db) : db_(db) {}
+
+  // Every entry applied in order. Throws corrupt, naming the entry that can't be read or can't
+  // follow.
+  Registry load();
+
+  // Assigns the next number and the time max(now_ms, last recorded). Belongs into the caller's
+  // transaction: undone with it. Throws invalid for text that is not UTF-8 and for numbers that
+  // are not finite.
+  Entry append(const Fact& fact, int64_t now_ms);
+  std::vector<Entry> append(const std::vector<Fact>& facts, int64_t now_ms);
+
+  // Entries with a number above `after`, at most `limit`, in order.
+  std::vector<Entry> read(int64_t after, size_t limit);
+
+ private:
+  Database& db_;
+};
+
+}  // namespace lockstep
