@@ -1,0 +1,377 @@
+#include "connectors/oci_registry/registry.h"
+
+#include <fmt/format.h>
+
+#include <fstream>
+#include <memory>
+#include <set>
+
+#include "pipeline/base/error.h"
+#include "pipeline/base/json.h"
+
+namespace lockstep {
+namespace {
+
+constexpr int kMaxRedirects = 5;
+// Docker's types too: a tag that holds such an image is then shown with its true digest.
+constexpr const char* kManifestTypes =
+    "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, "
+    "application/vnd.docker.distribution.manifest.v2+json, "
+    "application/vnd.docker.distribution.manifest.list.v2+json";
+
+bool redirects(int status) {
+  return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+// "TAG_INVALID: manifest tag did not match URI", if the registry says anything.
+std::string reason(const HttpResponse& answer) {
+  try {
+    Json first = parse_json(answer.body, "the answer").at("errors").at(0);
+    return ": " + printable(first.value("code", "") + " " + first.value("message", ""), 300);
+  } catch (const Error&) {
+    return "";
+  } catch (const Json::exception&) {
+    return "";
+  }
+}
+
+// Reads a blob's file from any offset, and knows at its end whether the bytes were the blob's.
+class BlobReader {
+ public:
+  BlobReader(const fs::path& path, const OciDescriptor& blob)
+      : in_(path, std::ios::binary), blob_(blob) {}
+
+  std::string read(uint64_t offset, size_t max) {
+    if (offset != at_) {
+      in_.clear();
+      in_.seekg(static_cast<std::streamoff>(offset));
+      hash_ = offset == 0 ? std::make_unique<Sha256>() : nullptr;
+    }
+    std::string piece(max, '\0');
+    in_.read(piece.data(), static_cast<std::streamsize>(max));
+    piece.resize(static_cast<size_t>(in_.gcount()));
+    at_ = offset + piece.size();
+    if (hash_) hash_->update(piece);
+    return piece;
+  }
+  void check() {
+    if (at_ == blob_.size && hash_ && hash_->finish() == blob_.digest) return;
+    throw Error(ErrorCode::kCorrupt,
+                fmt::format("blob {} of the image layout has other bytes", blob_.digest.str()),
+                "remove that file and build the release again");
+  }
+
+ private:
+  std::ifstream in_;
+  const OciDescriptor& blob_;
+  std::unique_ptr<Sha256> hash_ = std::make_unique<Sha256>();
+  uint64_t at_ = 0;
+};
+
+Url base_url(const RegistryPlace& place, const RegistryOptions& options) {
+  Url url;
+  url.tls = !options.plain_http.value_or(place.loopback());
+  url.host = place.host;
+  url.port = place.port ? place.port : url.tls ? 443 : 80;
+  return url;
+}
+
+bool is_digest(const std::string& reference) {
+  return reference.substr(0, 7) == "sha256:";
+}
+
+}  // namespace
+
+RegistryClient::RegistryClient(const std::string& place, RegistryOptions options)
+    : place_(place),
+      repository_(parse_place(place).repository),
+      base_(base_url(parse_place(place), options)),
+      options_(std::move(options)),
+      http_(options_.http) {}
+
+// ---- exchanges ------------------------------------------------------------------------------
+
+Url RegistryClient::url(const std::string& path) const {
+  Url url = base_;
+  url.target = "/v2/" + repository_ + "/" + path;
+  return url;
+}
+
+void RegistryClient::refused(const HttpResponse& answer, const std::string& what) const {
+  std::string text =
+      fmt::format("{} answered {} to {}{}", place_, answer.status, what, reason(answer));
+  if (answer.status == 401 || answer.status == 403) {
+    throw Error(ErrorCode::kDenied, text, "check the user, the password and their rights");
+  }
+  if (answer.status == 404) throw Error(ErrorCode::kNotFound, text);
+  if (answer.status == 408 || answer.status == 429 || answer.status >= 500) {
+    std::string wait = printable(answer.header("retry-after"), 40);
+    throw Error(ErrorCode::kUnavailable, text,
+                wait.empty() ? "try again later" : "it asks to wait for " + wait + " s");
+  }
+  throw Error(ErrorCode::kInvalid, text, "is this a registry of the OCI distribution kind?");
+}
+
+HttpResponse RegistryClient::ask_authorized(HttpRequest& request) {
+  // Credentials are for the registry alone, wherever it sends us.
+  bool ours = request.url.same_origin(base_);
+  request.headers.erase("Authorization");
+  if (ours && !authorization_.empty()) request.headers["Authorization"] = authorization_;
+  HttpResponse answer = http_.send(request);
+  if (answer.status != 401 || !ours) return answer;
+  // The first time, or a token that has run out.
+  authorization_ = authorization(answer, base_, repository_, options_.credentials, http_);
+  request.headers["Authorization"] = authorization_;
+  return http_.send(request);
+}
+
+HttpResponse RegistryClient::ask(HttpRequest request) {
+  bool reads = request.method == "GET" || request.method == "HEAD";
+  for (int i = 0; i <= kMaxRedirects; ++i) {
+    HttpResponse answer = ask_authorized(request);
+    if (!redirects(answer.status)) return answer;
+    if (!reads) break;
+    Url next = resolve_url(request.url, wire_location(answer.header("location")));
+    if (next.tls != request.url.tls) {
+      throw Error(ErrorCode::kDenied,
+                  fmt::format("{} redirects from {} to {}", place_,
+                              request.url.tls ? "https" : "http", next.tls ? "https" : "http"),
+                  "name the registry by the address it wants to be called");
+    }
+    request.url = next;
+  }
+  throw Error(ErrorCode::kInvalid,
+              fmt::format("{} redirects {} {}", place_, reads ? "too often at" : "the upload",
+                          printable(request.url.target)),
+              "name the registry by the address it wants to be called");
+}
+
+// ---- manifests ------------------------------------------------------------------------------
+
+std::optional<std::string> RegistryClient::find_manifest(const std::string& reference) {
+  if (is_digest(reference)) {
+    Digest::parse(reference);
+  } else {
+    check_tag(reference);
+  }
+  HttpRequest request;
+  request.url = url("manifests/" + reference);
+  request.headers["Accept"] = kManifestTypes;
+  HttpResponse answer = ask(request);
+  if (answer.status == 404) return std::nullopt;
+  if (answer.status != 200) refused(answer, "the question for " + reference);
+  std::string said = answer.header("docker-content-digest"), is = sha256(answer.body).str();
+  std::string wanted = is_digest(reference) ? reference : is;
+  if (is != wanted || (is_digest(said) && said != is)) {
+    throw Error(ErrorCode::kCorrupt,
+                fmt::format("{} gives {} with bytes {} and says they are {}", place_, reference, is,
+                            said.empty() ? wanted : printable(said)),
+                "the registry, or something before it, changes images: do not use it");
+  }
+  return answer.body;
+}
+
+std::string RegistryClient::manifest(const std::string& reference) {
+  if (auto bytes = find_manifest(reference)) return *bytes;
+  throw Error(ErrorCode::kNotFound, fmt::format("{} has no image {}", place_, reference),
+              "`lockstep release push` brings it there");
+}
+
+std::optional<Digest> RegistryClient::resolve(const std::string& reference) {
+  auto bytes = find_manifest(reference);
+  return bytes ? std::optional<Digest>(sha256(*bytes)) : std::nullopt;
+}
+
+void RegistryClient::put_manifest(const std::string& reference, const std::string& bytes,
+                                  const Digest& digest) {
+  HttpRequest request;
+  request.method = "PUT";
+  request.url = url("manifests/" + reference);
+  request.headers["Content-Type"] = kOciManifestType;
+  request.body = bytes;
+  HttpResponse answer = ask(request);
+  if (answer.status != 201) refused(answer, "the manifest " + reference);
+  std::optional<Digest> now = resolve(reference);
+  if (now != digest) {
+    throw Error(ErrorCode::kCorrupt,
+                fmt::format("{} took {} and now gives {} for it, not {}", place_, reference,
+                            now ? now->str() : "nothing", digest.str()),
+                "the registry, or something before it, changes images: do not use it");
+  }
+}
+
+bool RegistryClient::point(const std::string& channel, const std::string& tag) {
+  if (fixed_tag(channel)) {
+    throw Error(ErrorCode::kInvalid,
+                fmt::format("'{}' can't be a channel: it looks like a release's tag", channel));
+  }
+  check_tag(channel);
+  std::string bytes = manifest(tag);
+  Digest digest = sha256(bytes);
+  if (resolve(channel) == digest) return false;
+  put_manifest(channel, bytes, digest);
+  return true;
+}
+
+// ---- blobs ----------------------------------------------------------------------------------
+
+bool RegistryClient::has_blob(const OciDescriptor& blob) {
+  HttpRequest request;
+  request.method = "HEAD";
+  request.url = url("blobs/" + blob.digest.str());
+  HttpResponse answer = ask(request);
+  if (answer.status == 404) return false;
+  if (answer.status != 200) refused(answer, "the question for blob " + blob.digest.str());
+  std::string size = answer.header("content-length");
+  if (!size.empty() && size != std::to_string(blob.size)) {
+    throw Error(ErrorCode::kCorrupt, fmt::format("{} has blob {} with {} bytes, not {}", place_,
+                                                 blob.digest.str(), printable(size), blob.size));
+  }
+  return true;
+}
+
+void RegistryClient::send_blob(const Layout& layout, const OciDescriptor& blob) {
+  HttpRequest start;
+  start.method = "POST";
+  start.url = url("blobs/uploads/");
+  HttpResponse place = ask(start);
+  std::string location = wire_location(place.header("location"));
+  if (place.status != 202 || location.empty()) refused(place, "the start of an upload");
+  HttpRequest put;
+  put.method = "PUT";
+  put.url = resolve_url(start.url, location);
+  if (put.url.tls != base_.tls) {
+    throw Error(ErrorCode::kDenied,
+                fmt::format("{} wants uploads at {}, {} TLS", place_, put.url.authority(),
+                            base_.tls ? "without" : "with"));
+  }
+  put.url.target += put.url.target.find('?') == std::string::npos ? "?digest=" : "&digest=";
+  put.url.target += percent_encode(blob.digest.str());
+  put.headers["Content-Type"] = "application/octet-stream";
+  BlobReader reader(layout.blob_path(blob.digest), blob);
+  put.length = blob.size;
+  put.upload = [&](uint64_t offset, size_t max) { return reader.read(offset, max); };
+  HttpResponse answer = ask(put);
+  if (answer.status / 100 == 2 || answer.status == 400) reader.check();
+  if (answer.status != 201) refused(answer, "blob " + blob.digest.str());
+}
+
+void RegistryClient::send_missing(const Layout& layout, const OciManifest& manifest,
+                                  PushReport& report) {
+  std::vector<OciDescriptor> blobs = manifest.layers;
+  blobs.push_back(manifest.config);
+  std::set<Digest> seen;
+  for (const OciDescriptor& blob : blobs) {
+    if (!seen.insert(blob.digest).second || has_blob(blob)) continue;
+    send_blob(layout, blob);
+    ++report.blobs_sent;
+    report.bytes_sent += blob.size;
+  }
+}
+
+PushReport RegistryClient::push(const fs::path& folder, const std::string& tag,
+                                const std::string& channel) {
+  if (!fixed_tag(tag)) {
+    throw Error(ErrorCode::kInvalid,
+                fmt::format("'{}' is not the tag of a release", printable(tag)));
+  }
+  Layout layout(folder);
+  PushReport report;
+  report.image = layout.at(tag).digest;
+  std::string bytes = layout.read_blob(report.image);
+  std::optional<Digest> there = resolve(tag);
+  if (there && *there != report.image) {
+    throw Error(ErrorCode::kConflict,
+                fmt::format("tag {} is image {} at {}; it can't become {}", tag, there->str(),
+                            place_, report.image.str()),
+                "a fixed tag never moves; `lockstep release rebuild --reason` makes another");
+  }
+  report.was_there = there.has_value();
+  if (!there) {
+    OciManifest manifest = parse_oci_manifest(bytes, "the manifest of " + tag);
+    if (!resolve(report.image.str())) {
+      send_missing(layout, manifest, report);
+      put_manifest(report.image.str(), bytes, report.image);
+    }
+    put_manifest(tag, bytes, report.image);
+  }
+  if (!channel.empty()) report.moved = point(channel, tag);
+  return report;
+}
+
+// ---- reading back ---------------------------------------------------------------------------
+
+std::string RegistryClient::get_blob(const OciDescriptor& blob, uint64_t max_bytes) {
+  HttpRequest request;
+  request.url = url("blobs/" + blob.digest.str());
+  request.max_body = std::min(blob.size, max_bytes);
+  HttpResponse answer = ask(request);
+  if (answer.status != 200) refused(answer, "the question for blob " + blob.digest.str());
+  if (sha256(answer.body) != blob.digest) {
+    throw Error(ErrorCode::kCorrupt,
+                fmt::format("{} gives blob {} with other bytes", place_, blob.digest.str()));
+  }
+  return answer.body;
+}
+
+ReleaseFiles RegistryClient::release(const std::string& tag) {
+  OciManifest image = parse_oci_manifest(manifest(tag), fmt::format("{}:{}", place_, tag));
+  if (image.layers.empty()) {
+    throw Error(ErrorCode::kCorrupt, fmt::format("{}:{} has no layers", place_, tag));
+  }
+  return release_files(get_blob(image.layers.back(), kReleaseLayerLimit));
+}
+
+void RegistryClient::check_blob(const OciDescriptor& blob, const std::string& what, bool read_blobs,
+                                std::vector<std::string>& problems) {
+  if (!read_blobs) {
+    if (!has_blob(blob))
+      problems.push_back(fmt::format("{} {} is missing", what, blob.digest.str()));
+    return;
+  }
+  HttpRequest request;
+  request.url = url("blobs/" + blob.digest.str());
+  request.max_body = blob.size;
+  Sha256 hash;
+  request.sink = [&](std::string_view part) { hash.update(part); };
+  HttpResponse answer = ask(request);
+  if (answer.status == 404) {
+    problems.push_back(fmt::format("{} {} is missing", what, blob.digest.str()));
+  } else if (answer.status != 200) {
+    refused(answer, "the question for blob " + blob.digest.str());
+  } else if (hash.finish() != blob.digest) {
+    problems.push_back(fmt::format("{} {} has other bytes", what, blob.digest.str()));
+  }
+}
+
+std::vector<std::string> RegistryClient::verify(const std::string& tag, const Digest& image,
+                                                bool read_blobs) {
+  std::vector<std::string> problems;
+  // What is wrong with the image becomes a sentence; a registry that can't be asked stays an error.
+  auto checked = [&](auto check) {
+    try {
+      check();
+    } catch (const Error& e) {
+      if (e.code != ErrorCode::kCorrupt && e.code != ErrorCode::kNotFound) throw;
+      problems.push_back(e.message);
+    }
+  };
+  checked([&] {
+    Digest is = sha256(manifest(tag));
+    if (is != image) {
+      problems.push_back(fmt::format("{} is image {}, not {}", tag, is.str(), image.str()));
+    }
+  });
+  checked([&] {
+    OciManifest parts = parse_oci_manifest(manifest(image.str()), "the image's manifest");
+    checked([&] { check_blob(parts.config, "configuration", read_blobs, problems); });
+    for (const OciDescriptor& layer : parts.layers) {
+      checked([&] { check_blob(layer, "layer", read_blobs, problems); });
+    }
+    if (!problems.empty() || parts.layers.empty() || !fixed_tag(tag)) return;
+    check_release_files(release(tag), tag, problems);
+  });
+  return problems;
+}
+
+}  // namespace lockstep
