@@ -36,8 +36,8 @@ struct Wording {
 Wording parse_wording(std::string_view text, const std::string& place);
 
 struct Noise {
-  double typos = 0.12;         // share of utterances with one slip: a letter lost, doubled, swapped
-  double wrong_labels = 0.02;  // share of utterances under another label of the same wording
+  double typos = 0.2;          // share of utterances with one slip: a letter lost, doubled, swapped
+  double wrong_labels = 0.04;  // share of utterances under another label of the same wording
 };
 
 // All sections' utterances in a shuffled order that follows from `name` alone.
