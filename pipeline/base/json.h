@@ -22,5 +22,7 @@ std::string rfc8785_json(const Json& value);
 Json parse_json(std::string_view text, std::string_view what);
 
 bool valid_utf8(std::string_view text);
+// `text` with every byte that is not part of valid UTF-8 replaced by U+FFFD.
+std::string replace_invalid_utf8(std::string_view text);
 
 }  // namespace lockstep

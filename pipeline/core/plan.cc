@@ -214,7 +214,7 @@ void Plan::settle(StepId id) {
     next.state = StepState::kRunning;
   } else if (!next.forced && world_.used_up(fingerprint)) {
     next.state = StepState::kFailed;
-    next.note = "its attempts are used up; `lockstep retry` starts it again";
+    next.note = "its attempts are used up; `lockstep run` or `retry` starts it again";
   } else {
     next.state = StepState::kRun;
   }
@@ -284,13 +284,6 @@ void Plan::failed(const Digest& fingerprint, const std::string& error, bool fina
     set(id, final ? StepState::kFailed : StepState::kRun);
     if (final) touch_dependents(id);
   }
-  drain();
-}
-
-void Plan::again(StepId id) {
-  if (decided(at(id).state)) set(id, StepState::kWaiting);
-  settle(id);
-  touch_dependents(id);
   drain();
 }
 

@@ -91,8 +91,6 @@ class Plan {
   void succeeded(const Digest& fingerprint, const ResultRecord& result);
   // `final`: no attempt is left; otherwise the step is to be run again.
   void failed(const Digest& fingerprint, const std::string& error, bool final);
-  // Looks again at a failed or blocked step and what hangs on it.
-  void again(StepId id);
 
  private:
   void settle_all();

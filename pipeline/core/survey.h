@@ -48,6 +48,7 @@ struct Survey {
   std::map<std::string, std::vector<CommitInfo>> recent;
   // Filled for the slices of stale steps, for people to read; no decision looks at it.
   std::map<SliceId, SliceDelta> deltas;
+  bool kept_old_workflows = false;  // today's do not load; these are the last that did
   std::vector<std::string> notes;  // rewritten history, a workflow that kept its old definition
 };
 

@@ -22,12 +22,6 @@
 
 namespace lockstep {
 
-// What one look at the sources gives, with the dry plan that was made to explain it.
-struct Look {
-  std::shared_ptr<const Survey> survey;
-  std::map<std::string, std::string> source_errors;
-};
-
 struct SurveyRequest {
   Trigger trigger;
   std::map<std::string, std::string> commits;  // fixed ones
@@ -48,8 +42,10 @@ class Daemon {
   // Watches the sources until stop() or a failure; gives the exit code.
   int serve();
   void stop();
-  // Makes the next looks at the sources, as after a signal of the store.
-  void wake();
+  // An effect came about, or failed for good.
+  void tell(EffectDone done) { engine_->inbox().push(std::move(done)); }
+  // An effect fails for now and is tried again: said once, in the run it belongs to.
+  void say(const EffectDone& failed);
 
   Parts& parts() { return parts_; }
   ArtifactStore& artifacts() { return artifacts_; }
@@ -82,12 +78,14 @@ class Daemon {
   // Waits until a turn has been done since `revision`, or the time is over. The new revision.
   int64_t wait_turn(int64_t revision, int64_t wait_ms);
   int64_t revision() const { return revision_; }
-  // One turn's number and everything before it.
+  // Looks at the sources in the survey thread and hands the survey to the engine.
   void request(SurveyRequest request);
-  // Looks now, in the caller's thread, and plans nothing.
-  Look look(bool strict);
-  // Looks, and counts the rows that differ for what is stale.
-  Look look_with_deltas(const Trigger& trigger, const SurveyOptions& options, bool strict);
+  // Looks now, in the caller's thread; what is stale has its changed rows counted.
+  std::shared_ptr<Survey> look(const Trigger& trigger,
+                               const std::map<std::string, std::string>& commits);
+  // Log bytes of an attempt from `offset`: of the runner while it has them, then as they were kept.
+  std::string read_log(const std::string& attempt, uint64_t offset, uint64_t max_bytes);
+  fs::path log_file(const std::string& attempt) const;
   // Sources for questions; hold the lock while using them.
   SourceSet& sources() { return *ask_sources_; }
   std::mutex& sources_mutex() { return ask_mutex_; }
@@ -104,9 +102,10 @@ class Daemon {
   void loop();
   void survey_loop();
   void survey(SurveyRequest& request);
-  void watch_loop();
   void count_deltas(Survey& survey, const Trigger& trigger);
+  void add_delta(Survey& survey, const Step& step, const StepInput& input, const Json& before);
   void adopt();
+  void look_for_changes(std::map<std::string, std::string>& said);
 
   Parts parts_;
   FileLock lock_;
@@ -131,7 +130,6 @@ class Daemon {
   std::condition_variable changed_;
   std::deque<SurveyRequest> requests_;
   std::string failure_;
-  bool woken_ = false;
 
   std::atomic<int64_t> revision_{0};
   std::atomic<bool> stop_{false}, failed_{false}, working_{false}, serving_{false};

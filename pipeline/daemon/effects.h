@@ -46,6 +46,7 @@ class Effects {
   void perform(Pending& pending, Lane& lane);
   Json perform(const Intent& intent);
   void start(const std::string& attempt);
+  void collect(const std::string& attempt);
   Json build(const std::string& tag);
   Json publish(const std::string& channel);
 

@@ -67,12 +67,23 @@ void Engine::take(EffectDone& done) {
       append({ReleaseBuilt{done.target, Digest::parse(done.data.at("image").get<std::string>())}});
     }
   }
-  if (!done.ok && done.kind != "start" && newest()) {
-    Run& run = active_ ? *active_ : *last_;
-    run.notes.push_back(fmt::format("{} {}: {}", done.kind, done.target, done.error));
-    ++run.revision;
+  if (!done.ok && done.kind != "start") {
+    note(fmt::format("{} {}: {}", done.kind, done.target, done.error));
   }
   store_.done_intent(done.intent);
+}
+
+void Engine::know(const Graph& graph) {
+  channels_ = graph.channels;
+  produced_.clear();
+  for (const auto& [model, step] : graph.producer) produced_.insert(model);
+}
+
+void Engine::note(const std::string& text) {
+  Run* run = active_ ? active_.get() : last_.get();
+  if (!run) return;
+  run->notes.push_back(text);
+  ++run->revision;
 }
 
 void Engine::append(const std::vector<Fact>& facts) {

@@ -72,8 +72,10 @@ class Engine {
   Json rebuild(const std::string& channel, const std::string& who, const std::string& reason);
   void publish(const std::string& channel) { intend("publish", channel); }
   void cancel(const std::string& run);
-  // Forgives used-up attempts of steps or models that match; returns the step names.
-  std::vector<std::string> forgive(const std::string& name);
+  // The channels and models of a graph that is not being planned: for commands before any plan.
+  void know(const Graph& graph);
+  // Said with the present run, or the last one.
+  void note(const std::string& text);
   // Approves what is held; throws not_found when nothing is.
   Json approve();
 

@@ -186,10 +186,8 @@ void Engine::begin_run(SurveyDone& done, bool first, std::vector<std::string> ad
   run.record.result = "running";
   run.record.commits = done.survey->commits;
   run.record.started_ms = clock_.now_ms();
-  channels_ = done.survey->graph->channels;
-  produced_.clear();
+  know(*done.survey->graph);
   for (const auto& [model, step] : done.survey->graph->producer) {
-    produced_.insert(model);
     const std::string& old = done.survey->graph->step(step).renamed_from;
     if (!old.empty()) append(rename(registry_, old, model));
   }
@@ -204,6 +202,10 @@ void Engine::begin_run(SurveyDone& done, bool first, std::vector<std::string> ad
   run.retired = std::move(retired);
   note_reasons(run);
   for (const auto& [source, commit] : run.survey->commits) store_.set("cursor/" + source, commit);
+  // The code commits at which the workflows loaded, for the day when a newer one does not.
+  for (const auto& [source, commit] : run.survey->commits) {
+    if (!run.survey->kept_old_workflows) store_.set("workflows/" + source, commit);
+  }
   store_.set("planned", "1");
   bool idle = run.plan->finished() && run.moves.empty() && run.added.empty() &&
               run.retired.empty() && run.gates_failed.empty();
@@ -230,22 +232,6 @@ void Engine::note_reasons(Run& run) {
     step.trigger = trigger_word(step.reasons, run.trigger);
     run.ready_since_ms.emplace(id, clock_.now_ms());
   }
-}
-
-std::vector<std::string> Engine::forgive(const std::string& name) {
-  std::vector<std::string> names;
-  const Run* run = newest();
-  if (!run || !run->plan) return names;
-  for (uint32_t i = 0; i < run->survey->graph->steps.size(); ++i) {
-    StepId id{i};
-    const PlannedStep& planned = run->plan->at(id);
-    if (!asked_for(run->survey->graph->steps[i], run->survey->graph->tmpl(id), name)) continue;
-    if (planned.state != StepState::kFailed || !planned.recipe) continue;
-    past_.forgive(planned.recipe->fingerprint);
-    names.push_back(run->survey->graph->steps[i].name);
-    if (active_) active_->plan->again(id);
-  }
-  return names;
 }
 
 }  // namespace lockstep

@@ -20,10 +20,11 @@ bool EngineWorld::live(const Digest& fingerprint) {
 }
 
 bool EngineWorld::used_up(const Digest& fingerprint) {
-  // Asked for by hand starts again.
-  bool by_hand = engine_.active_ && engine_.active_->trigger.kind == "manual" &&
-                 !engine_.active_->trigger.steps.empty();
-  return !by_hand && engine_.past_.used_up(fingerprint);
+  if (!engine_.past_.used_up(fingerprint)) return false;
+  // Asked for by hand: its attempts count from zero again.
+  bool by_hand = engine_.active_ && engine_.active_->trigger.kind == "manual";
+  if (by_hand) engine_.past_.forgive(fingerprint);
+  return !by_hand;
 }
 
 std::optional<ModelRef> EngineWorld::champion(const std::string& model) {
@@ -90,6 +91,8 @@ void EngineWorld::accept(StepId id, const PlannedStep& planned, const ResultReco
   }
   if (made) engine_.take_decision(*made, decide(engine_.registry_, *made));
 }
+
+bool DryWorld::used_up(const Digest& fingerprint) { return engine_.past_.used_up(fingerprint); }
 
 std::optional<ModelRef> DryWorld::champion(const std::string& model) {
   auto moved = moved_.find(model);

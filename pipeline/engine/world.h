@@ -29,6 +29,7 @@ class DryWorld : public EngineWorld {
   DryWorld(Engine& engine, std::shared_ptr<const Survey> survey)
       : EngineWorld(engine), survey_(std::move(survey)) {}
 
+  bool used_up(const Digest& fingerprint) override;
   std::optional<ModelRef> champion(const std::string& model) override;
   void accept(StepId step, const PlannedStep& planned, const ResultRecord& result) override;
 

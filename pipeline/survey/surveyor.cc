@@ -97,6 +97,7 @@ std::vector<Workflow> Surveyor::load(Survey& survey, const SurveyOptions& option
   } catch (const Error& error) {
     bool user_error = error.code == ErrorCode::kInvalid || error.code == ErrorCode::kNotFound;
     if (options.last_good.empty() || !user_error) throw;
+    survey.kept_old_workflows = true;
     survey.notes.push_back(std::string("the workflows do not load, so their last good definition "
                                        "is kept: ") +
                            error.what());

@@ -7,11 +7,11 @@
 #include <vector>
 
 #include "pipeline/store/database.h"
-#include "registry/rules/registry.h"
+#include "registry/rules/fact_log.h"
 
 namespace lockstep {
 
-class Ledger {
+class Ledger : public FactLog {
  public:
   explicit Ledger(Database& db) : db_(db) {}
 
@@ -22,7 +22,7 @@ class Ledger {
   // Assigns the next number and the time max(now_ms, last recorded). Belongs into the caller's
   // transaction: undone with it. Throws invalid for text that is not UTF-8 and for numbers that
   // are not finite.
-  Entry append(const Fact& fact, int64_t now_ms);
+  Entry append(const Fact& fact, int64_t now_ms) override;
   std::vector<Entry> append(const std::vector<Fact>& facts, int64_t now_ms);
 
   // Entries with a number above `after`, at most `limit`, in order.

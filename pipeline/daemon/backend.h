@@ -1,0 +1,79 @@
+// The workspace's commands and queries, over a daemon. Each answers the document described in
+// pipeline/api/backend.h.
+#pragma once
+
+#include "pipeline/api/backend.h"
+#include "pipeline/daemon/daemon.h"
+
+namespace lockstep {
+
+class WorkspaceBackend : public Backend {
+ public:
+  explicit WorkspaceBackend(Daemon& daemon) : daemon_(daemon) {}
+
+  // backend_work.cc
+  Json status() override;
+  Json check() override;
+  Json plan() override;
+  Json start_run(const Json& options, const Caller& caller) override;
+  Json run(const std::string& id, int64_t seen, int64_t wait_ms) override;
+  Json runs(size_t limit) override;
+  Json log(const std::string& run, const std::string& step, uint64_t offset,
+           int64_t wait_ms) override;
+  Json cancel(const std::string& run, const Caller& caller) override;
+  Json retry(const std::string& what, const Caller& caller) override;
+  Json trigger(const std::string& workflow, const Json& inputs, const Caller& caller) override;
+  Json approve_change(const Caller& caller) override;
+
+  // backend_look.cc
+  Json why(const std::string& name) override;
+  Json lag() override;
+  Json tables() override;
+  Json diff(const std::string& table, const std::string& from, const std::string& to,
+            const std::string& slice, size_t limit) override;
+
+  // backend_models.cc
+  Json models() override;
+  Json model(const std::string& name, std::optional<int64_t> version) override;
+  Json predict(const std::string& model, std::optional<int64_t> version,
+               const Json& body) override;
+  Json rollback(const std::string& model, const Json& body, const Caller& caller) override;
+  Json pin(const std::string& model, const Json& body, const Caller& caller) override;
+  Json unpin(const std::string& model, const Json& body, const Caller& caller) override;
+
+  // backend_releases.cc
+  Json releases(const std::string& channel) override;
+  Json release(const std::string& which, const std::string& at,
+               const std::string& channel) override;
+  Json release_diff(const std::string& a, const std::string& b) override;
+  Json release_rollback(const std::string& channel, const Json& body,
+                        const Caller& caller) override;
+  Json release_rebuild(const std::string& channel, const Caller& caller) override;
+  Json release_push(const std::string& which, const Caller& caller) override;
+  Json release_verify(const std::string& which) override;
+
+  // backend_care.cc
+  Json replay(const std::string& model, std::optional<int64_t> version) override;
+  Json gc(const Caller& caller) override;
+  Json doctor() override;
+
+ private:
+  // The channel that was named, or the default one; throws not_found.
+  std::string channel_or_default(Engine& engine, const std::string& name) const;
+  // The last graph's channels; after a start without a plan they are read from the workflows.
+  void know_graph();
+  Json start(Trigger trigger, const std::map<std::string, std::string>& commits);
+  // The run's document as it is now; null: there is no such run.
+  Json run_now(Engine& engine, const std::string& id) const;
+
+  Daemon& daemon_;
+};
+
+// "2026-11-22T04:00:00Z" of a version, for documents.
+Json version_json(const ModelState& model, const Version& version);
+// The model that a person named, through renames; throws not_found with near names.
+const ModelState& find_model(const Registry& registry, const std::string& name);
+const Version& find_version(const ModelState& model, const std::string& name,
+                            std::optional<int64_t> number);
+
+}  // namespace lockstep

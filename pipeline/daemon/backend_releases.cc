@@ -1,0 +1,211 @@
+// Releases: what is live, what was, and going back.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "connectors/oci_layout/verify.h"
+#include "pipeline/daemon/backend.h"
+#include "registry/rules/queries.h"
+
+namespace lockstep {
+namespace {
+
+std::vector<std::string> live_in(const Registry& registry, const std::string& tag) {
+  std::vector<std::string> channels;
+  for (const auto& [name, moves] : registry.channels) {
+    if (registry.live(name) == tag) channels.push_back(name);
+  }
+  return channels;
+}
+
+Json summary(const Registry& registry, const ReleaseState& state) {
+  Json withdrawn;
+  for (const auto& [channel, mark] : state.withdrawn) {
+    withdrawn = {{"who", mark.who}, {"reason", mark.reason}};
+  }
+  return {{"name", state.release.channel},
+          {"channel", state.release.channel},
+          {"tag", state.release.tag},
+          {"sha256", state.release.manifest_sha256.hex()},
+          {"content", state.release.content.hex()},
+          {"image", state.image ? Json(state.image->str()) : Json()},
+          {"live", !live_in(registry, state.release.tag).empty()},
+          {"created", rfc3339(state.created_ms)},
+          {"models_count", state.release.models.size()},
+          {"withdrawn", withdrawn}};
+}
+
+Json released_model(const Registry& registry, const std::string& name, const ReleaseModel& entry) {
+  Json out = {{"name", name}, {"version", entry.version}, {"sha256", entry.digest.hex()}};
+  const ModelState* model = registry.holder(name, entry);
+  const Version* version = model ? model->version(entry.version) : nullptr;
+  if (!version) return out;
+  out.update({{"fingerprint", version->fingerprint.hex()},
+              {"code", version->code_tree.empty() ? Json() : Json(version->code_tree)},
+              {"commits", version->commits},
+              {"data", version->slices},
+              {"upstreams", version->upstreams},
+              {"committers", version->committers},
+              {"metrics", version->metrics}});
+  return out;
+}
+
+Json release_json(Daemon& daemon, const Registry& registry, const ReleaseState& state) {
+  Json out = summary(registry, state);
+  out["manifest"] = parse_json(state.release.manifest, "the manifest of " + state.release.tag);
+  out["manifest_bytes"] = state.release.manifest;
+  out["base"] = state.release.base.empty() ? Json() : Json(state.release.base);
+  out["folder"] = daemon.parts().workspace().releases.string();
+  out["missing"] = state.release.missing;
+  Json models = Json::array();
+  for (const auto& [name, entry] : state.release.models) {
+    models.push_back(released_model(registry, name, entry));
+  }
+  out["models"] = models;
+  return out;
+}
+
+const ReleaseState& live_or_named(const Registry& registry, const std::string& which,
+                                  const std::string& channel) {
+  if (!which.empty()) return find_release(registry, which);
+  std::string tag = registry.live(channel);
+  const ReleaseState* state = tag.empty() ? nullptr : registry.release(tag);
+  if (state) return *state;
+  throw Error(ErrorCode::kNotFound, fmt::format("channel {} has no release yet", channel),
+              "`lockstep run` makes the first one");
+}
+
+}  // namespace
+
+std::string WorkspaceBackend::channel_or_default(Engine& engine, const std::string& name) const {
+  const std::string& configured = daemon_.parts().workspace().channel;
+  std::string wanted = name.empty() ? configured : name;
+  if (wanted.empty() && !engine.channels().empty()) wanted = engine.channels().front().name;
+  if (wanted.empty() && !engine.registry().channels.empty()) {
+    wanted = engine.registry().channels.begin()->first;
+  }
+  bool known = engine.registry().channels.count(wanted) > 0 ||
+               std::any_of(engine.channels().begin(), engine.channels().end(),
+                           [&](const ChannelSpec& channel) { return channel.name == wanted; });
+  if (known) return wanted;
+  throw Error(ErrorCode::kNotFound,
+              wanted.empty() ? "no channel has a release yet" : "no channel is called " + wanted,
+              "channels are declared under `releases:` of a workflow");
+}
+
+Json WorkspaceBackend::releases(const std::string& channel) {
+  return daemon_.in_loop([&](Engine& engine) {
+    std::vector<const ReleaseState*> found;
+    for (const auto& [md5, contents] : engine.registry().releases) {
+      for (const ReleaseState& state : contents) {
+        if (channel.empty() || state.release.channel == channel) found.push_back(&state);
+      }
+    }
+    std::sort(found.begin(), found.end(),
+              [](const ReleaseState* a, const ReleaseState* b) { return a->seq > b->seq; });
+    Json all = Json::array();
+    for (const ReleaseState* state : found) all.push_back(summary(engine.registry(), *state));
+    return all;
+  });
+}
+
+Json WorkspaceBackend::release(const std::string& which, const std::string& at,
+                               const std::string& channel) {
+  return daemon_.in_loop([&](Engine& engine) {
+    if (at.empty()) {
+      std::string name = which.empty() ? channel_or_default(engine, channel) : channel;
+      return release_json(daemon_, engine.registry(),
+                          live_or_named(engine.registry(), which, name));
+    }
+    std::string name = channel_or_default(engine, channel);
+    const ReleaseState* state = live_release_at(engine.registry(), name, parse_time(at));
+    if (state) return release_json(daemon_, engine.registry(), *state);
+    throw Error(ErrorCode::kNotFound, fmt::format("nothing was live in {} at {}", name, at));
+  });
+}
+
+Json WorkspaceBackend::release_rollback(const std::string& channel, const Json& body,
+                                        const Caller& caller) {
+  know_graph();
+  return daemon_.in_loop([&](Engine& engine) {
+    ReleaseRollbackRequest request;
+    request.channel = channel_or_default(engine, channel);
+    std::string to = body.value("to", "");
+    if (!to.empty()) request.to = find_release(engine.registry(), to).release.tag;
+    std::string at = body.value("at", "");
+    if (!at.empty()) request.at_ms = parse_time(at);
+    request.override_pins = body.value("override_pins", false);
+    request.who = caller.user;
+    request.reason = caller.reason;
+    ReleaseRollback rollback =
+        roll_back_release(engine.registry(), request,
+                          [&](const Digest& digest) { return daemon_.artifacts().has(digest); });
+    if (!caller.dry_run) {
+      engine.append(rollback.facts);
+      engine.publish(request.channel);
+    }
+    return Json{{"channel", request.channel}, {"from", rollback.from},     {"to", rollback.to},
+                {"pinned", rollback.pinned},  {"dry_run", caller.dry_run}, {"known", true}};
+  });
+}
+
+Json WorkspaceBackend::release_rebuild(const std::string& channel, const Caller& caller) {
+  know_graph();
+  return daemon_.in_loop([&](Engine& engine) {
+    std::string name = channel_or_default(engine, channel);
+    Json out = engine.rebuild(name, caller.user, caller.reason);
+    out["folder"] = daemon_.parts().workspace().releases.string();
+    return out;
+  });
+}
+
+Json WorkspaceBackend::release_push(const std::string& which, const Caller&) {
+  std::unique_ptr<RegistryClient> registry = daemon_.parts().registry();
+  if (!registry) {
+    throw Error(ErrorCode::kInvalid, "lockstep.yaml names no image registry",
+                "add `releases: {registry: {place: host:port/name}}`");
+  }
+  Json target = release(which, "", "");
+  std::string tag = target.at("tag");
+  std::string channel = target.at("live").get<bool>() ? target.at("channel") : Json("");
+  const fs::path& folder = daemon_.parts().workspace().releases;
+  PushReport report = registry->push(folder, tag, channel);
+  Json refs = Json::array({tag});
+  if (!channel.empty()) refs.push_back(channel);
+  return {{"pushed",
+           {{{"tag", tag},
+             {"digest", report.image.str()},
+             {"refs", refs},
+             {"was_there", report.was_there},
+             {"blobs_sent", report.blobs_sent},
+             {"bytes_sent", report.bytes_sent}}}}};
+}
+
+Json WorkspaceBackend::release_verify(const std::string& which) {
+  Json target = release(which, "", "");
+  std::string tag = target.at("tag");
+  std::vector<std::string> problems;
+  for (const Json& model : target.at("models")) {
+    try {
+      daemon_.artifacts().get(Digest::parse(model.at("sha256").get<std::string>()));
+    } catch (const Error& error) {
+      problems.push_back(model.at("name").get<std::string>() + ": " + error.what());
+    }
+  }
+  const fs::path& folder = daemon_.parts().workspace().releases;
+  for (const std::string& problem : verify_layout(folder, tag)) problems.push_back(problem);
+  std::unique_ptr<RegistryClient> registry = daemon_.parts().registry();
+  if (registry && !target.at("image").is_null()) {
+    Digest image = Digest::parse(target.at("image").get<std::string>());
+    for (const std::string& problem : registry->verify(tag, image)) problems.push_back(problem);
+  }
+  size_t blobs = 0;
+  Layout layout(folder);
+  if (auto manifest = layout.find(tag)) blobs = layout.manifest(*manifest).layers.size() + 2;
+  return {{"tag", tag},
+          {"ok", problems.empty()},
+          {"problems", problems},
+          {"checked", {{"models", target.at("models").size()}, {"blobs", blobs}}}};
+}
+
+}  // namespace lockstep

@@ -1,0 +1,357 @@
+// Plans, runs and their logs.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "pipeline/core/names.h"
+#include "pipeline/daemon/backend.h"
+#include "pipeline/engine/world.h"
+
+namespace lockstep {
+namespace {
+
+Json slots_json(const Engine& engine, Past& past) {
+  Json all = Json::array();
+  for (const Slot& slot : engine.slots()) {
+    Json attempts = Json::array();
+    for (const auto& [id, attempt] : past.live()) {
+      if (attempt.slot != slot.info.name) continue;
+      attempts.push_back({{"step", attempt.step},
+                          {"run", attempt.run},
+                          {"attempt", id},
+                          {"since", rfc3339(attempt.started_ms)}});
+    }
+    Json first = attempts.empty() ? Json::object() : attempts[0];
+    all.push_back({{"name", slot.info.name},
+                   {"pool", slot.info.pool},
+                   {"device", slot.info.device},
+                   {"memory_bytes", slot.info.memory_bytes},
+                   {"capacity", slot.capacity},
+                   {"running", attempts},
+                   {"step", first.value("step", Json())},
+                   {"run", first.value("run", Json())},
+                   {"since", first.value("since", Json())}});
+  }
+  return all;
+}
+
+Json queue_json(const Run* run) {
+  Json all = Json::array();
+  if (!run || !run->plan) return all;
+  for (StepId id : run->plan->ready()) {
+    auto step = run->steps.find(id);
+    all.push_back({{"step", run->survey->graph->step(id).name},
+                   {"priority", step == run->steps.end() ? "code" : step->second.trigger},
+                   {"why", "waits for a slot"}});
+  }
+  return all;
+}
+
+Json held_json(const Json& held) {
+  if (held.is_null()) return held;
+  size_t gone = held.at("retired").size(), fresh = held.at("added").size();
+  std::string why = gone > 0 ? fmt::format("{} models would be retired", gone)
+                             : fmt::format("{} models would be added", fresh);
+  return {{"why", why}, {"added", held.at("added")}, {"retired", held.at("retired")}};
+}
+
+}  // namespace
+
+Json WorkspaceBackend::status() {
+  const Workspace& workspace = daemon_.parts().workspace();
+  Json sources = Json::array();
+  {
+    std::lock_guard<std::mutex> lock(daemon_.sources_mutex());
+    for (const SourceSpec& spec : workspace.sources) {
+      Json one = {{"name", spec.name},
+                  {"kind", spec.kind == SourceKind::kGitTables ? "git-tables" : "git-repo"},
+                  {"place", spec.place},
+                  {"branch", spec.branch},
+                  {"commit", nullptr},
+                  {"error", nullptr}};
+      try {
+        one["commit"] = daemon_.sources().at(spec.name).head();
+      } catch (const Error& error) {
+        one["error"] = error.what();
+      }
+      sources.push_back(one);
+    }
+  }
+  return daemon_.in_loop([&](Engine& engine) {
+    size_t live = 0;
+    for (const auto& [name, model] : engine.registry().models) {
+      live += !model.retired && model.alias(kChampion) > 0 ? 1 : 0;
+    }
+    const Run* newest = engine.newest();
+    size_t behind = 0;
+    if (newest && newest->plan) {
+      for (const auto& [model, step] : newest->survey->graph->producer) {
+        StepState state = newest->plan->at(step).state;
+        behind += state == StepState::kDone || state == StepState::kCurrent ? 0 : 1;
+      }
+    }
+    Json channels = Json::array();
+    for (const auto& [name, moves] : engine.registry().channels) {
+      channels.push_back({{"name", name}, {"tag", engine.registry().live(name)}});
+    }
+    return Json{{"workspace", workspace.folder.string()},
+                {"pid", getpid()},
+                {"serving", daemon_.serving()},
+                {"slots", slots_json(engine, engine.past())},
+                {"queue", queue_json(engine.active())},
+                {"models", {{"total", live}, {"in_step", live - std::min(live, behind)}}},
+                {"sources", sources},
+                {"channels", channels},
+                {"held", held_json(engine.held())},
+                {"runner", daemon_.effects().working() ? Json{{"pid", nullptr}} : Json()}};
+  });
+}
+
+Json WorkspaceBackend::check() {
+  Json errors = Json::array(), warnings = Json::array(), workflows = Json::array();
+  size_t instances = 0, models = 0;
+  auto add = [](Json& list, const Error& error) {
+    list.push_back({{"code", word(error.code)},
+                    {"message", error.message},
+                    {"hint", error.hint},
+                    {"where", error.where}});
+  };
+  for (const Error& warning : daemon_.parts().warnings()) add(warnings, warning);
+  try {
+    std::unique_ptr<SourceSet> sources = daemon_.parts().open_sources();
+    GitWorkflows loader(daemon_.parts(), *sources);
+    std::map<std::string, std::string> heads;
+    for (auto& [name, repo] : sources->code) heads[name] = repo->head();
+    for (const Workflow& workflow : loader.load(heads)) {
+      workflows.push_back({{"name", workflow.name},
+                           {"file", workflow.file},
+                           {"steps", workflow.steps.size()}});
+    }
+    for (const Error& warning : loader.warnings()) add(warnings, warning);
+    std::shared_ptr<Survey> seen = daemon_.look(Trigger{"manual", "", {}, false, true}, heads);
+    instances = seen->graph->steps.size();
+    models = seen->graph->producer.size();
+    for (const Problem& problem : seen->graph->problems) {
+      add(errors, Error(ErrorCode::kInvalid, problem.message, "", problem.where));
+    }
+    for (const SliceReading& slice : seen->slices) {
+      if (!slice.error.empty()) add(errors, Error(ErrorCode::kInvalid, slice.error));
+    }
+    for (const CodeReading& code : seen->code) {
+      if (!code.error.empty()) add(errors, Error(ErrorCode::kInvalid, code.error));
+    }
+  } catch (const Errors& all) {
+    for (const Error& error : all.all) add(errors, error);
+  } catch (const Error& error) {
+    add(errors, error);
+  }
+  return {{"ok", errors.empty()},    {"errors", errors},       {"warnings", warnings},
+          {"workflows", workflows}, {"instances", instances}, {"models", models}};
+}
+
+Json WorkspaceBackend::plan() {
+  Trigger trigger{"manual", "", {}, false, true};
+  std::shared_ptr<Survey> seen = daemon_.look(trigger, {});
+  return daemon_.in_loop([&](Engine& engine) {
+    DryWorld dry(engine, seen);
+    std::unique_ptr<Plan> plan = engine.preview(seen, trigger, dry);
+    Json document = plan_document(*plan, engine.past());
+    document["first"] = engine.store().get("planned").empty();
+    Json added = Json::array(), retired = Json::array();
+    for (const auto& [model, step] : seen->graph->producer) {
+      const ModelState* known = engine.registry().model(model);
+      if (!known || known->versions.empty() || known->retired) added.push_back(model);
+    }
+    for (const auto& [model, state] : engine.registry().models) {
+      bool gone = !state.retired && !state.versions.empty() && !seen->graph->incomplete &&
+                  !seen->graph->producer.count(model);
+      if (gone) retired.push_back(model);
+    }
+    document["added"] = added;
+    document["retired"] = retired;
+    document["held"] = held_json(engine.held());
+    return document;
+  });
+}
+
+Json WorkspaceBackend::start(Trigger trigger, const std::map<std::string, std::string>& commits) {
+  daemon_.work();
+  struct Answer {
+    std::string run;
+    std::optional<Error> error;
+  };
+  auto promise = std::make_shared<std::promise<Answer>>();
+  std::future<Answer> answer = promise->get_future();
+  daemon_.request({std::move(trigger), commits,
+                   [promise](const std::string& run, const Error* error) {
+                     promise->set_value({run, error ? std::optional(*error) : std::nullopt});
+                   }});
+  Answer got = answer.get();
+  if (got.error) throw *got.error;
+  return {{"run", got.run.empty() ? Json() : Json(got.run)}, {"note", nullptr}};
+}
+
+Json WorkspaceBackend::start_run(const Json& options, const Caller& caller) {
+  Trigger trigger;
+  trigger.kind = "manual";
+  trigger.who = caller.user;
+  trigger.steps = options.value("steps", std::vector<std::string>());
+  trigger.force = options.value("force", false);
+  trigger.once = true;
+  return start(std::move(trigger), {});
+}
+
+Json WorkspaceBackend::run_now(Engine& engine, const std::string& id) const {
+  for (const Run* run : {engine.active(), engine.last()}) {
+    if (run && run->record.id == id) {
+      Json document = run_document(*run, engine.registry(), engine.now_ms());
+      for (Json& release : document["releases"]) {
+        release["folder"] = daemon_.parts().workspace().releases.string();
+      }
+      document["held"] = held_json(document["held"]);
+      return document;
+    }
+  }
+  std::optional<RunRecord> kept = engine.store().run(id);
+  if (!kept) return nullptr;
+  Json document = kept->document;
+  document["run"] = kept->id;
+  document["held"] = held_json(document["held"]);
+  return document;
+}
+
+Json WorkspaceBackend::run(const std::string& id, int64_t seen, int64_t wait_ms) {
+  int64_t until_ms = SystemClock().now_ms() + wait_ms;
+  while (true) {
+    int64_t revision = daemon_.revision();
+    Json document = daemon_.in_loop([&](Engine& engine) { return run_now(engine, id); });
+    if (document.is_null()) {
+      throw Error(ErrorCode::kNotFound, "no run is called " + id, "`lockstep runs` lists them");
+    }
+    int64_t left_ms = until_ms - SystemClock().now_ms();
+    bool over = document.at("result") != "running";
+    // A run is shown as finished when its release has its image, or when that had to be put off.
+    if (over && !daemon_.effects().settled(std::max<int64_t>(left_ms, 0))) {
+      document["result"] = "running";
+      return document;
+    }
+    if (over) {
+      return daemon_.in_loop([&](Engine& engine) { return run_now(engine, id); });
+    }
+    if (document.value("revision", int64_t{0}) != seen || left_ms <= 0) return document;
+    daemon_.wait_turn(revision, left_ms);
+  }
+}
+
+Json WorkspaceBackend::runs(size_t limit) {
+  return daemon_.in_loop([&](Engine& engine) {
+    Json all = Json::array();
+    for (const RunRecord& record : engine.store().runs(limit)) {
+      Json document = run_now(engine, record.id);
+      all.push_back({{"run", record.id},
+                     {"result", document.value("result", record.result)},
+                     {"trigger", record.trigger},
+                     {"started", rfc3339(record.started_ms)},
+                     {"finished",
+                      record.finished_ms > 0 ? Json(rfc3339(record.finished_ms)) : Json()},
+                     {"executed", document.value("executed", 0)},
+                     {"failed", document.value("failed", 0)},
+                     {"release", document.value("release", Json())}});
+    }
+    return all;
+  });
+}
+
+Json WorkspaceBackend::log(const std::string& run, const std::string& step, uint64_t offset,
+                           int64_t wait_ms) {
+  constexpr uint64_t kPiece_bytes = 1 << 20;
+  int64_t until_ms = SystemClock().now_ms() + wait_ms;
+  while (true) {
+    std::optional<AttemptRecord> attempt = daemon_.in_loop(
+        [&](Engine& engine) { return engine.store().last_attempt(run, step); });
+    if (!attempt) {
+      throw Error(ErrorCode::kNotFound,
+                  run.empty() ? fmt::format("step {} was never attempted", step)
+                              : fmt::format("run {} has no attempt of step {}", run, step),
+                  "`lockstep run show` lists the steps of a run");
+    }
+    bool live =
+        attempt->state == AttemptState::kStarting || attempt->state == AttemptState::kRunning;
+    std::string text = daemon_.read_log(attempt->id, offset, kPiece_bytes);
+    bool end = !live && text.size() < kPiece_bytes;
+    if (!text.empty() || end || SystemClock().now_ms() >= until_ms) {
+      return {{"log", replace_invalid_utf8(text)},
+              {"offset", offset + text.size()},
+              {"end", end},
+              {"attempt", attempt->id},
+              {"run", attempt->run}};
+    }
+    usleep(100'000);
+  }
+}
+
+Json WorkspaceBackend::cancel(const std::string& run, const Caller&) {
+  return daemon_.in_loop([&](Engine& engine) {
+    Json steps = Json::array();
+    engine.cancel(run);
+    for (const auto& [id, attempt] : engine.past().live()) steps.push_back(attempt.step);
+    return Json{{"run", run}, {"cancelled", steps}};
+  });
+}
+
+Json WorkspaceBackend::retry(const std::string& what, const Caller& caller) {
+  Trigger trigger;
+  trigger.kind = "manual";
+  trigger.who = caller.user;
+  trigger.once = true;
+  std::optional<std::vector<std::string>> failed =
+      daemon_.in_loop([&](Engine& engine) -> std::optional<std::vector<std::string>> {
+        std::optional<RunRecord> run = engine.store().run(what);
+        if (!run) return std::nullopt;
+        std::vector<std::string> names;
+        for (const Json& step : run_now(engine, what).at("steps")) {
+          if (step.at("state") == "failed") names.push_back(step.at("step"));
+        }
+        return names;
+      });
+  if (failed && failed->empty()) {
+    throw Error(ErrorCode::kNotFound, fmt::format("run {} has no failed step", what));
+  }
+  trigger.steps = failed ? *failed : std::vector<std::string>{what};
+  return start(std::move(trigger), {});
+}
+
+Json WorkspaceBackend::trigger(const std::string& workflow, const Json& inputs,
+                               const Caller& caller) {
+  if (!inputs.empty()) {
+    throw Error(ErrorCode::kInvalid, "typed inputs are not supported yet", "leave out --input");
+  }
+  std::shared_ptr<Survey> seen = daemon_.look(Trigger{"manual", "", {}, false, true}, {});
+  Trigger trigger;
+  trigger.kind = "manual";
+  trigger.who = caller.user;
+  trigger.once = true;
+  for (const Step& step : seen->graph->steps) {
+    if (step.workflow == workflow) trigger.steps.push_back(step.name);
+  }
+  if (trigger.steps.empty()) {
+    throw Error(ErrorCode::kNotFound, "no workflow is called " + workflow,
+                "`lockstep check` lists the workflows");
+  }
+  return start(std::move(trigger), seen->commits);
+}
+
+Json WorkspaceBackend::approve_change(const Caller& caller) {
+  Json held = daemon_.in_loop([](Engine& engine) { return engine.approve(); });
+  Json approved = held.at("added");
+  for (const Json& model : held.at("retired")) approved.push_back(model);
+  Trigger trigger;
+  trigger.kind = "approval";
+  trigger.who = caller.user;
+  trigger.once = true;
+  Json started = start(std::move(trigger), {});
+  return {{"approved", approved}, {"run", started.at("run")}};
+}
+
+}  // namespace lockstep

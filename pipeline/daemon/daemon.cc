@@ -1,0 +1,266 @@
+#include "pipeline/daemon/daemon.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include "pipeline/engine/world.h"
+
+namespace lockstep {
+namespace {
+
+constexpr int64_t kTurnWait_ms = 200;
+
+std::map<std::string, std::string> prefixed(Store& store, const std::string& prefix) {
+  std::map<std::string, std::string> out;
+  for (const auto& [name, value] : store.all(prefix)) out[name.substr(prefix.size())] = value;
+  return out;
+}
+
+}  // namespace
+
+Daemon::Daemon(const fs::path& folder)
+    : parts_(folder),
+      lock_(parts_.state() / "lock", "the workspace " + parts_.workspace().folder.string()),
+      db_(parts_.state() / "state.db"),
+      survey_db_(parts_.state() / "state.db"),
+      store_(db_),
+      slice_cache_(survey_db_),
+      ledger_(db_),
+      artifacts_(parts_.state() / "artifacts"),
+      survey_sources_(parts_.open_sources()),
+      ask_sources_(parts_.open_sources()),
+      backend_(make_backend(*this)),
+      api_(*backend_) {
+  fs::permissions(parts_.state(), fs::perms::owner_all);
+  workflows_ = std::make_unique<GitWorkflows>(parts_, *survey_sources_);
+  surveyor_ =
+      std::make_unique<Surveyor>(survey_sources_->watched(), *workflows_, slice_cache_);
+  EngineOptions options;
+  options.slots = parts_.slots();
+  options.max_new = parts_.workspace().policies.max_new;
+  options.cancel_superseded =
+      parts_.workspace().policies.superseded == SupersededPolicy::kCancel;
+  engine_ = std::make_unique<Engine>(
+      store_, ledger_, ledger_.load(), clock_,
+      [this](const Digest& digest) { return artifacts_.has(digest); }, options);
+  effects_ = std::make_unique<Effects>(*this);
+  loop_thread_ = std::thread([this] { loop(); });
+  survey_thread_ = std::thread([this] { survey_loop(); });
+}
+
+// Whatever is under way stays durable: attempts go on in the runner, intents in the store.
+Daemon::~Daemon() {
+  constexpr int64_t kPatience_ms = 600'000;
+  if (!failed_) effects_->settled(serving_ ? 10'000 : kPatience_ms);
+  stop_ = true;
+  changed_.notify_all();
+  if (server_) server_->stop();
+  survey_thread_.join();
+  effects_.reset();
+  loop_thread_.join();
+}
+
+void Daemon::loop() {
+  try {
+    effects_->act(engine_->take_intents());
+    while (!stop_ || effects_) {
+      bool turned = engine_->turn(kTurnWait_ms);
+      effects_->act(engine_->take_intents());
+      if (turned) {
+        ++revision_;
+        changed_.notify_all();
+      }
+      if (stop_ && !turned) break;
+    }
+  } catch (const std::exception& error) {
+    // The turn was rolled back; what the store has is sound. A new process begins from there.
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      failure_ = error.what();
+    }
+    failed_ = true;
+    changed_.notify_all();
+  }
+}
+
+std::string Daemon::failure() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return failure_;
+}
+
+int64_t Daemon::wait_turn(int64_t revision, int64_t wait_ms) {
+  std::unique_lock<std::mutex> lock(mutex_);
+  changed_.wait_for(lock, std::chrono::milliseconds(wait_ms),
+                    [&] { return revision_ != revision || stop_ || failed_; });
+  return revision_;
+}
+
+void Daemon::say(const EffectDone& failed) {
+  engine_->inbox().push(Command{[failed](Engine& engine) {
+    engine.note(fmt::format("{} {} is tried again: {}", failed.kind, failed.target, failed.error));
+  }});
+}
+
+void Daemon::request(SurveyRequest request) {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    requests_.push_back(std::move(request));
+  }
+  changed_.notify_all();
+}
+
+void Daemon::survey_loop() {
+  while (!stop_) {
+    SurveyRequest next;
+    {
+      std::unique_lock<std::mutex> lock(mutex_);
+      changed_.wait(lock, [&] { return stop_ || failed_ || !requests_.empty(); });
+      if (stop_ || failed_) return;
+      next = std::move(requests_.front());
+      requests_.pop_front();
+    }
+    survey(next);
+  }
+}
+
+void Daemon::survey(SurveyRequest& request) {
+  try {
+    std::shared_ptr<Survey> seen = look(request.trigger, request.commits);
+    engine_->inbox().push(SurveyDone{seen, request.trigger, request.started});
+  } catch (const Error& error) {
+    spdlog::warn("cannot plan: {}", error.what());
+    if (request.started) request.started("", &error);
+  }
+}
+
+std::shared_ptr<Survey> Daemon::look(const Trigger& trigger,
+                                     const std::map<std::string, std::string>& commits) {
+  SurveyOptions options;
+  options.commits = commits;
+  in_loop([&](Engine& engine) {
+    options.cursors = engine.cursors();
+    // A person who waits is told what is wrong; the daemon goes on with what loaded last.
+    if (!trigger.once) options.last_good = prefixed(engine.store(), "workflows/");
+  });
+  std::lock_guard<std::mutex> lock(survey_mutex_);
+  std::shared_ptr<Survey> seen = surveyor_->survey(options);
+  count_deltas(*seen, trigger);
+  return seen;
+}
+
+// For people: how many rows of each stale slice differ from those its step last ran on, and who
+// committed them. Only the tables of stale slices are compared.
+void Daemon::count_deltas(Survey& survey, const Trigger& trigger) {
+  struct Stale {
+    StepId step;
+    std::string before;  // recipe
+    Json slices;         // as recorded with the last version
+  };
+  auto shared = std::make_shared<Survey>(survey);
+  std::vector<Stale> stale = in_loop([&](Engine& engine) {
+    std::vector<Stale> found;
+    DryWorld dry(engine, shared);
+    std::unique_ptr<Plan> plan;
+    try {
+      plan = engine.preview(shared, trigger, dry);
+    } catch (const Error&) {
+      return found;  // said when the engine takes the survey
+    }
+    for (uint32_t i = 0; i < shared->graph->steps.size(); ++i) {
+      const Step& step = shared->graph->steps[i];
+      const PlannedStep& planned = plan->at(StepId{i});
+      if (planned.state != StepState::kRun && planned.state != StepState::kWaiting) continue;
+      const ModelState* model = engine.registry().model(step.registers);
+      if (!model || model->versions.empty()) continue;
+      int64_t champion = model->alias(kChampion);
+      const Version* last = champion ? model->version(champion) : &model->versions.back();
+      found.push_back({StepId{i}, last->recipe, last->slices});
+    }
+    return found;
+  });
+  for (const Stale& one : stale) {
+    const Step& step = survey.graph->step(one.step);
+    for (const StepInput& input : step.inputs) {
+      for (const Json& slice : one.slices) {
+        if (input.kind == InputKind::kRows && slice.at("input") == input.name) {
+          add_delta(survey, step, input, slice);
+        }
+      }
+    }
+  }
+}
+
+void Daemon::add_delta(Survey& survey, const Step&, const StepInput& input, const Json& before) {
+  constexpr size_t kMostCommits = 20;
+  const SliceSpec& spec = survey.graph->slices[input.slice.value];
+  const SliceReading& reading = survey.slices[input.slice.value];
+  std::string from = before.at("commit");
+  if (survey.deltas.count(input.slice) || before.at("digest") == reading.digest.hex()) return;
+  std::vector<std::string> values;
+  for (const auto& [column, value] : spec.where) values.push_back(value);
+  SliceGroup group = SliceGroup::of(spec);
+  try {
+    SliceDelta delta{from, surveyor_->slices().changes(group, from, reading.commit)[cut_key(values)],
+                     {}};
+    TableStore& store = *survey_sources_->tables.at(spec.source);
+    std::vector<CommitInfo> log = store.log(from, reading.commit, kMostCommits);
+    for (size_t i = 0; i < log.size(); ++i) {
+      std::string parent = i + 1 < log.size() ? log[i + 1].id : from;
+      auto touched = surveyor_->slices().changes(group, parent, log[i].id);
+      if (touched[cut_key(values)].all() > 0) delta.by.push_back(log[i]);
+    }
+    survey.deltas[input.slice] = std::move(delta);
+  } catch (const Error& error) {
+    // Only the counts are missing: the old commit is gone, or the table had another key then.
+    spdlog::info("changes of {} since {} can't be counted: {}", spec.name(), from.substr(0, 7),
+                 error.what());
+  }
+}
+
+void Daemon::work() {
+  if (working_.exchange(true)) return;
+  effects_->work(engine_->inbox());
+  adopt();
+  server_ = std::make_unique<ApiServer>(api_, parts_.socket());
+  server_->start();
+}
+
+// What the store calls live and the runner does not know is lost, unless it is still to be
+// started. What the runner has finished it delivers by itself.
+void Daemon::adopt() {
+  std::vector<std::string> known = effects_->executor().known();
+  std::set<std::string> there(known.begin(), known.end());
+  std::vector<std::string> lost = in_loop([&](Engine& engine) {
+    std::vector<std::string> gone;
+    for (const auto& [id, attempt] : engine.past().live()) {
+      if (attempt.state == AttemptState::kRunning && !there.count(id)) gone.push_back(id);
+    }
+    return gone;
+  });
+  for (const std::string& id : lost) {
+    AttemptResult result;
+    result.id = id;
+    result.end = AttemptEnd::kLost;
+    result.error = "its runner is gone";
+    engine_->inbox().push(std::move(result));
+  }
+}
+
+fs::path Daemon::log_file(const std::string& attempt) const {
+  return parts_.state() / "logs" / (attempt + ".log");
+}
+
+std::string Daemon::read_log(const std::string& attempt, uint64_t offset, uint64_t max_bytes) {
+  if (fs::exists(log_file(attempt))) {
+    std::string all = real_files().read(log_file(attempt));
+    return offset >= all.size() ? "" : all.substr(offset, max_bytes);
+  }
+  return effects_->working() ? effects_->executor().log(attempt, offset, max_bytes) : "";
+}
+
+void Daemon::stop() {
+  stop_ = true;
+  changed_.notify_all();
+}
+
+}  // namespace lockstep

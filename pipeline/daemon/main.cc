@@ -1,0 +1,94 @@
+// `lockstep`: the command line and the daemon in one program.
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <iostream>
+#include <thread>
+
+#include "pipeline/api/client.h"
+#include "pipeline/cli/cli.h"
+#include "pipeline/daemon/daemon.h"
+#include "pipeline/daemon/init.h"
+
+namespace lockstep {
+namespace {
+
+// The API of a workspace: its daemon's socket where one serves it, else the routes of this very
+// process under the workspace's lock.
+class Door {
+ public:
+  ApiCall open(const fs::path& folder) {
+    fs::path state = fs::absolute(folder) / ".lockstep";
+    if (FileLock::owner(state / "lock") != 0 && fs::exists(state / "socket")) {
+      return ApiClient(state / "socket").as_call();
+    }
+    daemon_ = std::make_unique<Daemon>(fs::absolute(folder));
+    return [this](const ApiRequest& request) {
+      ApiRequest mine = request;
+      mine.user = user_name();
+      return daemon_->api().handle(mine);
+    };
+  }
+
+ private:
+  static std::string user_name() {
+    const char* name = getlogin();
+    if (!name) name = std::getenv("USER");
+    return name ? name : "uid-" + std::to_string(getuid());
+  }
+
+  std::unique_ptr<Daemon> daemon_;
+};
+
+int serve(const fs::path& folder, const ServeOptions& options) {
+  spdlog::set_level(options.verbose ? spdlog::level::debug : spdlog::level::info);
+  // Signals are taken by one thread that waits for them; no handler runs in the middle of a turn.
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  Daemon daemon(fs::absolute(folder));
+  std::atomic<bool> over{false};
+  std::thread waiter([&] {
+    timespec tick{0, 200'000'000};
+    while (!over) {
+      if (sigtimedwait(&set, nullptr, &tick) > 0) daemon.stop();
+    }
+  });
+  int code = 3;
+  try {
+    code = daemon.serve();
+  } catch (...) {
+    over = true;
+    waiter.join();
+    throw;
+  }
+  over = true;
+  waiter.join();
+  return code;
+}
+
+}  // namespace
+}  // namespace lockstep
+
+int main(int argc, char** argv) {
+  using namespace lockstep;
+  signal(SIGPIPE, SIG_IGN);
+  // Results go to stdout, everything else to stderr.
+  spdlog::set_default_logger(spdlog::stderr_color_mt("lockstep"));
+  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S%z %^%l%$ %v");
+  spdlog::set_level(spdlog::level::warn);
+  Door door;
+  CliEnvironment environment;
+  environment.open = [&](const fs::path& folder) { return door.open(folder); };
+  environment.serve = serve;
+  environment.init = init_workspace;
+  environment.out = &std::cout;
+  environment.err = &std::cerr;
+  environment.terminal = Terminal::real();
+  environment.folder = fs::current_path();
+  return run_cli(argc, argv, environment);
+}
