@@ -1,0 +1,65 @@
+// The command line: reads arguments, speaks the API, prints for people or as one JSON document,
+// and gives the exit code. Knows nothing of what is behind the API, nor how a daemon is made.
+#pragma once
+
+#include <functional>
+#include <iosfwd>
+#include <string>
+
+#include "pipeline/api/wire.h"
+#include "pipeline/base/clock.h"
+#include "pipeline/base/files.h"
+
+namespace lockstep {
+
+// Exit codes (docs/CLI.md).
+enum ExitCode : int {
+  kExitDone = 0,
+  kExitFailed = 1,       // the work failed: a step, a check, a comparison
+  kExitUsage = 2,        // wrong usage or configuration, or no such thing
+  kExitUnavailable = 3,  // something needed is not there now
+  kExitRefused = 4       // conflict, pin, permission, a held change
+};
+
+struct ServeOptions {
+  bool verbose = false;
+};
+
+struct InitOptions {
+  std::string from;  // a repository whose workflows to begin with, or empty
+};
+
+// What the streams are connected to.
+struct Terminal {
+  bool out = false;        // stdout is a terminal
+  bool err = false;        // stderr is one: progress is drawn there
+  bool colour = true;      // false under NO_COLOR (https://no-color.org) or TERM=dumb
+  size_t columns = 80;     // of stderr
+  static Terminal real();  // of this process
+};
+
+// What the command line needs from outside; the daemon's main() gives the real things.
+struct CliEnvironment {
+  // The API of a workspace: its daemon's socket, or the routes of this process.
+  std::function<ApiCall(const fs::path& workspace)> open;
+  // Serves until stopped; gives the exit code.
+  std::function<int(const fs::path& workspace, const ServeOptions&)> serve;
+  // Makes a workspace: {"workspace","created":[file…],"next":[text…]}
+  std::function<Json(const fs::path& folder, const InitOptions&)> init;
+  std::ostream* out = nullptr;
+  std::ostream* err = nullptr;
+  Terminal terminal;
+  fs::path folder;         // the current one
+  Clock* clock = nullptr;  // paces progress; null: the system's
+};
+
+inline constexpr const char* kWorkspaceFile = "lockstep.yaml";
+
+// Never throws; prints every error. `argv` as main() gets it.
+int run_cli(int argc, const char* const* argv, const CliEnvironment& environment);
+
+// The folder with lockstep.yaml at or above `folder`; throws not_found.
+fs::path find_workspace(const fs::path& folder);
+int exit_code(ErrorCode code);
+
+}  // namespace lockstep

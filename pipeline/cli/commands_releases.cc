@@ -1,0 +1,156 @@
+// Commands about releases.
+#include <memory>
+
+#include "pipeline/cli/commands.h"
+#include "pipeline/cli/render.h"
+
+namespace lockstep {
+namespace {
+
+void add_list(Commands& commands, CLI::App* release) {
+  auto* list = commands.add("list", "", "Releases, newest first", "lockstep release list", release);
+  auto channel = std::make_shared<std::string>();
+  list->add_option("--channel", *channel, "Of this channel only");
+  commands.on(list, [channel](Context& context) {
+    std::map<std::string, std::string> query;
+    if (!channel->empty()) query["channel"] = *channel;
+    return context.show(context.get({"v1", "releases"}, query),
+                        [&](const Doc& doc) { return render_releases(doc, context.style()); });
+  });
+}
+
+void add_show(Commands& commands, CLI::App* release) {
+  struct Options {
+    std::string tag, at, channel;
+  };
+  auto* show = commands.add("show", "", "One release with every hash; default: what is live",
+                            "lockstep release show\nlockstep release show 51796c\n"
+                            "lockstep release show --at \"2026-03-03 14:00\"",
+                            release);
+  auto options = std::make_shared<Options>();
+  auto* tag = show->add_option("TAG", options->tag, "A tag, or how it begins");
+  show->add_option("--at", options->at, "What was live then (UTC unless it says otherwise)")
+      ->type_name("TIME")
+      ->excludes(tag);
+  show->add_option("--channel", options->channel, "Of this channel");
+  commands.on(show, [options](Context& context) {
+    std::map<std::string, std::string> query;
+    if (!options->tag.empty()) query["which"] = options->tag;
+    if (!options->at.empty()) query["at"] = options->at;
+    if (!options->channel.empty()) query["channel"] = options->channel;
+    return context.show(context.get({"v1", "release"}, query),
+                        [&](const Doc& doc) { return render_release(doc, context.style()); });
+  });
+}
+
+void add_diff(Commands& commands, CLI::App* release) {
+  auto* diff = commands.add("diff", "", "What moved between two releases",
+                            "lockstep release diff 51796c 1da281", release);
+  auto a = std::make_shared<std::string>(), b = std::make_shared<std::string>();
+  diff->add_option("A", *a, "A tag, or how it begins")->required();
+  diff->add_option("B", *b, "A tag, or how it begins")->required();
+  commands.on(diff, [a, b](Context& context) {
+    return context.show(context.get({"v1", "release", "diff"}, {{"a", *a}, {"b", *b}}),
+                        [&](const Doc& doc) { return render_release_diff(doc, context.style()); });
+  });
+}
+
+void add_rollback(Commands& commands, CLI::App* release) {
+  struct Options {
+    std::string to, at, channel;
+    bool override_pins = false;
+    Moving moving;
+  };
+  auto* rollback = commands.add("rollback", "", "Point a channel at an earlier release",
+                                "lockstep release rollback --reason \"bad evening\"\n"
+                                "lockstep release rollback --to 51796c --dry-run",
+                                release);
+  auto options = std::make_shared<Options>();
+  auto* to = rollback->add_option("--to", options->to, "To this tag")->type_name("TAG");
+  rollback->add_option("--at", options->at, "To what was live then")
+      ->type_name("TIME")
+      ->excludes(to);
+  rollback->add_option("--channel", options->channel, "This channel");
+  rollback->add_flag("--override-pins", options->override_pins, "Even where models are pinned");
+  options->moving.add_to(rollback);
+  commands.on(rollback, [options](Context& context) {
+    Json body = options->moving.body();
+    body["to"] = options->to;
+    body["at"] = options->at;
+    body["channel"] = options->channel;
+    body["override_pins"] = options->override_pins;
+    return context.show(context.post({"v1", "release", "rollback"}, body), [&](const Doc& doc) {
+      return render_release_rollback(doc, context.style(), options->moving.dry_run);
+    });
+  });
+}
+
+void add_rebuild(Commands& commands, CLI::App* release) {
+  struct Options {
+    std::string channel;
+    Moving moving;
+  };
+  auto* rebuild = commands.add("rebuild", "", "The same models on another base image or code",
+                               "lockstep release rebuild --reason \"base image of May\"", release);
+  auto options = std::make_shared<Options>();
+  rebuild->add_option("--channel", options->channel, "This channel");
+  options->moving.add_to(rebuild, true);
+  commands.on(rebuild, [options](Context& context) {
+    Json body = options->moving.body();
+    body["channel"] = options->channel;
+    return context.show(context.post({"v1", "release", "rebuild"}, body), [&](const Doc& doc) {
+      return render_release_rebuild(doc, context.style(), options->moving.dry_run);
+    });
+  });
+}
+
+void add_push(Commands& commands, CLI::App* release) {
+  struct Options {
+    std::string tag;
+    Moving moving;
+  };
+  auto* push = commands.add("push", "", "Push a release to its registry; default: what is live",
+                            "lockstep release push", release);
+  auto options = std::make_shared<Options>();
+  push->add_option("TAG", options->tag, "A tag, or how it begins");
+  options->moving.add_to(push);
+  commands.on(push, [options](Context& context) {
+    Json body = options->moving.body();
+    body["which"] = options->tag;
+    return context.show(context.post({"v1", "release", "push"}, body), [&](const Doc& doc) {
+      return render_release_push(doc, context.style(), options->moving.dry_run);
+    });
+  });
+}
+
+void add_verify(Commands& commands, CLI::App* release) {
+  auto* verify = commands.add("verify", "", "Read every byte of a release back and compare",
+                              "lockstep release verify 51796c", release);
+  auto tag = std::make_shared<std::string>();
+  verify->add_option("TAG", *tag, "A tag, or how it begins; default: what is live");
+  commands.on(verify, [tag](Context& context) {
+    Json document = context.post({"v1", "release", "verify"}, {{"which", *tag}});
+    return context.show(
+        document, [&](const Doc& doc) { return render_release_verify(doc, context.style()); },
+        Doc(document).flag("ok") ? kExitDone : kExitFailed);
+  });
+}
+
+}  // namespace
+
+void add_release_commands(Commands& commands) {
+  auto* release = commands.add("release", "Releases",
+                               "Releases: list, show, diff, rollback, rebuild, push, verify",
+                               "lockstep release list\nlockstep release show 51796c\n"
+                               "lockstep release rollback --reason \"bad evening\"");
+  release->require_subcommand(1);
+  add_list(commands, release);
+  add_show(commands, release);
+  add_diff(commands, release);
+  add_rollback(commands, release);
+  add_rebuild(commands, release);
+  add_push(commands, release);
+  add_verify(commands, release);
+}
+
+}  // namespace lockstep

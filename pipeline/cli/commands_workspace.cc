@@ -1,0 +1,159 @@
+// Commands of the workspace itself: init, check, serve, tables, diff, gc, doctor, completion.
+#include <memory>
+
+#include "pipeline/cli/commands.h"
+#include "pipeline/cli/render.h"
+#include "pipeline/cli/text.h"
+
+namespace lockstep {
+namespace {
+
+constexpr const char* kGroup = "Workspace";
+
+void add_init(Commands& commands) {
+  struct Options {
+    InitOptions init;
+    std::string folder;
+  };
+  auto* init = commands.add("init", kGroup, "Make a workspace",
+                            "lockstep init\nlockstep init intents --from ../intents.git");
+  auto options = std::make_shared<Options>();
+  init->add_option("DIR", options->folder, "Where; default: here");
+  init->add_option("--from", options->init.from, "A code repository whose workflows to take")
+      ->type_name("REPO");
+  commands.on(init, [options](Context& context) {
+    fs::path folder = context.folder();
+    if (!options->folder.empty()) folder /= options->folder;
+    return context.show(context.environment().init(folder, options->init), [&](const Doc& doc) {
+      std::string out = transcript_line(context.style(), "made", doc.text("workspace"));
+      for (const std::string& file : doc.texts("created")) {
+        out += transcript_line(context.style(), "", file);
+      }
+      for (const std::string& next : doc.texts("next")) {
+        out += transcript_line(context.style(), "next", next);
+      }
+      return out;
+    });
+  });
+}
+
+void add_check(Commands& commands) {
+  auto* check = commands.add("check", kGroup, "Every error of workspace and workflows at once",
+                             "lockstep check");
+  commands.on(check, [](Context& context) {
+    Json document = context.get({"v1", "check"});
+    return context.show(
+        document, [&](const Doc& doc) { return render_check(doc, context.style()); },
+        Doc(document).flag("ok") ? kExitDone : kExitFailed);
+  });
+}
+
+void add_serve(Commands& commands) {
+  auto* serve = commands.add("serve", kGroup, "Watch the sources and keep every model in step",
+                             "lockstep serve");
+  auto options = std::make_shared<ServeOptions>();
+  serve->add_flag("-v,--verbose", options->verbose, "Log more");
+  commands.on(serve, [options](Context& context) {
+    return context.environment().serve(context.workspace(), *options);
+  });
+}
+
+void add_tables(Commands& commands) {
+  auto* tables = commands.add("tables", kGroup, "The tables of the sources", "lockstep tables");
+  commands.on(tables, [](Context& context) {
+    return context.show(context.get({"v1", "tables"}),
+                        [&](const Doc& doc) { return render_tables(doc, context.style()); });
+  });
+}
+
+void add_diff(Commands& commands) {
+  struct Options {
+    std::string table, from, to, slice;
+    int64_t limit = 100;
+  };
+  auto* diff = commands.add("diff", kGroup, "Rows of a table that differ between two commits",
+                            "lockstep diff utterances 1f3c9ab main\n"
+                            "lockstep diff utterances HEAD~1 HEAD --slice client=client-3");
+  auto options = std::make_shared<Options>();
+  diff->add_option("TABLE", options->table, "[SOURCE/]TABLE")->required();
+  diff->add_option("A", options->from, "Commit, branch or tag")->required();
+  diff->add_option("B", options->to, "Commit, branch or tag")->required();
+  diff->add_option("--slice", options->slice, "Only such rows")->type_name("COLUMN=VALUE");
+  diff->add_option("--limit", options->limit, "How many rows to print (100)")
+      ->type_name("N")
+      ->check(CLI::Range(0, 100'000));
+  commands.on(diff, [options](Context& context) {
+    std::map<std::string, std::string> query = {{"table", options->table},
+                                                {"from", options->from},
+                                                {"to", options->to},
+                                                {"limit", std::to_string(options->limit)}};
+    if (!options->slice.empty()) query["slice"] = options->slice;
+    return context.show(context.get({"v1", "diff"}, query),
+                        [&](const Doc& doc) { return render_diff(doc, context.style()); });
+  });
+}
+
+void add_gc(Commands& commands) {
+  auto* gc =
+      commands.add("gc", kGroup, "Free bytes that nothing kept names", "lockstep gc --dry-run");
+  auto dry_run = std::make_shared<bool>(false);
+  gc->add_flag("--dry-run", *dry_run, "Say what would go, free nothing");
+  commands.on(gc, [dry_run](Context& context) {
+    return context.show(context.post({"v1", "gc"}, {{"dry_run", *dry_run}}),
+                        [&](const Doc& doc) { return render_gc(doc, context.style()); });
+  });
+}
+
+void add_doctor(Commands& commands) {
+  auto* doctor =
+      commands.add("doctor", kGroup, "Is everything here that is needed?", "lockstep doctor");
+  commands.on(doctor, [](Context& context) {
+    Json document = context.get({"v1", "doctor"});
+    return context.show(
+        document, [&](const Doc& doc) { return render_doctor(doc, context.style()); },
+        Doc(document).flag("ok") ? kExitDone : kExitFailed);
+  });
+}
+
+void add_completion(Commands& commands) {
+  auto* completion_command =
+      commands.add("completion", kGroup, "Print a completion script for your shell",
+                   "lockstep completion bash > /etc/bash_completion.d/lockstep\n"
+                   "lockstep completion zsh > ~/.zfunc/_lockstep\n"
+                   "lockstep completion fish > ~/.config/fish/completions/lockstep.fish");
+  auto shell = std::make_shared<std::string>();
+  completion_command->add_option("SHELL", *shell, "bash, zsh or fish")->required();
+  commands.on(completion_command, [shell, &commands](Context& context) {
+    std::string script = completion(commands.root(), *shell);
+    return context.show(Json{{"shell", *shell}, {"script", script}},
+                        [&](const Doc&) { return script; });
+  });
+}
+
+// Words of the contract that this build does not have yet.
+void add_later(Commands& commands) {
+  for (const char* name : {"promote", "approve", "backup", "restore"}) {
+    auto* later = commands.add(name, "", "Not supported yet");
+    later->allow_extras();
+    commands.on(later, [name](Context&) -> int {
+      throw Error(ErrorCode::kInvalid, "`" + std::string(name) + "` is not supported yet",
+                  "`lockstep --help` lists what is");
+    });
+  }
+}
+
+}  // namespace
+
+void add_workspace_commands(Commands& commands) {
+  add_init(commands);
+  add_check(commands);
+  add_serve(commands);
+  add_tables(commands);
+  add_diff(commands);
+  add_gc(commands);
+  add_doctor(commands);
+  add_completion(commands);
+  add_later(commands);
+}
+
+}  // namespace lockstep

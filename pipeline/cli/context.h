@@ -1,0 +1,66 @@
+// What every command has at hand: the global options, the API and the way to print.
+// Knows nothing of single commands.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "pipeline/cli/cli.h"
+#include "pipeline/cli/document.h"
+#include "pipeline/cli/table.h"
+
+namespace lockstep {
+
+class Context {
+ public:
+  explicit Context(const CliEnvironment& environment);
+
+  bool json = false;
+  std::string folder_option;  // -C
+
+  const CliEnvironment& environment() const { return environment_; }
+  const Style& style() const { return style_; }
+  std::ostream& out() const { return *environment_.out; }
+  std::ostream& err() const { return *environment_.err; }
+  int64_t now_ms() const;
+  fs::path folder() const;     // the current one, or -C
+  fs::path workspace() const;  // found from folder()
+
+  // One call; errors in the answer are thrown. Segments are encoded here.
+  Json get(const std::vector<std::string>& segments,
+           const std::map<std::string, std::string>& query = {});
+  Json post(const std::vector<std::string>& segments, const Json& body = Json::object());
+
+  // Prints the document as JSON, or what `render` makes of it. Gives `code` back.
+  template <class Render>
+  int show(const Json& document, const Render& render, int code = kExitDone) {
+    if (json) {
+      print_json(document);
+    } else {
+      out() << render(Doc(document));
+    }
+    return code;
+  }
+  void print_json(const Json& document);
+  // The error as the contract has it; gives its exit code.
+  int print_error(const Error& error);
+
+ private:
+  Json call(const ApiRequest& request);
+
+  const CliEnvironment& environment_;
+  Style style_;
+  ApiCall api_;
+};
+
+// "intent-client-3@2": a name and perhaps a version; throws invalid.
+struct ModelName {
+  std::string name;
+  std::optional<int64_t> version;
+};
+ModelName read_model_name(const std::string& text);
+
+}  // namespace lockstep
