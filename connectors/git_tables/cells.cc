@@ -89,6 +89,7 @@ std::string cell_type_words() {
 
 Value cell_value(CellType type, const CsvField& field) {
   if (field.text.empty() && !field.quoted) return null_value();
+  if (type.tag == ValueTag::kText) return {type.tag, field.text};
   return text_value(type, field.text);
 }
 

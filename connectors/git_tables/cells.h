@@ -23,8 +23,8 @@ struct CellType {
 std::optional<CellType> cell_type(std::string_view word);
 std::string cell_type_words();  // all of them, for messages
 
-// Unquoted and empty is NULL. Bytes are base64 (RFC 4648, section 4, with padding). Throws invalid,
-// saying what was expected, without a place.
+// Unquoted and empty is NULL. The field's text is UTF-8, as CsvReader checks. Bytes are base64 (RFC
+// 4648, section 4, with padding). Throws invalid, saying what was expected, without a place.
 Value cell_value(CellType type, const CsvField& field);
 
 // The value of a hive folder `column=value`: %XX decoded, other '%' as they are (as Hive's

@@ -209,11 +209,17 @@ std::vector<TableFile> TableLayout::files(const TableAt& table,
   return out;
 }
 
-TableLayout::Difference TableLayout::difference(const TableAt& before, const TableAt& after) const {
-  Difference out;
+std::vector<TableLayout::FileChange> TableLayout::difference(const TableAt& before,
+                                                             const TableAt& after) const {
+  std::vector<FileChange> out;
   if (before.data->id == after.data->id) return out;
+  if (!before.is_folder() && !after.is_folder()) {
+    return {{files(before, nullptr).front(), files(after, nullptr).front()}};
+  }
   if (!before.is_folder() || !after.is_folder()) {
-    return {files(before, nullptr), files(after, nullptr)};
+    for (TableFile& gone : files(before, nullptr)) out.push_back({std::move(gone), std::nullopt});
+    for (TableFile& come : files(after, nullptr)) out.push_back({std::nullopt, std::move(come)});
+    return out;
   }
   const auto enter = [](const std::string& folder) { return !is_ignored(folder); };
   const GitTrees trees(repository_);
@@ -221,12 +227,10 @@ TableLayout::Difference TableLayout::difference(const TableAt& before, const Tab
     const bool same_bytes = change.before && change.after && is_file(*change.before) &&
                             is_file(*change.after) && change.before->id == change.after->id;
     if (same_bytes) continue;  // only the executable bit differs
-    if (change.before) {
-      if (auto found = file(before, *change.before)) out.before.push_back(std::move(*found));
-    }
-    if (change.after) {
-      if (auto found = file(after, *change.after)) out.after.push_back(std::move(*found));
-    }
+    FileChange made;
+    if (change.before) made.before = file(before, *change.before);
+    if (change.after) made.after = file(after, *change.after);
+    if (made.before || made.after) out.push_back(std::move(made));
   }
   return out;
 }

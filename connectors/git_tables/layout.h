@@ -61,12 +61,12 @@ class TableLayout {
   // or '_' are passed over, as Hive does.
   std::vector<TableFile> files(const TableAt& table, const PartitionFilter& wanted) const;
 
-  // What differs between two commits of one table: files before and after, without those that both
-  // have under one path with equal bytes. Trees with equal ids are not read.
-  struct Difference {
-    std::vector<TableFile> before, after;
+  // What differs between two commits of one table: one path with other bytes, or a file that is on
+  // one side only. Trees with equal ids are not read.
+  struct FileChange {
+    std::optional<TableFile> before, after;
   };
-  Difference difference(const TableAt& before, const TableAt& after) const;
+  std::vector<FileChange> difference(const TableAt& before, const TableAt& after) const;
 
   // "tables@1f3c9ab5d2e4:utterances.csv"
   std::string place(const std::string& commit, const std::string& path) const;

@@ -102,22 +102,40 @@ bool RowSet::add_row(const FileMap& map, const std::vector<CsvField>& row, const
   return true;
 }
 
-void RowSet::add(std::string_view csv, const std::string& place,
-                 const std::optional<Value>& partition, const CsvLimits& limits) {
-  CsvReader reader(csv, place, limits);
+void RowSet::add(const Source& source, std::string_view csv) {
+  const RawRow header = first_row(csv);
+  add(source, header.text, {{csv.substr(header.text.size()), 1 + header.line_ends}});
+}
+
+void RowSet::add(const Source& source, std::string_view header, const std::vector<CsvPart>& parts) {
   std::vector<CsvField> row;
-  if (!reader.next(row)) {
+  CsvReader first(header, source.place, source.limits);
+  if (!first.next(row)) {
     throw Error(ErrorCode::kInvalid, "the file is empty", "the first line names the columns",
-                place + ":1");
+                source.place + ":1");
   }
-  const FileMap map = map_header(row, place, partition);
-  files_.push_back(place);
+  const FileMap map = map_header(row, source.place, source.partition);
+  const size_t columns = row.size();
+  files_.push_back(source.place);
   const auto file = static_cast<uint32_t>(files_.size() - 1);
-  while (reader.next(row)) {
-    if (add_row(map, row, place, reader.line())) {
-      origins_.push_back({file, static_cast<uint32_t>(reader.line())});
+  for (const CsvPart& part : parts) {
+    reserve(static_cast<size_t>(std::count(part.text.begin(), part.text.end(), '\n')) + 1);
+    CsvReader reader(part.text, source.place, source.limits, {part.line, columns});
+    while (reader.next(row)) {
+      if (add_row(map, row, source.place, reader.line())) {
+        origins_.push_back({file, static_cast<uint32_t>(reader.line())});
+      }
     }
   }
+}
+
+// Room for so many more rows, at most doubling: with `where` most of them may not stay.
+void RowSet::reserve(size_t rows) {
+  const size_t wanted = origins_.size() + rows;
+  if (wanted <= origins_.capacity() || !where_.empty()) return;
+  const size_t room = std::max(wanted, 2 * origins_.size());
+  origins_.reserve(room);
+  cells_.reserve(room * stride());
 }
 
 std::strong_ordering RowSet::compare_rows(size_t a, size_t b) const {

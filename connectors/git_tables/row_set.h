@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "connectors/git_tables/row_delta.h"
 #include "connectors/git_tables/schema_file.h"
 
 namespace lockstep {
@@ -23,8 +24,14 @@ class RowSet {
   // Adds the rows of one CSV file with a header. The header names each column of the schema once,
   // in any order; the partition column comes from the folder instead where `partition` is given.
   // Only needed cells are read. Throws invalid with where = "place:line".
-  void add(std::string_view csv, const std::string& place, const std::optional<Value>& partition,
-           const CsvLimits& limits);
+  struct Source {
+    std::string place;
+    std::optional<Value> partition;
+    CsvLimits limits;
+  };
+  void add(const Source& source, std::string_view csv);
+  // Only these parts of the file; `header` is its first row as written.
+  void add(const Source& source, std::string_view header, const std::vector<CsvPart>& parts);
 
   // To be called once, after the last add(). Throws invalid for a key that occurs twice, naming
   // both places.
@@ -54,6 +61,7 @@ class RowSet {
                   uint64_t line) const;
   bool add_row(const FileMap& map, const std::vector<CsvField>& row, const std::string& place,
                uint64_t line);
+  void reserve(size_t rows);
   std::strong_ordering compare_rows(size_t a, size_t b) const;
   std::string place_of(size_t row) const;
 

@@ -144,17 +144,44 @@ void GitTableStore::check_columns(const TableAt& table,
   }
 }
 
-void GitTableStore::load(const TableAt& table, const std::vector<TableFile>& files, RowSet& rows) {
-  const TableLayout where = layout();
-  for (const TableFile& file : files) {
-    ++files_read_;
-    const std::string place = where.place(table.commit, file.path);
-    const auto add = [&](std::string_view csv) {
-      rows.add(csv, place, file.partition, config_.csv);
-    };
-    origin_.repository().read_blob(file.blob, config_.max_file_bytes, add);
+void GitTableStore::with_file(const TableFile& file,
+                              const std::function<void(std::string_view)>& use) {
+  ++files_read_;
+  origin_.repository().read_blob(file.blob, config_.max_file_bytes, use);
+}
+
+RowSet::Source GitTableStore::source_of(const TableAt& table, const TableFile& file) {
+  return {layout().place(table.commit, file.path), file.partition, config_.csv};
+}
+
+void GitTableStore::load_change(const TableAt& before, const TableAt& after,
+                                const TableLayout::FileChange& change, RowSet& old_rows,
+                                RowSet& new_rows) {
+  if (!change.before || !change.after) {
+    const bool gone = change.before.has_value();
+    const TableFile& file = gone ? *change.before : *change.after;
+    with_file(file, [&](std::string_view csv) {
+      (gone ? old_rows : new_rows).add(source_of(gone ? before : after, file), csv);
+    });
+    return;
   }
-  rows.sort();
+  with_file(*change.before, [&](std::string_view old_csv) {
+    with_file(*change.after, [&](std::string_view new_csv) {
+      const RowSet::Source old_source = source_of(before, *change.before);
+      const RowSet::Source new_source = source_of(after, *change.after);
+      const RawRow header = first_row(old_csv);
+      if (header.text != first_row(new_csv).text) {
+        old_rows.add(old_source, old_csv);
+        new_rows.add(new_source, new_csv);
+        return;
+      }
+      const size_t begin = header.text.size();
+      const CsvDelta delta =
+          csv_delta(old_csv.substr(begin), new_csv.substr(begin), 1 + header.line_ends);
+      old_rows.add(old_source, header.text, delta.before);
+      new_rows.add(new_source, header.text, delta.after);
+    });
+  });
 }
 
 void GitTableStore::read(const TableRead& request, const RowSink& sink) {
@@ -173,7 +200,10 @@ void GitTableStore::read(const TableRead& request, const RowSink& sink) {
       };
     }
     RowSet rows(table.schema, request.columns, where);
-    load(table, layout().files(table, wanted), rows);
+    for (const TableFile& file : layout().files(table, wanted)) {
+      with_file(file, [&](std::string_view csv) { rows.add(source_of(table, file), csv); });
+    }
+    rows.sort();
     Row row;
     for (size_t i = 0; i < rows.size(); ++i) {
       rows.take(i, row);
@@ -190,10 +220,12 @@ void GitTableStore::diff(const std::string& table, const std::string& from, cons
     const TableAt& after = open(to, table);
     check_columns(after, columns);
     check_comparable(before, after, columns);
-    const TableLayout::Difference files = layout().difference(before, after);
     RowSet old_rows(before.schema, columns), new_rows(after.schema, columns);
-    load(before, files.before, old_rows);
-    load(after, files.after, new_rows);
+    for (const TableLayout::FileChange& change : layout().difference(before, after)) {
+      load_change(before, after, change, old_rows, new_rows);
+    }
+    old_rows.sort();
+    new_rows.sort();
     merge(old_rows, new_rows, sink);
   });
 }

@@ -2,8 +2,10 @@
 // Knows nothing of slices, digests or who reads.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -24,7 +26,7 @@ struct GitTablesConfig {
 // Layout of a table: layout.h; its schema file: schema_file.h; cells: cells.h.
 // A reading cut by the partition column reads the files of that folder only; so a key that occurs
 // in two partitions is found by readings of the whole table, not by such a one. A difference reads
-// the files that differ, and finds keys that occur twice among these.
+// the files that differ, in them the rows that differ, and finds keys that occur twice among these.
 class GitTableStore : public TableStore {
  public:
   explicit GitTableStore(GitTablesConfig config);
@@ -51,7 +53,11 @@ class GitTableStore : public TableStore {
  private:
   TableLayout layout();
   const TableAt& open(const std::string& commit, const std::string& table);
-  void load(const TableAt& table, const std::vector<TableFile>& files, RowSet& rows);
+  // Runs `use` with the file's bytes.
+  void with_file(const TableFile& file, const std::function<void(std::string_view)>& use);
+  RowSet::Source source_of(const TableAt& table, const TableFile& file);
+  void load_change(const TableAt& before, const TableAt& after,
+                   const TableLayout::FileChange& change, RowSet& old_rows, RowSet& new_rows);
   void check_columns(const TableAt& table, const std::vector<std::string>& columns) const;
 
   GitTablesConfig config_;

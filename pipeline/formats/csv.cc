@@ -14,12 +14,28 @@ namespace {
 
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
+bool is_ascii(std::string_view text) {
+  uint64_t high = 0;
+  size_t i = 0;
+  for (; i + 8 <= text.size(); i += 8) {
+    uint64_t word;
+    std::memcpy(&word, text.data() + i, 8);
+    high |= word;
+  }
+  for (; i < text.size(); ++i) high |= static_cast<unsigned char>(text[i]);
+  return (high & 0x8080808080808080u) == 0;
+}
+
 }  // namespace
 
 CsvReader::CsvReader(std::string_view text, std::string_view place, CsvLimits limits)
     : text_(text), place_(place), limits_(limits) {
   if (text_.substr(0, kByteOrderMark.size()) == kByteOrderMark) at_ = kByteOrderMark.size();
 }
+
+CsvReader::CsvReader(std::string_view part, std::string_view place, CsvLimits limits,
+                     CsvResume resume)
+    : text_(part), place_(place), limits_(limits), line_(resume.line), columns_(resume.columns) {}
 
 void CsvReader::fail(uint64_t line, std::string message, std::string hint) const {
   throw Error(ErrorCode::kInvalid, std::move(message), std::move(hint),
@@ -142,7 +158,7 @@ void CsvReader::check_row(const std::vector<CsvField>& row, size_t begin) {
   if (std::memchr(raw.data(), '\0', raw.size())) {
     fail(row_line_, "a row that holds a NUL byte", "CSV is text; write bytes as base64");
   }
-  if (!valid_utf8(raw)) {
+  if (!is_ascii(raw) && !valid_utf8(raw)) {
     fail(row_line_, "a row that is not UTF-8", "convert the file to UTF-8");
   }
   for (const CsvField& field : row) {

@@ -22,6 +22,12 @@ struct CsvLimits {
   uint64_t max_columns = 65536;
 };
 
+// Where a part of a document begins whose first row was read elsewhere.
+struct CsvResume {
+  uint64_t line = 1;
+  size_t columns = 0;  // of the first row of the whole document
+};
+
 // Rows of one document that is already in memory. Accepts LF and CRLF, a UTF-8 byte order mark, a
 // missing last newline. Every row has as many fields as the first (RFC 4180, section 2, rule 4).
 // A line with nothing on it is skipped when the first row has more than one field; in a document
@@ -33,6 +39,9 @@ class CsvReader {
   // `place` names the document in errors ("tables@1f3c9ab:utterances.csv"). `text` must outlive
   // the reader.
   CsvReader(std::string_view text, std::string_view place, CsvLimits limits = {});
+
+  // Reads a part that begins at a row's beginning, with the document's own line numbers.
+  CsvReader(std::string_view part, std::string_view place, CsvLimits limits, CsvResume resume);
 
   // Fills `row` and returns true, or returns false at the end. Throws invalid with where =
   // "place:line": bare CR, NUL, text that is not UTF-8, a quote inside an unquoted field, text

@@ -151,3 +151,25 @@ TEST_CASE("csv: written rows read back as given", "[csv]") {
   const std::vector<Field> null_only = {std::nullopt};
   CHECK(rows_of("a\n" + csv_row(null_only)) == Rows{{"u:a"}, {"u:"}});
 }
+
+TEST_CASE("csv: a part is read with the lines and columns of the whole", "[csv]") {
+  CsvReader reader("1,2\n\n3\n", "t.csv", {}, {7, 2});
+  std::vector<CsvField> row;
+  REQUIRE(reader.next(row));
+  CHECK(reader.line() == 7);
+  try {
+    reader.next(row);
+    FAIL("accepted");
+  } catch (const Error& error) {
+    CHECK(error.where == "t.csv:9");
+    CHECK(error.message == "a row of 1 fields where the first row has 2");
+  }
+  CsvReader marked(
+      "\xEF\xBB\xBF"
+      "1,2\n",
+      "t.csv", {}, {2, 2});
+  REQUIRE(marked.next(row));
+  CHECK(row[0].text ==
+        "\xEF\xBB\xBF"
+        "1");
+}
