@@ -29,23 +29,6 @@ Bound read_bound(const YamlEntry& entry, const Fields& gate, Diagnostics& diagno
   return bound;
 }
 
-void read_probes(const YamlNode& node, const std::string& what, Diagnostics& diagnostics,
-                 EnvironmentSpec& environment) {
-  Fields fields(node, what, diagnostics);
-  for (const YamlEntry& entry : node.entries()) {
-    check_word(entry.key, entry.key_place, what, diagnostics);
-    std::string name = fields.of(entry.key);
-    if (!entry.value.is_list() || entry.value.items().empty()) {
-      expected(entry.value, name, "a list: a program and its arguments", diagnostics);
-    }
-    for (const YamlNode& item : entry.value.items()) {
-      if (auto text = read_text(item, "an entry of " + name, diagnostics)) {
-        environment.probes[entry.key].push_back(*text);
-      }
-    }
-  }
-}
-
 }  // namespace
 
 void read_gate(Fields& step_fields, const StepScope& scope, StepTemplate& step) {
@@ -98,25 +81,17 @@ void read_environment(Fields& step_fields, const StepScope& scope, EnvironmentSp
   const YamlNode* node = step_fields.take("environment");
   if (node == nullptr) return;
   Diagnostics& diagnostics = scope.diagnostics;
-  if (node->is_scalar()) {
-    environment.exact =
-        read_choice(*node, step_fields.of("environment"), {"exact"}, diagnostics).has_value();
-    return;
+  if (node->text() == "exact") {
+    return not_supported_yet(node->place(), "environment: exact", diagnostics);
   }
   Fields fields(*node, step_fields.of("environment"), diagnostics);
-  fields.not_yet({"image", "device"});
+  fields.not_yet({"probes", "exact", "image", "device"});
   if (const YamlNode* files = fields.take("files")) {
     environment.files = read_texts(*files, fields.of("files"), diagnostics);
     for (const YamlNode& item : files->items()) {
       if (item.is_scalar() && !item.text().empty())
         check_path(item.text(), item.place(), fields.of("files"), diagnostics);
     }
-  }
-  if (const YamlNode* probes = fields.take("probes")) {
-    read_probes(*probes, fields.of("probes"), diagnostics, environment);
-  }
-  if (const YamlNode* exact = fields.take("exact")) {
-    environment.exact = read_bool(*exact, fields.of("exact"), diagnostics).value_or(false);
   }
   fields.finish();
 }

@@ -45,11 +45,12 @@ struct SourceSpec {
   std::string where;  // file:line:column
 };
 
+// A place for attempts: the machine's cores, or cards of which each is such a place.
 struct PoolSpec {
   std::string name;
-  uint32_t slots = 0;             // without devices: 0 means one per core; with devices: of each
-  uint64_t memory_bytes = 0;      // of one slot (with devices: of the device's memory); 0: no limit
-  std::vector<uint32_t> devices;  // CUDA indices; empty: slots on the CPU
+  uint32_t slots = 0;             // attempts at once; 0: one per core. With devices: of each
+  uint64_t memory_bytes = 0;      // what its attempts share; with devices: of each; 0: no limit
+  std::vector<uint32_t> devices;  // CUDA indices; empty: the cores
   std::string where;
 };
 

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "pipeline/base/json.h"
+#include "pipeline/yaml/yaml.h"
 #include "tests/catch.h"
 #include "tests/workflows/language/draft7.h"
 #include "tests/workflows/language/fixture.h"

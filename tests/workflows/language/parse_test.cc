@@ -173,7 +173,8 @@ TEST_CASE("models are found by name, by list and by pattern") {
       "\"m-${{ matrix.l }}\"}}\n";
   CHECK(errors_of({matrix, producer("u", "n", "m-en")}).empty());
   CHECK_THAT(errors_of({matrix, producer("u", "n", "m-fr")}).at(0),
-             Catch::Contains("no step registers the model \"m-fr\"") && Catch::Contains("there is m-de, m-en, n"));
+             Catch::Contains("no step registers the model \"m-fr\"") &&
+                 Catch::Contains("there is m-de, m-en, n"));
   std::string table =
       "steps: {t: {strategy: {matrix: {c: {table: u, column: c}}}, run: x, outputs: {model: m}, "
       "registers: \"m-${{ matrix.c }}\"}}\n";
