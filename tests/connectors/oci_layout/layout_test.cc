@@ -1,5 +1,8 @@
 #include "connectors/oci_layout/layout.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <cstdlib>
 
 #include "connectors/oci_layout/verify.h"
@@ -62,6 +65,33 @@ TEST_CASE("one writer at a time, and the rest of a crash is swept") {
   CHECK_FALSE(fs::exists(t.path() / ".lockstep-tmp"));
   real_files().write_atomic(t.path() / "oci-layout", R"({"imageLayoutVersion":"2.0.0"})");
   CHECK_THROWS_WITH(LayoutWriter(t.path()), Catch::Contains("version 1.0.0"));
+}
+
+TEST_CASE("a process that dies while building leaves the images that were there") {
+  Two t;
+  ImageSpec three = sample_release(t.store, 8, {{1, 2}, {2, 2}, {4, 5}});
+  TempFolder whole;
+  Digest image = build_image(three, t.store.reader(), whole.path());
+  for (int survives : {0, 1, 2}) {
+    pid_t child = fork();
+    if (child == 0) {
+      int reads = 0;
+      BlobPath dying = [&](const Digest& digest) {
+        if (reads++ == survives) _exit(9);
+        return t.store.path(digest);
+      };
+      build_image(three, dying, t.path());
+      _exit(0);
+    }
+    int status = 0;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    REQUIRE(WEXITSTATUS(status) == 9);
+    CHECK(read_index(t.path()).size() == 2);
+    CHECK(verify_layout(t.path(), t.one.tag).empty());
+    CHECK(verify_layout(t.path(), t.two.tag).empty());
+  }
+  CHECK(build_image(three, t.store.reader(), t.path()) == image);
+  CHECK(verify_layout(t.path(), three.tag).empty());
 }
 
 TEST_CASE("verify names every kind of damage") {
