@@ -146,22 +146,6 @@ std::string link_destination(std::string_view path, std::string_view target,
   return out;
 }
 
-std::string printable(std::string_view text, size_t max_bytes) {
-  const bool cut = text.size() > max_bytes;
-  size_t end = std::min(text.size(), max_bytes);
-  while (cut && end > 0 && (text[end] & 0xc0) == 0x80) --end;
-  std::string out(text.substr(0, end));
-  const bool utf8 = valid_utf8(out);
-  for (size_t i = 0; i < out.size(); ++i) {
-    const auto c = static_cast<unsigned char>(out[i]);
-    const bool c1 =
-        i > 0 && c >= 0x80 && c < 0xa0 && static_cast<unsigned char>(out[i - 1]) == 0xc2;
-    if (c < 0x20 || c == 0x7f || (!utf8 && c >= 0x80)) out[i] = '?';
-    if (utf8 && c1) out.replace(i - 1, 2, "??");
-  }
-  return cut ? out + "…" : out;
-}
-
 std::vector<std::string> near_names(std::string_view wanted, const std::vector<std::string>& names,
                                     size_t limit) {
   std::vector<std::pair<size_t, std::string>> found;

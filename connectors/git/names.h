@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "pipeline/base/text.h"
+
 namespace lockstep {
 
 // Why one path component may not be used, or empty when it may. Refused: `.git` in every spelling
@@ -24,9 +26,6 @@ void check_path(std::string_view path, std::string_view where);
 // unsafe.
 std::string link_destination(std::string_view path, std::string_view target,
                              std::string_view where);
-
-// Text from outside, safe to print: control characters as '?', at most `max_bytes`.
-std::string printable(std::string_view text, size_t max_bytes = 200);
 
 // Those of `names` that a person who typed `wanted` may have meant, best first, at most `limit`.
 std::vector<std::string> near_names(std::string_view wanted, const std::vector<std::string>& names,

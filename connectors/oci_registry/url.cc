@@ -136,19 +136,6 @@ std::string wire_location(std::string_view header) {
   return out;
 }
 
-std::string percent_encode(std::string_view text) {
-  std::string out;
-  for (char c : text) {
-    bool unreserved = letter_or_digit(c) || c == '-' || c == '.' || c == '_' || c == '~';
-    if (unreserved) {
-      out += c;
-    } else {
-      out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
-    }
-  }
-  return out;
-}
-
 bool RegistryPlace::loopback() const {
   return host == "localhost" || host == "::1" ||
          (host.substr(0, 4) == "127." && host.find_first_not_of("0123456789.") == host.npos);

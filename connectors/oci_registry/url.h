@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include "pipeline/base/text.h"
+
 namespace lockstep {
 
 struct Url {
@@ -26,8 +28,6 @@ Url resolve_url(const Url& base, std::string_view location);
 // Location of it that means the same: what can't stand in a URL, and "+" in the query, is escaped
 // again. A text that still has escapes was not decoded and stays as it is.
 std::string wire_location(std::string_view header);
-// Percent-encodes all but unreserved characters (RFC 3986, section 2.3).
-std::string percent_encode(std::string_view text);
 
 // "registry.example.org:5000/team/intents": a repository of a registry.
 struct RegistryPlace {

@@ -12,6 +12,8 @@
 #include "pipeline/base/error.h"
 #include "pipeline/base/json.h"
 
+#include "pipeline/base/text.h"
+
 namespace lockstep {
 
 struct ApiRequest {
@@ -33,7 +35,6 @@ using ApiCall = std::function<ApiResponse(const ApiRequest&)>;
 // "/v1/models/client%5B3%5D": all but RFC 3986's unreserved characters are encoded, so that a
 // segment may hold slashes, brackets or any UTF-8.
 std::string api_path(const std::vector<std::string>& segments);
-std::string percent_encode(std::string_view text);
 // Throws invalid on a broken escape.
 std::string percent_decode(std::string_view text);
 // "/v1/models?version=2" from path and query; the query keys come sorted.

@@ -48,19 +48,6 @@ void check_paths(const std::vector<FolderEntry>& entries) {
 
 }  // namespace
 
-std::string printable(std::string_view text, size_t max_bytes) {
-  std::string out;
-  bool utf8 = valid_utf8(text);
-  for (char c : text.substr(0, max_bytes)) {
-    auto byte = static_cast<unsigned char>(c);
-    bool plain = byte >= 0x20 && byte != 0x7f && (byte < 0x80 || utf8);
-    out += plain ? std::string(1, c) : fmt::format("\\x{:02x}", byte);
-  }
-  // The cut may have gone through a character.
-  while (!out.empty() && !valid_utf8(out)) out.pop_back();
-  return out;
-}
-
 bool valid_relative_path(std::string_view path) {
   if (path.empty() || path.size() > 4096 || !valid_utf8(path)) return false;
   while (true) {

@@ -10,6 +10,8 @@
 
 #include "pipeline/base/digest.h"
 
+#include "pipeline/base/text.h"
+
 namespace lockstep {
 
 struct FolderEntry {
@@ -42,9 +44,5 @@ FileDigest hash_file(const std::filesystem::path& file);
 // Every file below `folder`, hashed, sorted; empty folders are not part of it. Throws invalid for
 // links, special files and names outside the rule above. Nothing else may write to it meanwhile.
 std::vector<FolderEntry> scan_folder(const std::filesystem::path& folder);
-
-// Text from a stranger made fit for a message: other bytes than printable UTF-8 as \xNN, cut at
-// `max_bytes`.
-std::string printable(std::string_view text, size_t max_bytes = 200);
 
 }  // namespace lockstep

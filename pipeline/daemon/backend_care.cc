@@ -1,7 +1,121 @@
 // Replay, collection, and what could be wrong.
+#include <fmt/format.h>
+#include <sys/statvfs.h>
+
+#include <algorithm>
+
+#include "connectors/oci_layout/layout.h"
 #include "pipeline/daemon/backend.h"
+#include "pipeline/exec/prepare.h"
+#include "pipeline/exec/subprocess.h"
+#include "registry/rules/queries.h"
 
 namespace lockstep {
+namespace {
+
+std::vector<std::string> environment_differences(const Json& recorded, const Json& now) {
+  std::vector<std::string> all;
+  Json was = recorded.is_object() ? recorded.flatten() : Json::object();
+  Json is = now.is_object() ? now.flatten() : Json::object();
+  for (const auto& [name, value] : was.items()) {
+    Json other = is.value(name, Json());
+    if (other == value) continue;
+    all.push_back(fmt::format("environment {}: {} then, {} now", name.substr(1), value.dump(),
+                              other.is_null() ? "nothing" : other.dump()));
+  }
+  for (const auto& [name, value] : is.items()) {
+    if (!was.contains(name)) {
+      all.push_back(fmt::format("environment {}: nothing then, {} now", name.substr(1),
+                                value.dump()));
+    }
+  }
+  return all;
+}
+
+// Bytes that must stay: what the registry keeps with all outputs of the attempts that made it,
+// and what the steps accepted last.
+std::set<Digest> needed(Engine& engine, size_t keep_releases) {
+  std::set<Digest> all = kept_digests(engine.registry(), keep_releases);
+  std::set<Digest> fingerprints;
+  for (const auto& [name, model] : engine.registry().models) {
+    for (const Version& version : model.versions) {
+      if (all.count(version.digest)) fingerprints.insert(version.fingerprint);
+    }
+  }
+  for (const auto& [name, hex] : engine.store().all("accepted/")) {
+    fingerprints.insert(Digest::parse(hex));
+  }
+  for (const Digest& fingerprint : fingerprints) {
+    std::optional<ResultRecord> result = engine.store().result(fingerprint);
+    if (!result) continue;
+    for (const auto& [name, digest] : result->outputs) all.insert(digest);
+  }
+  return all;
+}
+
+// Folder outputs are kept with the files that their listings name.
+void add_listed(const std::set<Digest>& listings, ArtifactStore& artifacts,
+                std::set<Digest>& all) {
+  constexpr uint64_t kMaxListing_bytes = 64 << 20;
+  for (const Digest& digest : listings) {
+    if (!artifacts.has(digest) || artifacts.size(digest) > kMaxListing_bytes) continue;
+    std::string bytes = artifacts.get(digest);
+    if (!bytes.starts_with("[[\"")) continue;
+    Json listing = Json::parse(bytes, nullptr, false);
+    if (!listing.is_array()) continue;
+    for (const Json& entry : listing) {
+      if (entry.is_array() && entry.size() == 3 && entry[1].is_string()) {
+        all.insert(Digest::parse(entry[1].get<std::string>()));
+      }
+    }
+  }
+}
+
+class Doctor {
+ public:
+  template <class F>
+  void check(const std::string& name, const std::string& fix, F&& look) {
+    Json one = {{"name", name}, {"ok", true}, {"message", ""}, {"fix", nullptr}};
+    try {
+      one["message"] = look();
+    } catch (const Error& error) {
+      one["ok"] = false;
+      one["message"] = error.message;
+      one["fix"] = error.hint.empty() ? fix : error.hint;
+      ok = false;
+    }
+    checks.push_back(one);
+  }
+
+  bool ok = true;
+  Json checks = Json::array();
+};
+
+std::string free_space(const fs::path& folder) {
+  constexpr uint64_t kLow_bytes = 1ull << 30;
+  struct statvfs info {};
+  if (statvfs(folder.c_str(), &info) != 0) {
+    throw Error(ErrorCode::kUnavailable, "cannot ask for the free space of " + folder.string());
+  }
+  uint64_t bytes = uint64_t{info.f_bavail} * info.f_frsize;
+  std::string text = fmt::format("{:.1f} GiB free", double(bytes) / double(1ull << 30));
+  if (bytes < kLow_bytes) throw Error(ErrorCode::kUnavailable, "only " + text);
+  return text;
+}
+
+std::string program_answers(const std::string& name, const std::vector<std::string>& arguments) {
+  Subprocess call;
+  call.argv = {name};
+  call.argv.insert(call.argv.end(), arguments.begin(), arguments.end());
+  SubprocessResult result = run_subprocess(call);
+  if (!result.ok()) {
+    throw Error(ErrorCode::kUnavailable, name + " does not run: " + printable(result.err));
+  }
+  std::string said = result.err.empty() ? result.out : result.err;
+  return printable(said.substr(0, said.find('\n')), 80);
+}
+
+}  // namespace
 
 std::unique_ptr<Backend> make_backend(Daemon& daemon) {
   return std::make_unique<WorkspaceBackend>(daemon);
@@ -12,13 +126,141 @@ void WorkspaceBackend::know_graph() {
   if (known) return;
   std::map<std::string, std::string> commits =
       daemon_.in_loop([](Engine& engine) { return engine.cursors(); });
-  std::shared_ptr<Survey> seen =
-      daemon_.look(Trigger{"manual", "", {}, false, true}, commits);
+  std::shared_ptr<Survey> seen = daemon_.look(Trigger{"manual", "", {}, false, true}, commits);
   daemon_.in_loop([&](Engine& engine) { engine.know(*seen->graph); });
 }
 
-Json WorkspaceBackend::replay(const std::string&, std::optional<int64_t>) { return {}; }
-Json WorkspaceBackend::gc(const Caller&) { return {}; }
-Json WorkspaceBackend::doctor() { return {}; }
+Json WorkspaceBackend::replay(const std::string& name, std::optional<int64_t> number) {
+  struct Recorded {
+    Version version;
+    Json context;
+  };
+  Recorded recorded = daemon_.in_loop([&](Engine& engine) {
+    const ModelState& model = find_model(engine.registry(), name);
+    Recorded found{find_version(model, name, number), Json()};
+    std::optional<AttemptRecord> attempt = engine.store().attempt(found.version.attempt);
+    if (attempt) found.context = attempt->context;
+    return found;
+  });
+  if (recorded.context.is_null()) {
+    throw Error(ErrorCode::kNotFound,
+                fmt::format("how {}@{} was made is not recorded here", name,
+                            recorded.version.number),
+                "only versions that this workspace trained can be replayed");
+  }
+  daemon_.work();
+  std::unique_ptr<SourceSet> sources = daemon_.parts().open_sources();
+  Watched watched = sources->watched();
+  PrepareFrom from{watched.tables, watched.code,
+                   [this](const std::string& secret) { return daemon_.parts().secret(secret); }};
+  std::string id = fmt::format("replay-{}-{}", recorded.version.attempt, SystemClock().now_ms());
+  recorded.context["spec"]["checkpoint"] = id;  // a clean folder, nothing kept from earlier tries
+  AttemptResult result =
+      daemon_.effects().run_once(prepare_attempt(id, recorded.context, from, daemon_.artifacts()));
+  Json out = {{"model", name},
+              {"version", recorded.version.number},
+              {"recorded", recorded.version.digest.hex()},
+              {"replayed", nullptr},
+              {"identical", false},
+              {"differences", Json::array()},
+              {"seconds", double(result.finished_ms - result.started_ms) / 1000}};
+  if (result.end != AttemptEnd::kSucceeded) {
+    out["differences"].push_back("the replay failed: " + result.error);
+    return out;
+  }
+  Digest replayed = result.outputs.at("model");
+  out["replayed"] = replayed.hex();
+  out["identical"] = replayed == recorded.version.digest;
+  if (out["identical"].get<bool>()) return out;
+  for (const std::string& difference :
+       environment_differences(recorded.version.environment, result.environment)) {
+    out["differences"].push_back(difference);
+  }
+  out["differences"].push_back("output `model` is the first that differs");
+  return out;
+}
+
+Json WorkspaceBackend::gc(const Caller& caller) {
+  know_graph();
+  size_t keep = daemon_.parts().workspace().policies.keep_releases;
+  std::set<std::string> refs;
+  std::set<Digest> kept = daemon_.in_loop([&](Engine& engine) {
+    if (engine.active() || !engine.past().live().empty()) {
+      throw Error(ErrorCode::kConflict, "a run is at work",
+                  "collect when it has finished; `lockstep status` shows it");
+    }
+    refs = kept_releases(engine.registry(), keep);
+    for (const auto& [channel, moves] : engine.registry().channels) refs.insert(channel);
+    return needed(engine, keep);
+  });
+  add_listed(std::set<Digest>(kept), daemon_.artifacts(), kept);
+  Json freed = Json::array();
+  uint64_t bytes = 0;
+  std::vector<Digest> unneeded;
+  daemon_.artifacts().each([&](const Digest& digest, uint64_t size) {
+    if (kept.count(digest)) return;
+    unneeded.push_back(digest);
+    freed.push_back({{"sha256", digest.hex()}, {"bytes", size}});
+    bytes += size;
+  });
+  uint64_t image_bytes = 0;
+  if (!caller.dry_run) {
+    for (const Digest& digest : unneeded) daemon_.artifacts().remove(digest);
+    const fs::path& images = daemon_.parts().workspace().releases;
+    if (fs::exists(images / "index.json")) image_bytes = prune(images, refs);
+  }
+  return {{"freed", freed},
+          {"bytes", bytes + image_bytes},
+          {"held", kept.size()},
+          {"dry_run", caller.dry_run}};
+}
+
+Json WorkspaceBackend::doctor() {
+  Doctor doctor;
+  const Workspace& workspace = daemon_.parts().workspace();
+  doctor.check("workspace", "", [&] { return (workspace.folder / "lockstep.yaml").string(); });
+  std::unique_ptr<SourceSet> sources = daemon_.parts().open_sources();
+  for (const SourceSpec& spec : workspace.sources) {
+    doctor.check("source " + spec.name, "look at its place and branch in lockstep.yaml",
+                 [&] { return spec.branch + " is at " + sources->at(spec.name).head().substr(0, 7); });
+  }
+  doctor.check("workflows", "`lockstep check` shows every error", [&] {
+    Json checked = check();
+    if (checked.at("ok").get<bool>()) {
+      return fmt::format("{} steps, {} models", checked.at("instances").get<size_t>(),
+                         checked.at("models").get<size_t>());
+    }
+    throw Error(ErrorCode::kInvalid,
+                fmt::format("{} errors, the first: {}", checked.at("errors").size(),
+                            checked.at("errors")[0].at("message").get<std::string>()));
+  });
+  doctor.check("runner", "build or install lockstep-runner beside lockstep",
+               [] { return Parts::program("lockstep-runner").string(); });
+  doctor.check("lockstep-torch", "only torch/… actions need it; build it with libtorch", [] {
+    return program_answers(Parts::program("lockstep-torch").string(), {"actions", "--json"});
+  });
+  doctor.check("git", "install git; remote sources are fetched with it",
+               [] { return program_answers("git", {"--version"}); });
+  doctor.check("disk", "free some space", [&] { return free_space(daemon_.parts().state()); });
+  doctor.check("champions", "run `lockstep run`: what is damaged or missing is trained again", [&] {
+    std::vector<Digest> digests = daemon_.in_loop([](Engine& engine) {
+      std::vector<Digest> all;
+      for (const auto& [name, model] : engine.registry().models) {
+        const Version* version = model.version(model.alias(kChampion));
+        if (version) all.push_back(version->digest);
+      }
+      return all;
+    });
+    for (const Digest& digest : digests) daemon_.artifacts().get(digest);
+    return fmt::format("{} models, bytes verified", digests.size());
+  });
+  if (workspace.registry) {
+    doctor.check("registry", "look at its place and credentials in lockstep.yaml", [&] {
+      daemon_.parts().registry()->resolve("latest");
+      return workspace.registry->place;
+    });
+  }
+  return {{"ok", doctor.ok}, {"checks", doctor.checks}};
+}
 
 }  // namespace lockstep

@@ -1,15 +1,384 @@
 // Questions about why, how far behind, and what the rows are.
+#include <fmt/format.h>
+
+#include <algorithm>
+
 #include "pipeline/daemon/backend.h"
+#include "pipeline/daemon/predict.h"
+#include "pipeline/daemon/versions.h"
+#include "pipeline/engine/world.h"
+#include "registry/rules/queries.h"
 
 namespace lockstep {
+namespace {
 
-Json WorkspaceBackend::why(const std::string&) { return {}; }
-Json WorkspaceBackend::lag() { return {}; }
-Json WorkspaceBackend::tables() { return {}; }
-Json WorkspaceBackend::diff(const std::string&, const std::string&, const std::string&,
-                            const std::string&, size_t) {
-  return {};
+// What a question about one model or step needs of the registry, copied out of the loop.
+struct Subject {
+  std::string model, step;
+  std::string state, note;
+  std::optional<Version> version, before;
+  Json because = Json::array();
+  Json gate, withdrawn, pinned;
+  std::string alias;
+};
+
+Json pin_json(const ModelState& model) {
+  for (const auto& [alias, pin] : model.pins) {
+    return {{"version", pin.version}, {"alias", alias}, {"who", pin.who}, {"reason", pin.reason}};
+  }
+  return nullptr;
 }
-Json WorkspaceBackend::release_diff(const std::string&, const std::string&) { return {}; }
+
+// The version that had the champion alias before this one took it first.
+const Version* version_before(const ModelState& model, int64_t number) {
+  for (const Moved& moved : model.moves) {
+    if (moved.move.alias == kChampion && moved.move.to == number) {
+      return moved.move.from > 0 ? model.version(moved.move.from) : nullptr;
+    }
+  }
+  return model.alias(kChampion) > 0 ? model.version(model.alias(kChampion)) : nullptr;
+}
+
+void add_registry(Subject& subject, const ModelState& model) {
+  int64_t champion = model.alias(kChampion);
+  const Version* newest = &model.versions.back();
+  const Version* version = champion > 0 ? model.version(champion) : newest;
+  subject.version = *version;
+  const Version* before = version_before(model, version->number);
+  if (before && before != version) subject.before = *before;
+  subject.alias = champion > 0 ? kChampion : "";
+  for (const Moved& moved : model.moves) {
+    if (moved.move.alias == kChampion && moved.move.to == version->number) {
+      subject.because = Json::array({fmt::format("version {} took the alias: {} ({}, {})",
+                                                 version->number, moved.move.why, moved.move.who,
+                                                 rfc3339(moved.time_ms))});
+    }
+  }
+  auto gate = model.gates.find(newest->number);
+  if (gate != model.gates.end()) {
+    subject.gate = {{"version", newest->number},
+                    {"passed", gate->second.passed},
+                    {"verdict", gate->second.verdict}};
+  }
+  const Withdrawal* mark = model.withdrawn(newest->number, kChampion);
+  if (mark) {
+    subject.withdrawn = {{"version", newest->number}, {"who", mark->who}, {"reason", mark->reason}};
+  }
+  subject.pinned = pin_json(model);
+}
+
+Subject subject_of(Engine& engine, const std::string& name) {
+  Subject subject;
+  const Registry& registry = engine.registry();
+  const Run* run = engine.newest();
+  const ModelState* model = registry.model(registry.name_today(name));
+  if (run && run->plan) {
+    const Graph& graph = *run->survey->graph;
+    auto step = graph.by_name.find(name);
+    if (step == graph.by_name.end()) {
+      auto made = graph.producer.find(registry.name_today(name));
+      if (made != graph.producer.end()) step = graph.by_name.find(graph.step(made->second).name);
+    }
+    if (step != graph.by_name.end()) {
+      const PlannedStep& planned = run->plan->at(step->second);
+      subject.step = step->first;
+      subject.state = word(planned.state);
+      subject.note = planned.note;
+      if (!model) model = registry.model(graph.step(step->second).registers);
+    }
+  }
+  if (!model && subject.step.empty()) {
+    for (const auto& [known, state] : registry.models) {
+      if (!state.versions.empty() && state.versions.back().step == name) model = &state;
+    }
+  }
+  if (!model && subject.step.empty()) {
+    throw Error(ErrorCode::kNotFound, "no model or step is called " + name,
+                "`lockstep models` and `lockstep plan` list them");
+  }
+  if (model && !model->versions.empty()) {
+    add_registry(subject, *model);
+    subject.model = subject.version->model;
+    if (subject.step.empty()) subject.step = subject.version->step;
+  }
+  if (!subject.note.empty()) subject.because.push_back(subject.note);
+  return subject;
+}
+
+Json text_list(const std::vector<CommitInfo>& commits) {
+  Json all = Json::array();
+  for (const CommitInfo& commit : commits) {
+    std::string first = commit.message.substr(0, commit.message.find('\n'));
+    all.push_back(fmt::format("{} {} {}", commit.id.substr(0, 7), commit.author, first));
+  }
+  return all;
+}
+
+Json recorded_authors(const Version& version, const std::string& source) {
+  Json all = Json::array();
+  for (const Json& one : version.committers) {
+    if (one.at("source") != source) continue;
+    all.push_back(fmt::format("{} {} <{}>", one.at("commit").get<std::string>().substr(0, 7),
+                              one.at("author").get<std::string>(),
+                              one.at("email").get<std::string>()));
+  }
+  return all;
+}
+
+}  // namespace
+
+Json WorkspaceBackend::why(const std::string& name) {
+  Subject subject =
+      daemon_.in_loop([&](Engine& engine) { return subject_of(engine, name); });
+  Json data = Json::array(), code = Json::array(), upstream = Json::array();
+  std::lock_guard<std::mutex> lock(daemon_.sources_mutex());
+  SourceSet& sources = daemon_.sources();
+  if (subject.version) {
+    const Version& version = *subject.version;
+    for (const Json& slice : version.slices) {
+      Json before = subject.before ? recorded_slice(*subject.before, slice) : Json();
+      RowCounts rows = slice_changes(sources, slice, before, version);
+      data.push_back({{"source", slice.at("source")},
+                      {"table", slice.at("table")},
+                      {"slice", slice.at("slice")},
+                      {"from", before.is_null() ? Json() : before.at("commit")},
+                      {"to", slice.at("commit")},
+                      {"rows",
+                       {{"added", rows.added},
+                        {"removed", rows.removed},
+                        {"changed", rows.changed},
+                        {"total", slice.at("rows")}}},
+                      {"authors", recorded_authors(version, slice.at("source"))}});
+    }
+    for (CodeChange& change : code_changes(sources, version, subject.before)) {
+      code.push_back({{"source", change.source},
+                      {"paths", change.paths},
+                      {"from", change.from.empty() ? Json() : Json(change.from)},
+                      {"to", change.to},
+                      {"files", change.files},
+                      {"authors", text_list(change.by)}});
+    }
+    for (const Json& used : version.upstreams) {
+      Json from;
+      for (const Json& old : subject.before ? subject.before->upstreams : Json::array()) {
+        if (old.at("input") == used.at("input")) from = old.at("version");
+      }
+      upstream.push_back({{"input", used.at("input")},
+                          {"model", used.at("model")},
+                          {"step", nullptr},
+                          {"from", from},
+                          {"to", used.at("version")}});
+    }
+  }
+  return {{"model", subject.model.empty() ? Json() : Json(subject.model)},
+          {"step", subject.step},
+          {"version", subject.version ? Json(subject.version->number) : Json()},
+          {"before", subject.before ? Json(subject.before->number) : Json()},
+          {"state", subject.state.empty() ? Json() : Json(subject.state)},
+          {"alias", subject.alias},
+          {"because", subject.because},
+          {"data", data},
+          {"code", code},
+          {"upstream", upstream},
+          {"gate", subject.gate},
+          {"withdrawn", subject.withdrawn},
+          {"pinned", subject.pinned}};
+}
+
+// Live models against the heads: what a plan would say, and how much lies between.
+Json WorkspaceBackend::lag() {
+  Trigger trigger{"manual", "", {}, false, true};
+  std::shared_ptr<Survey> seen = daemon_.look(trigger, {});
+  struct Item {
+    std::string model, state, why;
+    int64_t number = 0;
+    Json slices;
+    std::vector<SliceId> now;
+    bool behind = false;
+  };
+  std::vector<Item> items = daemon_.in_loop([&](Engine& engine) {
+    DryWorld dry(engine, seen);
+    std::unique_ptr<Plan> plan = engine.preview(seen, trigger, dry);
+    std::vector<Item> found;
+    for (const auto& [name, id] : seen->graph->producer) {
+      const ModelState* model = engine.registry().model(name);
+      Item item{name, std::string(word(plan->at(id).state)), "", 0, Json::array(), {}, false};
+      if (model) item.number = model->alias(kChampion);
+      const Version* champion = item.number > 0 ? model->version(item.number) : nullptr;
+      const std::optional<Recipe>& recipe = plan->at(id).recipe;
+      bool same = champion && recipe && recipe->fingerprint == champion->fingerprint;
+      item.behind = !same;
+      if (champion) item.slices = champion->slices;
+      for (const StepInput& input : seen->graph->step(id).inputs) {
+        if (input.kind == InputKind::kRows) item.now.push_back(input.slice);
+      }
+      const Pin* pin = model ? model->pin(kChampion) : nullptr;
+      if (!same && pin) {
+        item.why = fmt::format("pinned by {}, \"{}\"", pin->who, pin->reason);
+      } else if (!same) {
+        item.why = plan->at(id).note.empty() ? item.state : plan->at(id).note;
+        if (champion && plan->at(id).state == StepState::kCurrent) {
+          item.why = "its newest version did not take the alias";
+        }
+      }
+      found.push_back(std::move(item));
+    }
+    return found;
+  });
+  std::lock_guard<std::mutex> lock(daemon_.sources_mutex());
+  Json all = Json::array();
+  int64_t now_ms = SystemClock().now_ms();
+  for (Item& item : items) {
+    Distance distance;
+    for (const Json& slice : item.slices) {
+      if (item.behind) add_distance(daemon_.sources(), slice, *seen, item.now, distance);
+    }
+    double hours =
+        distance.since_ms > 0 ? double(now_ms - distance.since_ms) / 3'600'000.0 : 0;
+    all.push_back({{"model", item.model},
+                   {"version", item.number > 0 ? Json(item.number) : Json()},
+                   {"in_step", !item.behind},
+                   {"rows", distance.rows},
+                   {"commits", distance.commits},
+                   {"hours", hours},
+                   {"why", item.behind ? Json(item.why) : Json()}});
+  }
+  return all;
+}
+
+Json WorkspaceBackend::tables() {
+  std::lock_guard<std::mutex> lock(daemon_.sources_mutex());
+  Json all = Json::array();
+  for (auto& [name, store] : daemon_.sources().tables) {
+    std::string commit = store->head();
+    for (const TableInfo& info : store->tables(commit)) {
+      Json one = {{"source", name}, {"table", info.name}, {"commit", commit}, {"error", nullptr}};
+      try {
+        TableSchema schema = store->schema(commit, info.name);
+        Json columns = Json::array();
+        for (const Column& column : schema.columns) {
+          columns.push_back({{"name", column.name}, {"type", word(column.type)}});
+        }
+        uint64_t rows = 0;
+        TableRead request{commit, info.name, {schema.columns.front().name}, {}};
+        store->read(request, [&](const Row&) { ++rows; });
+        one.update({{"rows", rows},
+                    {"columns", columns},
+                    {"key", schema.key},
+                    {"partition", schema.partition ? Json(*schema.partition) : Json()}});
+      } catch (const Error& error) {
+        one.update({{"rows", nullptr},
+                    {"columns", Json::array()},
+                    {"key", Json::array()},
+                    {"partition", nullptr},
+                    {"error", error.what()}});
+      }
+      all.push_back(one);
+    }
+  }
+  return all;
+}
+
+Json WorkspaceBackend::diff(const std::string& name, const std::string& from_name,
+                            const std::string& to_name, const std::string& slice, size_t limit) {
+  std::lock_guard<std::mutex> lock(daemon_.sources_mutex());
+  std::string source;
+  auto [store, table] = find_table(daemon_.sources(), name, &source);
+  std::string from = store->resolve(from_name), to = store->resolve(to_name);
+  std::vector<std::string> columns;
+  for (const Column& column : store->schema(to, table).columns) columns.push_back(column.name);
+  std::map<std::string, std::string> where = parse_slice(slice);
+  std::vector<std::pair<size_t, std::string>> cut;
+  for (const auto& [column, value] : where) {
+    auto at = std::find(columns.begin(), columns.end(), column);
+    if (at == columns.end()) {
+      throw Error(ErrorCode::kNotFound, fmt::format("table {} has no column {}", table, column));
+    }
+    cut.emplace_back(at - columns.begin(), value);
+  }
+  RowCounts counts;
+  Json rows = Json::array();
+  auto as_json = [&](const Row* row) {
+    Json out;
+    for (size_t i = 0; row && i < columns.size(); ++i) {
+      bool null = (*row)[i].tag == ValueTag::kNull;
+      out[columns[i]] = null ? Json() : Json(replace_invalid_utf8(display((*row)[i])));
+    }
+    return out;
+  };
+  auto inside = [&](const Row* row) {
+    return row && std::all_of(cut.begin(), cut.end(), [&](const auto& one) {
+             return (*row)[one.first].payload == one.second;
+           });
+  };
+  store->diff(table, from, to, columns, [&](const Row* before, const Row* after) {
+    const Row* old_row = inside(before) ? before : nullptr;
+    const Row* new_row = inside(after) ? after : nullptr;
+    if (!old_row && !new_row) return;
+    uint64_t& count = !old_row ? counts.added : !new_row ? counts.removed : counts.changed;
+    ++count;
+    if (rows.size() >= limit) return;
+    const char* change = !old_row ? "added" : !new_row ? "removed" : "changed";
+    rows.push_back(
+        {{"change", change}, {"before", as_json(old_row)}, {"after", as_json(new_row)}});
+  });
+  return {{"source", source},       {"table", table},
+          {"from", from},           {"to", to},
+          {"added", counts.added},  {"removed", counts.removed},
+          {"changed", counts.changed}, {"columns", columns},
+          {"rows", rows},           {"more", counts.all() > rows.size()}};
+}
+
+Json WorkspaceBackend::release_diff(const std::string& a, const std::string& b) {
+  struct Pair {
+    std::string name;
+    Version from, to;
+  };
+  std::vector<Pair> moved;
+  Json out = daemon_.in_loop([&](Engine& engine) {
+    const Registry& registry = engine.registry();
+    const Release& from = find_release(registry, a).release;
+    const Release& to = find_release(registry, b).release;
+    ReleaseDifference difference = release_difference(from, to);
+    Json added = Json::array(), removed = Json::array();
+    for (const std::string& name : difference.added) {
+      added.push_back({{"model", name}, {"version", to.models.at(name).version}});
+    }
+    for (const std::string& name : difference.removed) {
+      removed.push_back({{"model", name}, {"version", from.models.at(name).version}});
+    }
+    for (const ReleaseDifference::Change& change : difference.moved) {
+      const ModelState* model = registry.holder(change.model, to.models.at(change.model));
+      const Version* old_version = model ? model->version(change.from) : nullptr;
+      const Version* new_version = model ? model->version(change.to) : nullptr;
+      if (old_version && new_version) moved.push_back({change.model, *old_version, *new_version});
+    }
+    return Json{{"from", from.tag}, {"to", to.tag}, {"added", added}, {"removed", removed}};
+  });
+  std::lock_guard<std::mutex> lock(daemon_.sources_mutex());
+  Json models = Json::array();
+  for (const Pair& pair : moved) {
+    RowCounts rows;
+    for (const Json& slice : pair.to.slices) {
+      RowCounts one = slice_changes(daemon_.sources(), slice, recorded_slice(pair.from, slice),
+                                    pair.to);
+      rows.added += one.added;
+      rows.removed += one.removed;
+      rows.changed += one.changed;
+    }
+    Json metrics = Json::object();
+    for (const auto& [metric, value] : pair.to.metrics.items()) {
+      metrics[metric] = {pair.from.metrics.value(metric, Json()), value};
+    }
+    models.push_back(
+        {{"model", pair.name},
+         {"from", pair.from.number},
+         {"to", pair.to.number},
+         {"rows", {{"added", rows.added}, {"removed", rows.removed}, {"changed", rows.changed}}},
+         {"metrics", metrics}});
+  }
+  out["models"] = models;
+  return out;
+}
 
 }  // namespace lockstep

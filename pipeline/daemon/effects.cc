@@ -49,7 +49,18 @@ void Effects::work(Inbox& inbox) {
     std::lock_guard<std::mutex> lock(mutex_);
     executor_ = std::move(executor);
   }
-  executor_->on_result([&inbox](AttemptResult result) { inbox.push(std::move(result)); });
+  executor_->on_result([this, &inbox](AttemptResult result) {
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      auto waiting = once_.find(result.id);
+      if (waiting != once_.end()) {
+        waiting->second.set_value(std::move(result));
+        once_.erase(waiting);
+        return;
+      }
+    }
+    inbox.push(std::move(result));
+  });
   changed_.notify_all();
 }
 
@@ -68,6 +79,18 @@ void Effects::act(const std::vector<Intent>& intents) {
     }
   }
   changed_.notify_all();
+}
+
+AttemptResult Effects::run_once(const AttemptSpec& spec) {
+  std::future<AttemptResult> answer;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    answer = once_[spec.id].get_future();
+  }
+  executor().start(spec);
+  AttemptResult result = answer.get();
+  executor().collected(spec.id);
+  return result;
 }
 
 bool Effects::settled(int64_t wait_ms) {

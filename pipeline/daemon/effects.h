@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -32,6 +33,8 @@ class Effects {
   // The runner's side; throws unavailable before work().
   LocalExecutor& executor();
   bool working() const { return executor_ != nullptr; }
+  // Runs one attempt beside the engine, for a replay, and waits for its end.
+  AttemptResult run_once(const AttemptSpec& spec);
   // Waits until no release intent is under way or waiting for its first try.
   bool settled(int64_t wait_ms);
 
@@ -58,6 +61,7 @@ class Effects {
   Lane attempts_, releases_;
   bool stop_ = false;
   int busy_releases_ = 0;
+  std::map<std::string, std::promise<AttemptResult>> once_;  // by attempt id
   std::set<int64_t> known_;  // intents taken and not confirmed
   std::thread attempts_thread_, releases_thread_;
 };

@@ -183,12 +183,4 @@ void check_tag(std::string_view tag) {
   }
 }
 
-std::string printable(std::string_view text, size_t limit) {
-  std::string shown(text.substr(0, limit));
-  for (char& c : shown) {
-    if (c < 0x20 || c >= 0x7f) c = '?';
-  }
-  return shown;
-}
-
 }  // namespace lockstep

@@ -13,6 +13,8 @@
 
 #include "pipeline/base/digest.h"
 
+#include "pipeline/base/text.h"
+
 namespace lockstep {
 
 inline constexpr const char* kOciManifestType = "application/vnd.oci.image.manifest.v1+json";
@@ -72,9 +74,5 @@ int model_bin(std::string_view name);
 bool fixed_tag(std::string_view tag);
 // `[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}` (distribution specification 1.1); throws invalid.
 void check_tag(std::string_view tag);
-
-// Text of unknown origin, fit for a message: at most `limit` bytes, anything but printable ASCII
-// as '?'.
-std::string printable(std::string_view text, size_t limit = 200);
 
 }  // namespace lockstep

@@ -1,0 +1,42 @@
+#include "pipeline/base/text.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include "pipeline/base/json.h"
+
+namespace lockstep {
+
+std::string printable(std::string_view text, size_t max_bytes) {
+  const bool cut = text.size() > max_bytes;
+  size_t end = std::min(text.size(), max_bytes);
+  while (cut && end > 0 && (text[end] & 0xc0) == 0x80) --end;
+  std::string out(text.substr(0, end));
+  const bool utf8 = valid_utf8(out);
+  for (size_t i = 0; i < out.size(); ++i) {
+    const auto c = static_cast<unsigned char>(out[i]);
+    const bool c1 =
+        i > 0 && c >= 0x80 && c < 0xa0 && static_cast<unsigned char>(out[i - 1]) == 0xc2;
+    if (c < 0x20 || c == 0x7f || (!utf8 && c >= 0x80)) out[i] = '?';
+    if (utf8 && c1) out.replace(i - 1, 2, "??");
+  }
+  return cut ? out + "…" : out;
+}
+
+std::string percent_encode(std::string_view text) {
+  static constexpr char kDigits[] = "0123456789ABCDEF";
+  std::string out;
+  for (char c : text) {
+    if (std::isalnum(static_cast<unsigned char>(c)) || std::string_view("-._~").find(c) != std::string_view::npos) {
+      out += c;
+    } else {
+      auto byte = static_cast<unsigned char>(c);
+      out += '%';
+      out += kDigits[byte >> 4];
+      out += kDigits[byte & 15];
+    }
+  }
+  return out;
+}
+
+}  // namespace lockstep
