@@ -37,7 +37,9 @@ inline const std::vector<Room> kRooms = {
     {"registry/ledger",
      {"pipeline/base", "pipeline/core", "registry/rules", "pipeline/store"},
      {"sqlite"}},
-    {"pipeline/exec", {"pipeline/base", "pipeline/core", "pipeline/runner"}, {}},
+    {"pipeline/exec",
+     {"pipeline/base", "pipeline/core", "pipeline/formats", "pipeline/runner"},
+     {}},
     {"pipeline/survey", {"pipeline/base", "pipeline/core"}, {}},
     {"pipeline/engine", {"pipeline/base", "pipeline/core", "registry/rules"}, {}},
     {"pipeline/api",
@@ -46,7 +48,7 @@ inline const std::vector<Room> kRooms = {
     {"pipeline/cli", {"pipeline/base", "pipeline/api/wire.h"}, {"cli11"}},
     {"pipeline/daemon", {"*"}, {}},
     {"pipeline/runner", {"pipeline/base"}, {}},
-    {"workflows/torch", {"pipeline/base", "pipeline/formats"}, {"torch"}},
+    {"workflows/torch", {"pipeline/base", "pipeline/formats"}, {"torch", "cli11"}},
     {"examples", {"pipeline/base", "pipeline/formats"}, {}},
 };
 
@@ -60,6 +62,7 @@ inline const std::vector<Library> kLibraries = {
     {"openssl", {"openssl/"}},
     {"json", {"nlohmann/"}},
     {"fmt", {"fmt/"}},
+    {"spdlog", {"spdlog/"}},
     {"yaml-cpp", {"yaml-cpp/"}},
     {"libgit2", {"git2.h", "git2/"}},
     {"sqlite", {"sqlite3.h"}},
@@ -73,9 +76,10 @@ inline const std::vector<std::string> kBroughtByBase = {"json", "fmt"};
 
 // Headers of the system (the C++ library's have no dot and need no entry).
 inline const std::vector<std::string> kSystemHeaders = {
-    "sys/",     "netinet/", "arpa/",    "linux/",   "dirent.h",  "dlfcn.h", "errno.h",
-    "fcntl.h",  "grp.h",    "netdb.h",  "poll.h",   "pthread.h", "pwd.h",   "sched.h",
-    "signal.h", "spawn.h",  "stdlib.h", "string.h", "termios.h", "time.h",  "unistd.h",
+    "sys/",     "netinet/",  "arpa/",     "linux/",    "dirent.h", "dlfcn.h",
+    "errno.h",  "fcntl.h",   "link.h",    "strings.h", "grp.h",    "netdb.h",
+    "poll.h",   "pthread.h", "pwd.h",     "sched.h",   "signal.h", "spawn.h",
+    "stdlib.h", "string.h",  "termios.h", "time.h",    "unistd.h",
 };
 
 // Absences that the architecture rests on: words that may not occur in a folder.
@@ -112,6 +116,9 @@ inline const std::vector<std::string> kTopLevel = {
 // Never looked into: what .gitignore names.
 inline const std::vector<std::string> kNotOurs = {".git", "build", "out", ".cache",
                                                   "compile_commands.json"};
+
+// Files that are wrong on purpose: what readers must refuse.
+inline const std::string kWrongOnPurpose = "/corpus/";
 
 // Places of one machine that must not show in the tree; split so that this file may name them.
 inline const std::vector<std::string> kMachinePaths = {

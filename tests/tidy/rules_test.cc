@@ -108,6 +108,7 @@ TEST_CASE("rules: lines are plain") {
   CHECK(check_files({{"a.yaml", "a:\tb\n"}}).size() == 1);
   CHECK(check_files({{"a.yaml", "a: b \nc: d\r\n"}}).size() == 2);
   CHECK(check_files({{"a.yaml", "a: b"}}).size() == 1);
+  CHECK(show(check_files({{"tests/x/corpus/bad/tab.yaml", "a:\tb"}})).empty());
 }
 
 TEST_CASE("rules: a header opens with a sentence and is read once") {
