@@ -59,8 +59,8 @@ TEST_CASE("a Location whose escapes were decoded is escaped again") {
 }
 
 TEST_CASE("challenges are read as servers write them") {
-  auto all = parse_challenges(
-      R"(Bearer realm="https://auth.example/token?a=b",service="r, \"x\"",scope=repository:a:pull)");
+  auto all = parse_challenges(R"(Bearer realm="https://auth.example/token?a=b",service="r, \"x\"",)"
+                              R"(scope=repository:a:pull)");
   REQUIRE(all.size() == 1);
   CHECK(all[0].scheme == "bearer");
   CHECK(all[0].params["realm"] == "https://auth.example/token?a=b");
