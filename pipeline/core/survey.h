@@ -49,7 +49,7 @@ struct Survey {
   // Filled for the slices of stale steps, for people to read; no decision looks at it.
   std::map<SliceId, SliceDelta> deltas;
   bool kept_old_workflows = false;  // today's do not load; these are the last that did
-  std::vector<std::string> notes;  // rewritten history, a workflow that kept its old definition
+  std::vector<std::string> notes;   // rewritten history, a workflow that kept its old definition
 };
 
 }  // namespace lockstep

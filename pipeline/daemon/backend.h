@@ -35,8 +35,7 @@ class WorkspaceBackend : public Backend {
   // backend_models.cc
   Json models() override;
   Json model(const std::string& name, std::optional<int64_t> version) override;
-  Json predict(const std::string& model, std::optional<int64_t> version,
-               const Json& body) override;
+  Json predict(const std::string& model, std::optional<int64_t> version, const Json& body) override;
   Json rollback(const std::string& model, const Json& body, const Caller& caller) override;
   Json pin(const std::string& model, const Json& body, const Caller& caller) override;
   Json unpin(const std::string& model, const Json& body, const Caller& caller) override;

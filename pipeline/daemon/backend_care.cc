@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "connectors/oci_layout/layout.h"
+#include "pipeline/base/folder.h"
 #include "pipeline/daemon/backend.h"
 #include "pipeline/exec/prepare.h"
 #include "pipeline/exec/subprocess.h"
@@ -25,8 +26,8 @@ std::vector<std::string> environment_differences(const Json& recorded, const Jso
   }
   for (const auto& [name, value] : is.items()) {
     if (!was.contains(name)) {
-      all.push_back(fmt::format("environment {}: nothing then, {} now", name.substr(1),
-                                value.dump()));
+      all.push_back(
+          fmt::format("environment {}: nothing then, {} now", name.substr(1), value.dump()));
     }
   }
   return all;
@@ -54,19 +55,16 @@ std::set<Digest> needed(Engine& engine, size_t keep_releases) {
 }
 
 // Folder outputs are kept with the files that their listings name.
-void add_listed(const std::set<Digest>& listings, ArtifactStore& artifacts,
-                std::set<Digest>& all) {
+void add_listed(const std::set<Digest>& listings, ArtifactStore& artifacts, std::set<Digest>& all) {
   constexpr uint64_t kMaxListing_bytes = 64 << 20;
   for (const Digest& digest : listings) {
     if (!artifacts.has(digest) || artifacts.size(digest) > kMaxListing_bytes) continue;
     std::string bytes = artifacts.get(digest);
     if (!bytes.starts_with("[[\"")) continue;
-    Json listing = Json::parse(bytes, nullptr, false);
-    if (!listing.is_array()) continue;
-    for (const Json& entry : listing) {
-      if (entry.is_array() && entry.size() == 3 && entry[1].is_string()) {
-        all.insert(Digest::parse(entry[1].get<std::string>()));
-      }
+    try {
+      for (const FolderEntry& entry : parse_folder_listing(bytes)) all.insert(entry.digest);
+    } catch (const Error& error) {
+      if (error.code != ErrorCode::kInvalid) throw;  // else: a file that only begins like one
     }
   }
 }
@@ -143,10 +141,10 @@ Json WorkspaceBackend::replay(const std::string& name, std::optional<int64_t> nu
     return found;
   });
   if (recorded.context.is_null()) {
-    throw Error(ErrorCode::kNotFound,
-                fmt::format("how {}@{} was made is not recorded here", name,
-                            recorded.version.number),
-                "only versions that this workspace trained can be replayed");
+    throw Error(
+        ErrorCode::kNotFound,
+        fmt::format("how {}@{} was made is not recorded here", name, recorded.version.number),
+        "only versions that this workspace trained can be replayed");
   }
   daemon_.work();
   std::unique_ptr<SourceSet> sources = daemon_.parts().open_sources();
@@ -221,8 +219,9 @@ Json WorkspaceBackend::doctor() {
   doctor.check("workspace", "", [&] { return (workspace.folder / "lockstep.yaml").string(); });
   std::unique_ptr<SourceSet> sources = daemon_.parts().open_sources();
   for (const SourceSpec& spec : workspace.sources) {
-    doctor.check("source " + spec.name, "look at its place and branch in lockstep.yaml",
-                 [&] { return spec.branch + " is at " + sources->at(spec.name).head().substr(0, 7); });
+    doctor.check("source " + spec.name, "look at its place and branch in lockstep.yaml", [&] {
+      return spec.branch + " is at " + sources->at(spec.name).head().substr(0, 7);
+    });
   }
   doctor.check("workflows", "`lockstep check` shows every error", [&] {
     Json checked = check();

@@ -49,9 +49,9 @@ void add_registry(Subject& subject, const ModelState& model) {
   subject.alias = champion > 0 ? kChampion : "";
   for (const Moved& moved : model.moves) {
     if (moved.move.alias == kChampion && moved.move.to == version->number) {
-      subject.because = Json::array({fmt::format("version {} took the alias: {} ({}, {})",
-                                                 version->number, moved.move.why, moved.move.who,
-                                                 rfc3339(moved.time_ms))});
+      subject.because =
+          Json::array({fmt::format("version {} took the alias: {} ({}, {})", version->number,
+                                   moved.move.why, moved.move.who, rfc3339(moved.time_ms))});
     }
   }
   auto gate = model.gates.find(newest->number);
@@ -128,8 +128,7 @@ Json recorded_authors(const Version& version, const std::string& source) {
 }  // namespace
 
 Json WorkspaceBackend::why(const std::string& name) {
-  Subject subject =
-      daemon_.in_loop([&](Engine& engine) { return subject_of(engine, name); });
+  Subject subject = daemon_.in_loop([&](Engine& engine) { return subject_of(engine, name); });
   Json data = Json::array(), code = Json::array(), upstream = Json::array();
   std::lock_guard<std::mutex> lock(daemon_.sources_mutex());
   SourceSet& sources = daemon_.sources();
@@ -233,8 +232,7 @@ Json WorkspaceBackend::lag() {
     for (const Json& slice : item.slices) {
       if (item.behind) add_distance(daemon_.sources(), slice, *seen, item.now, distance);
     }
-    double hours =
-        distance.since_ms > 0 ? double(now_ms - distance.since_ms) / 3'600'000.0 : 0;
+    double hours = distance.since_ms > 0 ? double(now_ms - distance.since_ms) / 3'600'000.0 : 0;
     all.push_back({{"model", item.model},
                    {"version", item.number > 0 ? Json(item.number) : Json()},
                    {"in_step", !item.behind},
@@ -319,14 +317,18 @@ Json WorkspaceBackend::diff(const std::string& name, const std::string& from_nam
     ++count;
     if (rows.size() >= limit) return;
     const char* change = !old_row ? "added" : !new_row ? "removed" : "changed";
-    rows.push_back(
-        {{"change", change}, {"before", as_json(old_row)}, {"after", as_json(new_row)}});
+    rows.push_back({{"change", change}, {"before", as_json(old_row)}, {"after", as_json(new_row)}});
   });
-  return {{"source", source},       {"table", table},
-          {"from", from},           {"to", to},
-          {"added", counts.added},  {"removed", counts.removed},
-          {"changed", counts.changed}, {"columns", columns},
-          {"rows", rows},           {"more", counts.all() > rows.size()}};
+  return {{"source", source},
+          {"table", table},
+          {"from", from},
+          {"to", to},
+          {"added", counts.added},
+          {"removed", counts.removed},
+          {"changed", counts.changed},
+          {"columns", columns},
+          {"rows", rows},
+          {"more", counts.all() > rows.size()}};
 }
 
 Json WorkspaceBackend::release_diff(const std::string& a, const std::string& b) {
@@ -360,8 +362,8 @@ Json WorkspaceBackend::release_diff(const std::string& a, const std::string& b) 
   for (const Pair& pair : moved) {
     RowCounts rows;
     for (const Json& slice : pair.to.slices) {
-      RowCounts one = slice_changes(daemon_.sources(), slice, recorded_slice(pair.from, slice),
-                                    pair.to);
+      RowCounts one =
+          slice_changes(daemon_.sources(), slice, recorded_slice(pair.from, slice), pair.to);
       rows.added += one.added;
       rows.removed += one.removed;
       rows.changed += one.changed;

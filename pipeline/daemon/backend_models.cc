@@ -18,10 +18,8 @@ Json mark_json(const Withdrawal* mark) {
 Json pins_json(const ModelState& model) {
   Json all = Json::array();
   for (const auto& [alias, pin] : model.pins) {
-    all.push_back({{"alias", alias},
-                   {"version", pin.version},
-                   {"who", pin.who},
-                   {"reason", pin.reason}});
+    all.push_back(
+        {{"alias", alias}, {"version", pin.version}, {"who", pin.who}, {"reason", pin.reason}});
   }
   return all;
 }
@@ -127,11 +125,10 @@ Json WorkspaceBackend::model(const std::string& name, std::optional<int64_t> num
                 {"created", rfc3339(model.created_ms[at])},
                 {"aliases", aliases},
                 {"withdrawn", mark_json(model.withdrawn(version.number, kChampion))},
-                {"gate", gate == model.gates.end()
-                             ? Json()
-                             : Json{{"passed", gate->second.passed},
-                                    {"verdict", gate->second.verdict},
-                                    {"checks", gate->second.checks}}},
+                {"gate", gate == model.gates.end() ? Json()
+                                                   : Json{{"passed", gate->second.passed},
+                                                          {"verdict", gate->second.verdict},
+                                                          {"checks", gate->second.checks}}},
                 {"versions", versions_json(model)},
                 {"moves", moves_json(model)},
                 {"pins", pins_json(model)}});
@@ -152,8 +149,7 @@ Json WorkspaceBackend::predict(const std::string& name, std::optional<int64_t> n
     const Version& version = find_version(model, name, asked);
     Prediction prediction{name, version.number, version.digest, {}};
     for (const Json& used : version.upstreams) {
-      prediction.upstreams[used.at("input")] =
-          Digest::parse(used.at("digest").get<std::string>());
+      prediction.upstreams[used.at("input")] = Digest::parse(used.at("digest").get<std::string>());
     }
     return prediction;
   });

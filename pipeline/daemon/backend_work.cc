@@ -124,9 +124,8 @@ Json WorkspaceBackend::check() {
     std::map<std::string, std::string> heads;
     for (auto& [name, repo] : sources->code) heads[name] = repo->head();
     for (const Workflow& workflow : loader.load(heads)) {
-      workflows.push_back({{"name", workflow.name},
-                           {"file", workflow.file},
-                           {"steps", workflow.steps.size()}});
+      workflows.push_back(
+          {{"name", workflow.name}, {"file", workflow.file}, {"steps", workflow.steps.size()}});
     }
     for (const Error& warning : loader.warnings()) add(warnings, warning);
     std::shared_ptr<Survey> seen = daemon_.look(Trigger{"manual", "", {}, false, true}, heads);
@@ -146,7 +145,7 @@ Json WorkspaceBackend::check() {
   } catch (const Error& error) {
     add(errors, error);
   }
-  return {{"ok", errors.empty()},    {"errors", errors},       {"warnings", warnings},
+  return {{"ok", errors.empty()},   {"errors", errors},       {"warnings", warnings},
           {"workflows", workflows}, {"instances", instances}, {"models", models}};
 }
 
@@ -183,10 +182,10 @@ Json WorkspaceBackend::start(Trigger trigger, const std::map<std::string, std::s
   };
   auto promise = std::make_shared<std::promise<Answer>>();
   std::future<Answer> answer = promise->get_future();
-  daemon_.request({std::move(trigger), commits,
-                   [promise](const std::string& run, const Error* error) {
-                     promise->set_value({run, error ? std::optional(*error) : std::nullopt});
-                   }});
+  daemon_.request(
+      {std::move(trigger), commits, [promise](const std::string& run, const Error* error) {
+         promise->set_value({run, error ? std::optional(*error) : std::nullopt});
+       }});
   Answer got = answer.get();
   if (got.error) throw *got.error;
   return {{"run", got.run.empty() ? Json() : Json(got.run)}, {"note", nullptr}};
@@ -249,15 +248,15 @@ Json WorkspaceBackend::runs(size_t limit) {
     Json all = Json::array();
     for (const RunRecord& record : engine.store().runs(limit)) {
       Json document = run_now(engine, record.id);
-      all.push_back({{"run", record.id},
-                     {"result", document.value("result", record.result)},
-                     {"trigger", record.trigger},
-                     {"started", rfc3339(record.started_ms)},
-                     {"finished",
-                      record.finished_ms > 0 ? Json(rfc3339(record.finished_ms)) : Json()},
-                     {"executed", document.value("executed", 0)},
-                     {"failed", document.value("failed", 0)},
-                     {"release", document.value("release", Json())}});
+      all.push_back(
+          {{"run", record.id},
+           {"result", document.value("result", record.result)},
+           {"trigger", record.trigger},
+           {"started", rfc3339(record.started_ms)},
+           {"finished", record.finished_ms > 0 ? Json(rfc3339(record.finished_ms)) : Json()},
+           {"executed", document.value("executed", 0)},
+           {"failed", document.value("failed", 0)},
+           {"release", document.value("release", Json())}});
     }
     return all;
   });
@@ -268,8 +267,8 @@ Json WorkspaceBackend::log(const std::string& run, const std::string& step, uint
   constexpr uint64_t kPiece_bytes = 1 << 20;
   int64_t until_ms = SystemClock().now_ms() + wait_ms;
   while (true) {
-    std::optional<AttemptRecord> attempt = daemon_.in_loop(
-        [&](Engine& engine) { return engine.store().last_attempt(run, step); });
+    std::optional<AttemptRecord> attempt =
+        daemon_.in_loop([&](Engine& engine) { return engine.store().last_attempt(run, step); });
     if (!attempt) {
       throw Error(ErrorCode::kNotFound,
                   run.empty() ? fmt::format("step {} was never attempted", step)

@@ -33,13 +33,11 @@ Daemon::Daemon(const fs::path& folder)
       api_(*backend_) {
   fs::permissions(parts_.state(), fs::perms::owner_all);
   workflows_ = std::make_unique<GitWorkflows>(parts_, *survey_sources_);
-  surveyor_ =
-      std::make_unique<Surveyor>(survey_sources_->watched(), *workflows_, slice_cache_);
+  surveyor_ = std::make_unique<Surveyor>(survey_sources_->watched(), *workflows_, slice_cache_);
   EngineOptions options;
   options.slots = parts_.slots();
   options.max_new = parts_.workspace().policies.max_new;
-  options.cancel_superseded =
-      parts_.workspace().policies.superseded == SupersededPolicy::kCancel;
+  options.cancel_superseded = parts_.workspace().policies.superseded == SupersededPolicy::kCancel;
   engine_ = std::make_unique<Engine>(
       store_, ledger_, ledger_.load(), clock_,
       [this](const Digest& digest) { return artifacts_.has(digest); }, options);
@@ -56,21 +54,21 @@ Daemon::~Daemon() {
   changed_.notify_all();
   if (server_) server_->stop();
   survey_thread_.join();
-  effects_.reset();
+  effects_->stop();  // its threads may ask the loop until then
+  loop_over_ = true;
   loop_thread_.join();
 }
 
 void Daemon::loop() {
   try {
     effects_->act(engine_->take_intents());
-    while (!stop_ || effects_) {
+    while (!loop_over_) {
       bool turned = engine_->turn(kTurnWait_ms);
       effects_->act(engine_->take_intents());
       if (turned) {
         ++revision_;
         changed_.notify_all();
       }
-      if (stop_ && !turned) break;
     }
   } catch (const std::exception& error) {
     // The turn was rolled back; what the store has is sound. A new process begins from there.
@@ -200,8 +198,8 @@ void Daemon::add_delta(Survey& survey, const Step&, const StepInput& input, cons
   for (const auto& [column, value] : spec.where) values.push_back(value);
   SliceGroup group = SliceGroup::of(spec);
   try {
-    SliceDelta delta{from, surveyor_->slices().changes(group, from, reading.commit)[cut_key(values)],
-                     {}};
+    SliceDelta delta{
+        from, surveyor_->slices().changes(group, from, reading.commit)[cut_key(values)], {}};
     TableStore& store = *survey_sources_->tables.at(spec.source);
     std::vector<CommitInfo> log = store.log(from, reading.commit, kMostCommits);
     for (size_t i = 0; i < log.size(); ++i) {

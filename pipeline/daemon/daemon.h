@@ -132,7 +132,8 @@ class Daemon {
   std::string failure_;
 
   std::atomic<int64_t> revision_{0};
-  std::atomic<bool> stop_{false}, failed_{false}, working_{false}, serving_{false};
+  std::atomic<bool> loop_over_{false}, stop_{false}, failed_{false}, working_{false},
+      serving_{false};
   std::thread loop_thread_, survey_thread_;
 };
 

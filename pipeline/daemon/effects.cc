@@ -20,7 +20,9 @@ bool about_attempts(const std::string& kind) {
   return kind == "start" || kind == "cancel" || kind == "collect";
 }
 
-bool temporary(const Error& error) { return error.code == ErrorCode::kUnavailable; }
+bool temporary(const Error& error) {
+  return error.code == ErrorCode::kUnavailable;
+}
 
 }  // namespace
 
@@ -30,13 +32,17 @@ Effects::Effects(Daemon& daemon) : daemon_(daemon), sources_(daemon.parts().open
 }
 
 Effects::~Effects() {
+  stop();
+}
+
+void Effects::stop() {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     stop_ = true;
   }
   changed_.notify_all();
-  attempts_thread_.join();
-  releases_thread_.join();
+  if (attempts_thread_.joinable()) attempts_thread_.join();
+  if (releases_thread_.joinable()) releases_thread_.join();
 }
 
 void Effects::work(Inbox& inbox) {
@@ -186,8 +192,7 @@ void Effects::collect(const std::string& attempt) {
 }
 
 Json Effects::build(const std::string& tag) {
-  ImageSpec spec =
-      daemon_.in_loop([&](Engine& engine) { return release_image(engine, tag); });
+  ImageSpec spec = daemon_.in_loop([&](Engine& engine) { return release_image(engine, tag); });
   Digest image = build_image(
       spec, [this](const Digest& digest) { return daemon_.artifacts().path(digest); },
       daemon_.parts().workspace().releases);

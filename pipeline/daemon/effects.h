@@ -25,7 +25,10 @@ class Daemon;
 class Effects {
  public:
   explicit Effects(Daemon& daemon);
-  ~Effects();  // stops; what is not done stays in the store
+  ~Effects();  // stops
+
+  // Ends what is under way and takes nothing new; what is not done stays in the store.
+  void stop();
 
   void act(const std::vector<Intent>& intents);
   // Reaches the runner; from here on intents about attempts are acted upon.
@@ -62,7 +65,7 @@ class Effects {
   bool stop_ = false;
   int busy_releases_ = 0;
   std::map<std::string, std::promise<AttemptResult>> once_;  // by attempt id
-  std::set<int64_t> known_;  // intents taken and not confirmed
+  std::set<int64_t> known_;                                  // intents taken and not confirmed
   std::thread attempts_thread_, releases_thread_;
 };
 

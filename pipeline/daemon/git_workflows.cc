@@ -22,9 +22,8 @@ std::vector<Workflow> GitWorkflows::load(const std::map<std::string, std::string
     CodeRepo& repo = *sources_.code.at(spec.name);
     for (const CodePath& path : repo.list(commits.at(spec.name), {spec.workflows})) {
       ++files;
-      std::optional<Workflow> workflow =
-          parse_workflow(repo.blob(path.blob, kMaxWorkflowFile_bytes), path.path, parts_.names(),
-                         diagnostics);
+      std::optional<Workflow> workflow = parse_workflow(
+          repo.blob(path.blob, kMaxWorkflowFile_bytes), path.path, parts_.names(), diagnostics);
       if (!workflow) continue;
       workflow->source = spec.name;
       workflows.push_back(std::move(*workflow));

@@ -8,7 +8,8 @@
 namespace lockstep {
 namespace {
 
-constexpr std::string_view kWorkspace = R"(# The operator's file: where data and code are, and where attempts run. docs/WORKSPACE.md
+constexpr std::string_view kWorkspace =
+    R"(# The operator's file: where data and code are, and where attempts run. docs/WORKSPACE.md
 sources:
   tables: {{kind: git-tables, place: ./tables, branch: main}}
   code: {{kind: git-repo, place: {}, branch: main}}
@@ -18,7 +19,8 @@ releases:
   folder: out/releases
 )";
 
-constexpr std::string_view kSchema = "key: [id]\ncolumns: {id: int, client: text, text: text, label: text}\n";
+constexpr std::string_view kSchema =
+    "key: [id]\ncolumns: {id: int, client: text, text: text, label: text}\n";
 
 constexpr std::string_view kRows = R"(id,client,text,label
 1,north,good morning,greeting
@@ -43,21 +45,28 @@ releases:
   production: {models: ["labels-*"], image: {name: labels}}
 )";
 
-constexpr std::string_view kScript = R"(# Counts the labels of one client: the last column of the rows, without the header.
+constexpr std::string_view kScript =
+    R"sh(# Counts the labels of one client: the last column of the rows, without the header.
 tail -n +2 "$LOCKSTEP_INPUT_ROWS" | sed 's/.*,//' | sort | uniq -c > "$LOCKSTEP_OUTPUT/labels.txt"
 printf '{"labels": %d}\n' "$(wc -l < "$LOCKSTEP_OUTPUT/labels.txt")" > "$LOCKSTEP_OUTPUT/metrics.json"
-)";
+)sh";
 
 void git(const fs::path& folder, std::vector<std::string> arguments) {
   Subprocess call;
-  call.argv = {"git", "-C", folder.string(), "-c", "user.name=lockstep", "-c",
-               "user.email=lockstep@localhost", "-c", "init.defaultBranch=main"};
+  call.argv = {"git",
+               "-C",
+               folder.string(),
+               "-c",
+               "user.name=lockstep",
+               "-c",
+               "user.email=lockstep@localhost",
+               "-c",
+               "init.defaultBranch=main"};
   call.argv.insert(call.argv.end(), arguments.begin(), arguments.end());
   SubprocessResult result = run_subprocess(call);
   if (!result.ok()) {
-    throw Error(ErrorCode::kUnavailable,
-                fmt::format("git {} failed in {}: {}", arguments[0], folder.string(),
-                            result.err.substr(0, 200)));
+    throw Error(ErrorCode::kUnavailable, fmt::format("git {} failed in {}: {}", arguments[0],
+                                                     folder.string(), result.err.substr(0, 200)));
   }
 }
 
@@ -97,8 +106,8 @@ Json init_workspace(const fs::path& folder, const InitOptions& options) {
              created);
   std::string code = "./code";
   if (options.from.empty()) {
-    repository(folder / "code",
-               {{"workflows/labels.yaml", kWorkflow}, {"train/count.sh", kScript}}, created);
+    repository(folder / "code", {{"workflows/labels.yaml", kWorkflow}, {"train/count.sh", kScript}},
+               created);
   } else {
     code = Json(options.from).dump();
   }

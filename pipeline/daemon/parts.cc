@@ -18,10 +18,10 @@ std::string read_secret_ref(const SecretRef& ref, const std::string& what) {
   if (ref.kind == SecretRef::Kind::kEnv) {
     const char* value = std::getenv(ref.variable.c_str());
     if (value) return value;
-    throw Error(ErrorCode::kNotFound,
-                fmt::format("{} is not set: there is no environment variable {}", what,
-                            ref.variable),
-                "export it where lockstep runs");
+    throw Error(
+        ErrorCode::kNotFound,
+        fmt::format("{} is not set: there is no environment variable {}", what, ref.variable),
+        "export it where lockstep runs");
   }
   std::string text = real_files().read(ref.file, kMaxSecret_bytes);
   while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();

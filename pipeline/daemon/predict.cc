@@ -21,17 +21,18 @@ Json run_prediction(const Prediction& wanted, const std::vector<std::string>& te
   }
   artifacts.get(wanted.digest);
   Subprocess call;
-  call.argv = {Parts::program("lockstep-torch").string(), "predict",  "--model",
+  call.argv = {Parts::program("lockstep-torch").string(), "predict", "--model",
                artifacts.path(wanted.digest).string(),    "--stdin", "--json"};
   if (!trunk.empty()) call.argv.insert(call.argv.end(), {"--trunk", trunk});
   for (const std::string& text : texts) call.input += Json(text).dump() + "\n";
   SubprocessResult result = run_subprocess(call);
   if (!result.ok()) {
     std::string said = result.err.substr(0, result.err.find('\n'));
-    throw Error(ErrorCode::kInvalid,
-                fmt::format("{}@{} can't answer: {}", wanted.model, wanted.version,
-                            said.empty() ? "lockstep-torch failed" : replace_invalid_utf8(said)),
-                "only models made by torch/text-adapter answer here; others bring their own program");
+    throw Error(
+        ErrorCode::kInvalid,
+        fmt::format("{}@{} can't answer: {}", wanted.model, wanted.version,
+                    said.empty() ? "lockstep-torch failed" : replace_invalid_utf8(said)),
+        "only models made by torch/text-adapter answer here; others bring their own program");
   }
   return parse_json(result.out, "the answer of lockstep-torch");
 }

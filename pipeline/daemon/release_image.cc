@@ -32,8 +32,7 @@ ImageModel image_model(Engine& engine, const std::string& name, const Version& v
   for (const Json& used : version.upstreams) {
     std::string upstream = used.at("model");
     int64_t number = used.at("version");
-    const ModelState* state =
-        engine.registry().model(engine.registry().name_today(upstream));
+    const ModelState* state = engine.registry().model(engine.registry().name_today(upstream));
     const Version* made = state ? state->version(number) : nullptr;
     bool folder = made && model_file(engine, *made).folder;
     model.upstreams.push_back({used.at("input"), upstream, number,

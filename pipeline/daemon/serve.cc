@@ -12,8 +12,8 @@
 namespace lockstep {
 namespace {
 
-constexpr int64_t kSlowLook_ms = 15'000;     // the safety net of local places
-constexpr int64_t kRemoteLook_ms = 5'000;    // places that send no signal
+constexpr int64_t kSlowLook_ms = 15'000;   // the safety net of local places
+constexpr int64_t kRemoteLook_ms = 5'000;  // places that send no signal
 constexpr int kTick_ms = 250;
 
 // One watch for each source on this machine; a source that can't be watched is looked at slowly.

@@ -124,11 +124,10 @@ void add_distance(SourceSet& sources, const Json& slice, const Survey& seen,
     if (store == sources.tables.end()) continue;
     std::string from = slice.at("commit");
     try {
-      distance.rows += count(sources, spec.source, spec.table, spec.where, spec.columns, from,
-                             reading.commit)
-                           .all();
-      for (const CommitInfo& commit :
-           store->second->log(from, reading.commit, kMostCommits)) {
+      distance.rows +=
+          count(sources, spec.source, spec.table, spec.where, spec.columns, from, reading.commit)
+              .all();
+      for (const CommitInfo& commit : store->second->log(from, reading.commit, kMostCommits)) {
         ++distance.commits;
         if (distance.since_ms == 0 || commit.time_ms < distance.since_ms) {
           distance.since_ms = commit.time_ms;

@@ -92,7 +92,9 @@ void EngineWorld::accept(StepId id, const PlannedStep& planned, const ResultReco
   if (made) engine_.take_decision(*made, decide(engine_.registry_, *made));
 }
 
-bool DryWorld::used_up(const Digest& fingerprint) { return engine_.past_.used_up(fingerprint); }
+bool DryWorld::used_up(const Digest& fingerprint) {
+  return engine_.past_.used_up(fingerprint);
+}
 
 std::optional<ModelRef> DryWorld::champion(const std::string& model) {
   auto moved = moved_.find(model);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "pipeline/base/error.h"
+#include "pipeline/base/folder.h"
 #include "pipeline/core/slice.h"
 #include "pipeline/formats/csv.h"
 
@@ -43,13 +44,17 @@ Delivery plan_delivery(const Json& input, TableStore& store) {
 
 Json json_cell(const Value& value) {
   switch (value.tag) {
-    case ValueTag::kNull: return nullptr;
-    case ValueTag::kJson: return Json::parse(value.payload);
-    case ValueTag::kFloat: return Json::parse(display(value));
+    case ValueTag::kNull:
+      return nullptr;
+    case ValueTag::kJson:
+      return Json::parse(value.payload);
+    case ValueTag::kFloat:
+      return Json::parse(display(value));
     case ValueTag::kInt:
       // Integers beyond 64 bits stay exact as text.
       return value.payload.size() <= 18 ? Json(std::stoll(value.payload)) : Json(value.payload);
-    default: return display(value);
+    default:
+      return display(value);
   }
 }
 
@@ -85,13 +90,11 @@ class RowWriter {
   std::string bytes_;
 };
 
-void add_rows(const Json& input, const PrepareFrom& from, Artifacts& artifacts,
-              AttemptSpec& spec) {
+void add_rows(const Json& input, const PrepareFrom& from, Artifacts& artifacts, AttemptSpec& spec) {
   auto store = from.tables.find(input.at("source").get<std::string>());
   if (store == from.tables.end()) {
-    throw Error(ErrorCode::kNotFound,
-                fmt::format("source {} is no longer in the workspace",
-                            input.at("source").get<std::string>()));
+    throw Error(ErrorCode::kNotFound, fmt::format("source {} is no longer in the workspace",
+                                                  input.at("source").get<std::string>()));
   }
   Delivery delivery = plan_delivery(input, *store->second);
   std::string format = input.at("format");
@@ -135,14 +138,15 @@ const CodePath& followed(const CodePath& path, const std::vector<CodePath>& all,
   return *at;
 }
 
-void add_code(const Json& input, const PrepareFrom& from, Artifacts& artifacts, Json& listing) {
+void add_code(const Json& input, const PrepareFrom& from, Artifacts& artifacts,
+              std::map<std::string, FolderEntry>& listing) {
   CodeRepo& repo = *from.code.at(input.at("source").get<std::string>());
   std::vector<CodePath> paths = repo.list(input.at("commit").get<std::string>(),
                                           input.at("paths").get<std::vector<std::string>>());
   for (const CodePath& path : paths) {
     const CodePath& file = followed(path, paths, repo);
     Digest digest = artifacts.put(repo.blob(file.blob, kMaxCodeFile_bytes));
-    listing.push_back({path.path, digest.hex(), file.mode == "100755"});
+    listing[path.path] = {path.path, digest, file.mode == "100755"};
   }
 }
 
@@ -168,7 +172,7 @@ AttemptSpec prepare_attempt(const std::string& id, const Json& context, const Pr
   spec.slot = context.value("slot", "");
   std::string device = context.value("device", "cpu");
   spec.cuda_device = device == "cpu" ? "" : device;
-  Json listing = Json::array();
+  std::map<std::string, FolderEntry> listing;  // by path: inputs may overlap
   for (const Json& input : wanted.at("inputs")) {
     std::string kind = input.at("kind");
     if (kind == "rows") add_rows(input, from, artifacts, spec);
@@ -179,10 +183,9 @@ AttemptSpec prepare_attempt(const std::string& id, const Json& context, const Pr
     }
   }
   if (!listing.empty()) {
-    std::sort(listing.begin(), listing.end(),
-              [](const Json& a, const Json& b) { return a[0] < b[0]; });
-    listing.erase(std::unique(listing.begin(), listing.end()), listing.end());
-    spec.code = artifacts.put(canonical_json(listing));
+    std::vector<FolderEntry> entries;
+    for (const auto& [path, entry] : listing) entries.push_back(entry);
+    spec.code = artifacts.put(folder_listing(std::move(entries)));
   }
   return spec;
 }
