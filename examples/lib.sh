@@ -46,7 +46,7 @@ own_folder() {
     die "$dir holds files that no example made; name another folder with --dir"
   fi
   mkdir -p "$dir" && cd "$dir" || exit 2
-  chmod -R u+w .lockstep 2>/dev/null
+  if [ -d .lockstep ]; then chmod -R u+w .lockstep; fi
   rm -rf tables code out .lockstep lockstep.yaml
   printf 'Made by an example of Lockstep; running it again starts anew.\n' >.example
 }

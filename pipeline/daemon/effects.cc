@@ -49,6 +49,7 @@ void Effects::work(Inbox& inbox) {
   RunnerPlace place;
   place.program = Parts::program("lockstep-runner");
   place.state = daemon_.parts().state() / "runner";
+  place.options = {"--idle-exit", "600"};  // seconds without attempts and without a daemon
   auto executor = std::make_unique<LocalExecutor>(
       LocalExecutorOptions{place, daemon_.parts().state() / "incoming"}, daemon_.artifacts());
   {
