@@ -14,7 +14,9 @@ struct FeatureSettings {
   std::vector<uint32_t> words = {1, 2};  // lengths of the runs of words that count
   std::vector<uint32_t> characters = {3, 4, 5};  // lengths of the pieces of a padded word
 
-  bool operator==(const FeatureSettings&) const = default;
+  bool operator==(const FeatureSettings& other) const {
+    return buckets == other.buckets && words == other.words && characters == other.characters;
+  }
 };
 
 // Rows in compressed form: row i has the entries [starts[i], starts[i + 1]), columns ascending.
