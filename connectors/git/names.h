@@ -28,7 +28,12 @@ std::string link_destination(std::string_view path, std::string_view target,
 // Text from outside, safe to print: control characters as '?', at most `max_bytes`.
 std::string printable(std::string_view text, size_t max_bytes = 200);
 
-// Those of `names` that a person who typed `wanted` may have meant, best first, at most `limit`.
+// The same text where it is UTF-8; otherwise with '?' for every byte outside of ASCII. Authors and
+// messages of commits may be in any encoding.
+std::string as_utf8(std::string_view text);
+
+// Those of `names` that a person who typed `wanted` may have meant, best first, at most `limit`,
+// made printable.
 std::vector<std::string> near_names(std::string_view wanted, const std::vector<std::string>& names,
                                     size_t limit = 5);
 
