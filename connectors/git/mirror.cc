@@ -52,7 +52,7 @@ constexpr std::array<Symptom, 17> kSymptoms = {{
     {"Host key verification failed", ErrorCode::kDenied,
      "the host key is not known or not the same",
      "compare the key with the server's, then add it to known_hosts"},
-    {"Permission denied", ErrorCode::kDenied, "the server refused the credentials",
+    {"Permission denied (", ErrorCode::kDenied, "the server refused the credentials",
      kCheckCredentials},
     {"could not read Username", ErrorCode::kDenied, "the server wants credentials",
      "give the source credentials, or correct them"},

@@ -146,6 +146,15 @@ std::string link_destination(std::string_view path, std::string_view target,
   return out;
 }
 
+std::string as_utf8(std::string_view text) {
+  std::string out(text);
+  if (valid_utf8(text)) return out;
+  for (char& c : out) {
+    if (static_cast<unsigned char>(c) >= 0x80) c = '?';
+  }
+  return out;
+}
+
 std::vector<std::string> near_names(std::string_view wanted, const std::vector<std::string>& names,
                                     size_t limit) {
   std::vector<std::pair<size_t, std::string>> found;
@@ -159,7 +168,8 @@ std::vector<std::string> near_names(std::string_view wanted, const std::vector<s
   }
   std::sort(found.begin(), found.end());
   std::vector<std::string> out;
-  for (size_t i = 0; i < std::min(limit, found.size()); ++i) out.push_back(found[i].second);
+  for (size_t i = 0; i < std::min(limit, found.size()); ++i)
+    out.push_back(printable(found[i].second));
   return out;
 }
 

@@ -27,7 +27,12 @@ void check_path(std::string_view path, std::string_view where);
 std::string link_destination(std::string_view path, std::string_view target,
                              std::string_view where);
 
-// Those of `names` that a person who typed `wanted` may have meant, best first, at most `limit`.
+// The same text where it is UTF-8; otherwise with '?' for every byte outside of ASCII. Authors and
+// messages of commits may be in any encoding.
+std::string as_utf8(std::string_view text);
+
+// Those of `names` that a person who typed `wanted` may have meant, best first, at most `limit`,
+// made printable.
 std::vector<std::string> near_names(std::string_view wanted, const std::vector<std::string>& names,
                                     size_t limit = 5);
 

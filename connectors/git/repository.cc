@@ -42,10 +42,10 @@ GitCommit to_commit(const git_commit* commit) {
   out.id = oid_text(*git_commit_id(commit));
   out.tree = oid_text(*git_commit_tree_id(commit));
   const git_signature* author = git_commit_author(commit);
-  out.author = author->name ? author->name : "";
-  out.email = author->email ? author->email : "";
+  out.author = as_utf8(author->name ? author->name : "");
+  out.email = as_utf8(author->email ? author->email : "");
   const char* message = git_commit_message(commit);
-  out.message = message ? message : "";
+  out.message = as_utf8(message ? message : "");
   out.time_ms = git_commit_time(commit) * 1000;
   return out;
 }
@@ -132,9 +132,10 @@ std::string GitRepository::branch(const std::string& name) const {
     if (!near.empty()) {
       hint = fmt::format("did you mean {}?", fmt::join(near, ", "));
     } else if (!all.empty()) {
-      hint =
-          fmt::format("it has {} branches, among them {}", all.size(),
-                      fmt::join(all.begin(), all.begin() + std::min<size_t>(5, all.size()), ", "));
+      std::vector<std::string> some;
+      for (size_t i = 0; i < std::min<size_t>(5, all.size()); ++i)
+        some.push_back(printable(all[i]));
+      hint = fmt::format("it has {} branches, among them {}", all.size(), fmt::join(some, ", "));
     }
     throw Error(ErrorCode::kNotFound, what(fmt::format("no branch \"{}\"", printable(name))), hint);
   }

@@ -55,7 +55,7 @@ TableLayout::TableLayout(const GitRepository& repository, std::string source, st
 }
 
 std::string TableLayout::place(const std::string& commit, const std::string& path) const {
-  return fmt::format("{}@{}:{}", source_, commit.substr(0, 12), path);
+  return fmt::format("{}@{}:{}", source_, commit.substr(0, 12), printable(path, 500));
 }
 
 std::map<std::string, TableLayout::Listed> TableLayout::list(const std::string& commit) const {

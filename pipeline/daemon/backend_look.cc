@@ -105,6 +105,17 @@ Subject subject_of(Engine& engine, const std::string& name) {
   return subject;
 }
 
+// The models that some channel's live release names; empty before the first release.
+std::set<std::string> released(const Registry& registry) {
+  std::set<std::string> names;
+  for (const auto& [channel, moves] : registry.channels) {
+    const ReleaseState* state = registry.release(registry.live(channel));
+    if (!state) continue;
+    for (const auto& [name, entry] : state->release.models) names.insert(name);
+  }
+  return names;
+}
+
 Json text_list(const std::vector<CommitInfo>& commits) {
   Json all = Json::array();
   for (const CommitInfo& commit : commits) {
@@ -199,7 +210,9 @@ Json WorkspaceBackend::lag() {
     DryWorld dry(engine, seen);
     std::unique_ptr<Plan> plan = engine.preview(seen, trigger, dry);
     std::vector<Item> found;
+    std::set<std::string> live = released(engine.registry());
     for (const auto& [name, id] : seen->graph->producer) {
+      if (!live.empty() && !live.count(name)) continue;  // a trunk that no release lists
       const ModelState* model = engine.registry().model(name);
       Item item{name, std::string(word(plan->at(id).state)), "", 0, Json::array(), {}, false};
       if (model) item.number = model->alias(kChampion);

@@ -55,7 +55,7 @@ Json release_json(Daemon& daemon, const Registry& registry, const ReleaseState& 
   out["manifest"] = parse_json(state.release.manifest, "the manifest of " + state.release.tag);
   out["manifest_bytes"] = state.release.manifest;
   out["base"] = state.release.base.empty() ? Json() : Json(state.release.base);
-  out["folder"] = daemon.parts().workspace().releases.string();
+  out["folder"] = daemon.parts().releases_shown();
   out["missing"] = state.release.missing;
   Json models = Json::array();
   for (const auto& [name, entry] : state.release.models) {
@@ -154,7 +154,7 @@ Json WorkspaceBackend::release_rebuild(const std::string& channel, const Caller&
   return daemon_.in_loop([&](Engine& engine) {
     std::string name = channel_or_default(engine, channel);
     Json out = engine.rebuild(name, caller.user, caller.reason);
-    out["folder"] = daemon_.parts().workspace().releases.string();
+    out["folder"] = daemon_.parts().releases_shown();
     return out;
   });
 }

@@ -206,7 +206,7 @@ Json WorkspaceBackend::run_now(Engine& engine, const std::string& id) const {
     if (run && run->record.id == id) {
       Json document = run_document(*run, engine.registry(), engine.now_ms());
       for (Json& release : document["releases"]) {
-        release["folder"] = daemon_.parts().workspace().releases.string();
+        release["folder"] = daemon_.parts().releases_shown();
       }
       document["held"] = held_json(document["held"]);
       return document;

@@ -1,4 +1,5 @@
 // `lockstep`: the command line and the daemon in one program.
+#include <pwd.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
@@ -34,9 +35,8 @@ class Door {
 
  private:
   static std::string user_name() {
-    const char* name = getlogin();
-    if (!name) name = std::getenv("USER");
-    return name ? name : "uid-" + std::to_string(getuid());
+    const passwd* entry = getpwuid(getuid());
+    return entry ? entry->pw_name : "uid-" + std::to_string(getuid());
   }
 
   std::unique_ptr<Daemon> daemon_;

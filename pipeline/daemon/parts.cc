@@ -73,6 +73,12 @@ Parts::Parts(const fs::path& folder) {
   warnings_ = diagnostics.warnings();
 }
 
+std::string Parts::releases_shown() const {
+  fs::path inside = workspace_.releases.lexically_relative(workspace_.folder);
+  bool outside = inside.empty() || *inside.begin() == "..";
+  return (outside ? workspace_.releases : inside).string();
+}
+
 std::unique_ptr<SourceSet> Parts::open_sources() const {
   auto set = std::make_unique<SourceSet>();
   for (const SourceSpec& spec : workspace_.sources) {

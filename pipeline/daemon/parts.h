@@ -34,6 +34,8 @@ class Parts {
   const Workspace& workspace() const { return workspace_; }
   const WorkspaceSources& names() const { return names_; }
   const std::vector<Error>& warnings() const { return warnings_; }
+  // The folder of images as people see it: relative where it is inside the workspace.
+  std::string releases_shown() const;
   fs::path state() const { return workspace_.folder / ".lockstep"; }
   fs::path socket() const { return state() / "socket"; }
 

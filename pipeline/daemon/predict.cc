@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <sstream>
 
 #include "pipeline/base/error.h"
 #include "pipeline/exec/subprocess.h"
@@ -34,7 +35,12 @@ Json run_prediction(const Prediction& wanted, const std::vector<std::string>& te
                     said.empty() ? "lockstep-torch failed" : replace_invalid_utf8(said)),
         "only models made by torch/text-adapter answer here; others bring their own program");
   }
-  return parse_json(result.out, "the answer of lockstep-torch");
+  Json answers = Json::array();
+  std::istringstream lines(result.out);
+  for (std::string line; std::getline(lines, line);) {
+    answers.push_back(parse_json(line, "an answer of lockstep-torch"));
+  }
+  return answers;
 }
 
 std::pair<TableStore*, std::string> find_table(SourceSet& sources, const std::string& name,

@@ -44,6 +44,7 @@ struct Run {
   std::map<StepId, StepRun> steps;
   std::map<StepId, int64_t> ready_since_ms;
   std::vector<double> chain;
+  Json planned = Json::object();  // {"counts", "waits_for"} at its start
   std::vector<Json> moves, releases;
   std::vector<GateReport> gates_failed;
   size_t gates_passed = 0;
@@ -151,6 +152,8 @@ class Engine {
 
 // The JSON document of a run (pipeline/api/backend.h, run()).
 Json run_document(const Run& run, const Registry& registry, int64_t now_ms);
+// {"counts":{state:N},"waits_for":[model or step…]} of a plan as it is now.
+Json planned_summary(const Plan& plan);
 // The steps of a plan with their states and reasons (pipeline/api/backend.h, plan()).
 Json plan_document(const Plan& plan, Past& past);
 

@@ -198,6 +198,7 @@ void Engine::begin_run(SurveyDone& done, bool first, std::vector<std::string> ad
   std::set<StepId> force = forced(*run.survey->graph, run.trigger, chosen);
   run.plan = std::make_unique<Plan>(run.survey, *world_, chosen, force);
   run.chain = critical_path(*run.survey->graph, [](StepId) { return 1.0; });
+  run.planned = planned_summary(*run.plan);
   run.added = std::move(added);
   run.retired = std::move(retired);
   note_reasons(run);

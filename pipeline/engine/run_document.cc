@@ -168,6 +168,7 @@ Json run_document(const Run& run, const Registry& registry, int64_t now_ms) {
           {"seconds", double(end_ms - record.started_ms) / 1000},
           {"first", run.first},
           {"revision", run.revision},
+          {"planned", run.planned},
           {"commits", record.commits},
           {"data", data_json(*run.survey)},
           {"code", code_json(*run.survey)},
@@ -180,6 +181,21 @@ Json run_document(const Run& run, const Registry& registry, int64_t now_ms) {
           {"releases", releases},
           {"held", run.held},
           {"notes", run.notes}};
+}
+
+Json planned_summary(const Plan& plan) {
+  Json counts = Json::object();
+  std::set<std::string> above;
+  for (StepId id : plan.graph().order) {
+    if (!plan.selected(id)) continue;
+    std::string state(word(plan.at(id).state));
+    counts[state] = counts.value(state, 0) + 1;
+    for (StepId up : plan.at(id).waits_for) {
+      const Step& step = plan.graph().step(up);
+      above.insert(step.registers.empty() ? step.name : step.registers);
+    }
+  }
+  return {{"counts", counts}, {"waits_for", above}};
 }
 
 Json plan_document(const Plan& plan, Past& past) {

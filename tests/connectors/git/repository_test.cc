@@ -167,3 +167,14 @@ TEST_CASE("git: kept commits survive garbage collection", "[git]") {
   collect();
   CHECK_FALSE(GitRepository(fixture.folder()).has_commit(lost));
 }
+
+TEST_CASE("git: authors and messages in other encodings become UTF-8", "[git]") {
+  GitFixture fixture;
+  std::ofstream(fixture.temp() / "message") << "gr\xfc\xdf\n\nbody\n";
+  fixture.git({"-c", "i18n.commitEncoding=ISO-8859-1", "commit", "-q", "--allow-empty", "--author",
+               "J\xfcrgen <j@x>", "-F", (fixture.temp() / "message").string()});
+  GitRepository repository(fixture.folder());
+  const GitCommit commit = repository.commit(repository.branch("main"));
+  CHECK(commit.message == "gr??\n\nbody\n");
+  CHECK(commit.author == "J?rgen");
+}
