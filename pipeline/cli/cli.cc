@@ -87,6 +87,9 @@ void add_globals(CLI::App& root, Context& context) {
       ->type_name("DIR")
       ->take_last();
   root.add_flag("--json", context.json, "Print one JSON document");
+  root.footer(
+      "lockstep check && lockstep plan\nlockstep run\nlockstep why intent-client-3\n"
+      "lockstep rollback intent-client-3 --reason \"wrong labels\"");
   root.require_subcommand(1, 1);
   root.formatter(std::make_shared<CLI::FormatterLambda>(
       [](const CLI::App* app, const std::string&, CLI::AppFormatMode) { return help_text(*app); }));

@@ -186,9 +186,12 @@ int unpin(Context& context, const UnpinOptions& options) {
   if (one) body["channel"] = options.channel;
   std::vector<std::string> path = {"v1", "channels", options.channel, "unpin"};
   if (one) path = {"v1", "models", options.model, "unpin"};
-  return context.show(context.post(path, body), [&](const Doc& doc) {
-    return render_pins(doc, context.style(), options.moving.dry_run);
-  });
+  Json answer = context.post(path, body);
+  bool started = Doc(answer).has("run");
+  if (!context.json) context.out() << render_pins(answer, context.style(), options.moving.dry_run);
+  if (started) answer["followed"] = await_run(context, Doc(answer).text("run"));
+  if (context.json) context.print_json(answer);
+  return started ? run_exit_code(answer["followed"]) : kExitDone;
 }
 
 void add_unpin(Commands& commands) {

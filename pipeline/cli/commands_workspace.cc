@@ -1,4 +1,5 @@
 // Commands of the workspace itself: init, check, serve, tables, diff, gc, doctor, completion.
+#include <algorithm>
 #include <memory>
 
 #include "pipeline/cli/commands.h"
@@ -134,8 +135,11 @@ void add_completion(Commands& commands) {
 void add_later(Commands& commands) {
   for (const char* name : {"promote", "approve", "backup", "restore"}) {
     auto* later = commands.add(name, "", "Not supported yet");
-    later->allow_extras();
-    commands.on(later, [name](Context&) -> int {
+    // Whatever follows is taken, so that the answer is this one and not about an argument.
+    later->allow_extras()->fallthrough(false);
+    commands.on(later, [name, later](Context& context) -> int {
+      auto rest = later->remaining();
+      context.json |= std::find(rest.begin(), rest.end(), "--json") != rest.end();
       throw Error(ErrorCode::kInvalid, "`" + std::string(name) + "` is not supported yet",
                   "`lockstep --help` lists what is");
     });

@@ -17,9 +17,14 @@ struct Place {
   std::vector<Word> commands, options;
 };
 
+// Those of one place; what may stand everywhere is added where it is drawn.
 std::vector<Word> options_of(const CLI::App& app) {
   std::vector<Word> out;
   for (const CLI::Option* option : app.get_options()) {
+    bool everywhere =
+        option->check_lname("help") || option->check_lname("json") || option->check_sname("C");
+    if (everywhere) continue;
+
     for (const auto& name : option->get_lnames()) {
       out.push_back({"--" + name, option->get_description()});
     }
@@ -71,13 +76,14 @@ std::string bash(const std::vector<Place>& places) {
       "  case \"$place\" in\n";
   for (const Place& place : places) {
     std::string words = names(place.commands);
-    std::string options = names(place.options) + " --json -C";
-    out += "    \"" + place.path + "\") words=\"" + words + (words.empty() ? "" : " ") + options +
-           "\" ;;\n";
+    std::string options = names(place.options);
+    if (!words.empty() && !options.empty()) words += " ";
+    out += "    \"" + place.path + "\") words=\"" + words + options + "\" ;;\n";
   }
   return out +
          "  esac\n"
-         "  COMPREPLY=($(compgen -W \"$words\" -- \"${COMP_WORDS[COMP_CWORD]}\"))\n"
+         "  COMPREPLY=($(compgen -W \"$words --help --json -C\" -- "
+         "\"${COMP_WORDS[COMP_CWORD]}\"))\n"
          "}\n"
          "complete -o default -F _lockstep lockstep\n";
 }
@@ -112,7 +118,8 @@ std::string zsh(const std::vector<Place>& places) {
   }
   return out +
          "  esac\n"
-         "  options+=('--json:Print one JSON document' '-C:Work in this folder')\n"
+         "  options+=('--help:Print help' '--json:Print one JSON document' '-C:Work in this "
+         "folder')\n"
          "  (( $#commands )) && _describe command commands\n"
          "  _describe -o option options\n"
          "  (( $#commands )) || _files\n"
@@ -148,7 +155,10 @@ std::string fish(const std::vector<Place>& places) {
              " -d " + shell_word(word.help) + "\n";
     }
   }
-  return out + "complete -c lockstep -l json -d 'Print one JSON document'\n";
+  return out +
+         "complete -c lockstep -l help -d 'Print help'\n"
+         "complete -c lockstep -l json -d 'Print one JSON document'\n"
+         "complete -c lockstep -s C -r -d 'Work in this folder'\n";
 }
 
 }  // namespace

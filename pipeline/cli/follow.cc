@@ -101,14 +101,7 @@ int run_exit_code(const Doc& run) {
   return result == "held" ? kExitRefused : kExitFailed;
 }
 
-int follow_run(Context& context, const Json& started) {
-  if (!Doc(started).has("run")) {
-    Json document = nothing_started(started);
-    return context.show(
-        document, [&](const Doc& doc) { return render_nothing(doc, context.style()); },
-        run_exit_code(document));
-  }
-  std::string id = Doc(started).text("run");
+Json await_run(Context& context, const std::string& id) {
   Progress progress(context);
   bool headed = context.json;
   for (int64_t seen = -1;;) {
@@ -121,13 +114,24 @@ int follow_run(Context& context, const Json& started) {
       headed = true;
     }
     if (over) {
-      return context.show(
-          document, [&](const Doc& doc) { return render_run_tail(doc, context.style()); },
-          run_exit_code(run));
+      if (!context.json) context.out() << render_run_tail(run, context.style());
+      return document;
     }
     progress.draw(run);
     seen = run.number("revision", -1);
   }
+}
+
+int follow_run(Context& context, const Json& started) {
+  if (Doc(started).has("run")) {
+    Json document = await_run(context, Doc(started).text("run"));
+    if (context.json) context.print_json(document);
+    return run_exit_code(document);
+  }
+  Json document = nothing_started(started);
+  return context.show(
+      document, [&](const Doc& doc) { return render_nothing(doc, context.style()); },
+      run_exit_code(document));
 }
 
 }  // namespace lockstep

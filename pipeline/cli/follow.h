@@ -27,6 +27,8 @@ class Progress {
   std::set<std::string> told_;
 };
 
+// Waits for the end of a run, printing its transcript unless JSON is wanted; gives its document.
+Json await_run(Context& context, const std::string& id);
 // `started`: {"run":id|null,…} of the route that started it. Prints everything; gives the exit
 // code.
 int follow_run(Context& context, const Json& started);

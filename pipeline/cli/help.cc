@@ -21,9 +21,7 @@ std::string usage(const CLI::App& app) {
     if (option->get_expected_max() > 1) name += "…";
     out += option->get_required() ? " " + name : " [" + name + "]";
   }
-  bool options = std::any_of(app.get_options().begin(), app.get_options().end(),
-                             [](const CLI::Option* one) { return one->nonpositional(); });
-  return out + (options ? " [OPTIONS]\n" : "\n");
+  return out + " [OPTIONS]\n";  // every command has --help
 }
 
 std::string section(const std::string& title, const Table& table) {

@@ -66,6 +66,8 @@ std::string render_release_verify(const Doc& verify, const Style& style);
 
 // "accuracy 0.934, loss 0.21": at most `shown`, accuracy first.
 std::string metrics_text(const Doc& metrics, size_t shown);
+// Its "paths" as people write them: "train/**" is "train/".
+std::vector<std::string> paths_text(const Doc& code);
 // "first, second, third, and 4 more": joined, cut behind `shown`.
 std::string few(const std::vector<std::string>& parts, size_t shown,
                 std::string_view between = ", ");

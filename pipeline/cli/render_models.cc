@@ -16,9 +16,10 @@ std::string channels_text(const Doc& channels) {
   return few(parts, 3);
 }
 
+// One fact of a version; nothing where there is none.
 std::string line(const Style& style, std::string_view label, std::string_view left,
                  std::string_view right = "") {
-  return left.empty() ? "" : transcript_line(style, label, left, right);
+  return left.empty() ? "" : transcript_line(style, label, left, right, 13);
 }
 
 std::string commits_text(const Doc& commits) {
@@ -122,7 +123,7 @@ std::string why_inputs(const Doc& why, const Style& style) {
   }
   first = true;
   for (const Doc& code : why.list("code")) {
-    table.row({label("code"), few(code.texts("paths"), 3), range(code),
+    table.row({label("code"), few(paths_text(code), 3), range(code),
                code.number("files") ? change_text(code) : "", by(code)});
   }
   first = true;
@@ -163,12 +164,11 @@ std::string render_model(const Doc& model, const Style& style, bool all) {
   std::string version = model.text(model.has("version") ? "version" : "number");
   std::string name = model.text(model.has("model") ? "model" : "name");
   std::string digest = model.text(model.has("sha256") ? "sha256" : "digest");
-  std::string out =
-      transcript_line(style, "model", name + "@" + version, join(model.texts("aliases"), ", "));
+  std::string out = line(style, "model", name + "@" + version, join(model.texts("aliases"), ", "));
   out += line(style, "sha256", digest);
   out += line(style, "step", model.text("step"), model.text("attempt"));
   out += line(style, "metrics", metrics_text(model.part("metrics"), 8));
-  out += line(style, "gate", model.has("gate") ? gate_text(model.part("gate")) : "");
+  out += line(style, "gate", model.part("gate").text("verdict"));
   out += inputs(model, style);
   out += line(style, "code", model.text("code_tree"));
   out += line(style, "fingerprint", model.text("fingerprint"));
@@ -229,8 +229,8 @@ std::string render_replay(const Doc& replay, const Style& style) {
       transcript_line(style, "replay", replay.text("model") + "@" + replay.text("version"),
                       (same ? style.green("same bytes") : style.red("other bytes")) +
                           (replay.has("seconds") ? ", " + duration(replay.real("seconds")) : ""));
-  out += line(style, "was", replay.text("recorded"));
-  if (!same) out += line(style, "is", replay.text("replayed"));
+  out += transcript_line(style, "was", replay.text("recorded"));
+  if (!same) out += transcript_line(style, "is", replay.text("replayed"));
   for (const std::string& one : replay.texts("differences")) {
     out += transcript_line(style, "differs", one);
   }
@@ -260,7 +260,6 @@ std::string render_pins(const Doc& answer, const Style& style, bool dry_run) {
   for (const Doc& unpinned : answer.list("unpinned")) {
     out += transcript_line(style, "unpin", unpinned.text("model"), unpinned.text("alias"));
   }
-  if (answer.has("run")) out += transcript_line(style, "run", answer.text("run"), "moves what may");
   return dry_run ? out + "dry run: nothing was changed\n" : out;
 }
 

@@ -6,7 +6,7 @@ namespace lockstep {
 namespace {
 
 std::string line(const Style& style, std::string_view label, std::string_view left) {
-  return left.empty() ? "" : transcript_line(style, label, left);
+  return left.empty() ? "" : transcript_line(style, label, left, "", 10);
 }
 
 // "1f3c9ab, 2 slices": where a model's rows come from.
@@ -52,7 +52,7 @@ std::string render_releases(const Doc& releases, const Style& style) {
 std::string render_release(const Doc& release, const Style& style) {
   std::string right = release.text(release.has("channel") ? "channel" : "name");
   if (release.flag("live")) right += ", " + style.green("live");
-  std::string out = transcript_line(style, "release", release.text("tag"), right);
+  std::string out = transcript_line(style, "release", release.text("tag"), right, 10);
   out += line(style, "created", when(release.text("created")));
   out += line(style, "sha256", release.text("sha256"));
   out += line(style, "content", release.text("content"));
@@ -62,8 +62,8 @@ std::string render_release(const Doc& release, const Style& style) {
   out += line(style, "pushed", release.text("pushed"));
   if (release.has("withdrawn")) {
     Doc mark = release.part("withdrawn");
-    out += transcript_line(style, style.yellow("withdrawn"),
-                           "by " + mark.text("who") + ", \"" + mark.text("reason") + "\"");
+    out += line(style, style.yellow("withdrawn"),
+                "by " + mark.text("who") + ", \"" + mark.text("reason") + "\"");
   }
   Table table(style, {"MODEL", ">VERSION", "SHA256", "CODE", "DATA", "METRICS"});
   for (const Doc& model : release.list("models")) {
@@ -92,7 +92,7 @@ std::string render_release_diff(const Doc& diff, const Style& style) {
 std::string render_release_rollback(const Doc& rollback, const Style& style, bool dry_run) {
   std::string out = transcript_line(style, "release", rollback.text("to"),
                                     rollback.text("channel") + ": re-pointed, nothing built");
-  out += line(style, "from", rollback.text("from"));
+  out += transcript_line(style, "from", rollback.text("from"));
   auto pinned = rollback.texts("pinned");
   if (!pinned.empty()) out += transcript_line(style, "pinned", compress_names(pinned, 90));
   return dry_run ? out + "dry run: nothing was moved\n" : out;

@@ -10,11 +10,6 @@ namespace {
 
 constexpr int64_t kBar = 12;
 
-std::string stem(std::string path) {  // "train/**" is shown as "train/"
-  while (path.size() > 1 && path.back() == '*') path.pop_back();
-  return path;
-}
-
 struct SourceLine {
   std::string label, name, what, commit;
 };
@@ -29,10 +24,8 @@ std::vector<SourceLine> source_lines(const Doc& run) {
     lines.push_back({"data", data.text("table"), what, data.text("commit")});
   }
   for (const Doc& code : run.list("code")) {
-    std::vector<std::string> paths;
-    for (const std::string& path : code.texts("paths")) paths.push_back(stem(path));
-    lines.push_back(
-        {"code", few(paths, 2), plural(code.number("files"), "file"), code.text("commit")});
+    lines.push_back({"code", few(paths_text(code), 2), plural(code.number("files"), "file"),
+                     code.text("commit")});
   }
   return lines;
 }
@@ -67,8 +60,7 @@ std::vector<std::string> changes(const Doc& run) {
   std::vector<std::string> out;
   for (const Doc& change : run.list("changes")) {
     std::string subject = change.text(change.has("slice") ? "slice" : "table");
-    std::vector<std::string> paths;
-    for (const std::string& path : change.texts("paths")) paths.push_back(stem(path));
+    auto paths = paths_text(change);
     if (!paths.empty()) subject = few(paths, 2);
     std::string what = change_text(change);
     out.push_back(what.empty() ? subject : subject + ": " + what);
@@ -192,6 +184,14 @@ std::string releases(const Doc& run, const Style& style) {
 }
 
 }  // namespace
+
+std::vector<std::string> paths_text(const Doc& code) {
+  auto paths = code.texts("paths");
+  for (std::string& path : paths) {
+    while (path.size() > 1 && path.back() == '*') path.pop_back();
+  }
+  return paths;
+}
 
 std::string render_run_head(const Doc& run, const Style& style, bool with_sources) {
   std::string out;

@@ -12,10 +12,10 @@ std::string Style::paint(std::string_view sequence, std::string_view text) const
 }
 
 std::string transcript_line(const Style& style, std::string_view label, std::string_view left,
-                            std::string_view right) {
+                            std::string_view right, size_t labels) {
   std::string line = style.bold(label);
   if (!left.empty() || !right.empty()) {
-    line = pad(line, std::max<size_t>(7, width(label) + 1)) + std::string(left);
+    line = pad(line, std::max(labels, width(label) + 1)) + std::string(left);
   }
   if (!right.empty()) {
     line = pad(line, std::max(kRightColumn, width(line) + 2)) + std::string(right);

@@ -24,9 +24,10 @@ struct Style {
 inline constexpr size_t kRightColumn = 47;
 
 // "plan   9 steps: 1 to run, 8 current            utterances[client=client-3]: 12 rows changed\n":
-// label from column 0, left from column 7, right from column 47, or two spaces behind.
+// label from column 0, left from column `labels` or a space behind, right from column 47 or two
+// spaces behind.
 std::string transcript_line(const Style& style, std::string_view label, std::string_view left,
-                            std::string_view right = "");
+                            std::string_view right = "", size_t labels = 7);
 
 // Rows of cells, each column as wide as its widest cell, three spaces between, no space at the end
 // of a line. A column is right-aligned where its heading starts with '>'.
