@@ -84,15 +84,17 @@ class Backend {
   //  "data":[{"source","table","slice"|null,"from"|null,"to","rows":{"added","removed","changed"},
   //           "authors":[text…]}],
   //  "code":[{"source","paths","from"|null,"to","files":N,"authors":[text…]}],
-  //  "upstream":[{"input","model"|null,"step"|null,"from"|null,"to"}],"gate":{"passed","verdict"}|null,
-  //  "withdrawn":{"who","reason"}|null,"pinned":{"version","alias","who","reason"}|null}
+  //  "upstream":[{"input","model"|null,"step"|null,"from"|null,"to"}],
+  //  "gate":{"passed","verdict"}|null,"withdrawn":{"who","reason"}|null,"pinned":{"version","alias","who","reason"}|null}
   virtual Json why(const std::string& name) = 0;
   // [{"model","version","in_step":bool,"rows","commits","hours","why"}]
   virtual Json lag() = 0;
-  // [{"source","table","rows"|null,"columns":[{"name","type"}],"key":[…],"partition"|null,"commit"}]
+  // [{"source","table","rows"|null,"columns":[{"name","type"}],"key":[…],"partition"|null,
+  //   "commit","error"|null}]
   virtual Json tables() = 0;
   // {"source","table","from","to","added","removed","changed","columns":[…],
-  //  "rows":[{"change":"added"|"removed"|"changed","before":{…}|null,"after":{…}|null}],"more":bool}
+  //  "rows":[{"change":"added"|"removed"|"changed","before":{…}|null,"after":{…}|null}],
+  //  "more":bool}
   virtual Json diff(const std::string& table, const std::string& from, const std::string& to,
                     const std::string& slice, size_t limit) = 0;
 

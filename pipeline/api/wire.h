@@ -11,7 +11,6 @@
 
 #include "pipeline/base/error.h"
 #include "pipeline/base/json.h"
-
 #include "pipeline/base/text.h"
 
 namespace lockstep {

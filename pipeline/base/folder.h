@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "pipeline/base/digest.h"
-
 #include "pipeline/base/text.h"
 
 namespace lockstep {

@@ -48,7 +48,8 @@ releases:
 constexpr std::string_view kScript =
     R"sh(# Counts the labels of one client: the last column of the rows, without the header.
 tail -n +2 "$LOCKSTEP_INPUT_ROWS" | sed 's/.*,//' | sort | uniq -c > "$LOCKSTEP_OUTPUT/labels.txt"
-printf '{"labels": %d}\n' "$(wc -l < "$LOCKSTEP_OUTPUT/labels.txt")" > "$LOCKSTEP_OUTPUT/metrics.json"
+count=$(wc -l < "$LOCKSTEP_OUTPUT/labels.txt")
+printf '{"labels": %d}\n' "$count" > "$LOCKSTEP_OUTPUT/metrics.json"
 )sh";
 
 void git(const fs::path& folder, std::vector<std::string> arguments) {

@@ -12,7 +12,7 @@
 namespace lockstep {
 namespace {
 
-struct Node {  // one step of one workflow
+struct StepInFile {  // one step of one workflow
   const Workflow* workflow;
   const StepTemplate* step;
   std::vector<size_t> reads;  // nodes whose results it waits for
@@ -229,7 +229,7 @@ class Check {
 
   const std::vector<Workflow>& workflows_;
   Diagnostics& diagnostics_;
-  std::vector<Node> nodes_;
+  std::vector<StepInFile> nodes_;
   std::map<std::pair<const Workflow*, std::string>, size_t> steps_;
   ModelIndex models_;
 };

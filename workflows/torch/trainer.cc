@@ -5,8 +5,7 @@
 #include <ATen/Parallel.h>
 #include <torch/cuda.h>
 
-#include <stdexcept>
-
+#include "pipeline/base/error.h"
 #include "workflows/torch/layers.h"
 #include "workflows/torch/measure.h"
 #include "workflows/torch/random.h"
@@ -194,7 +193,7 @@ auto translated(Work work) {
   try {
     return work();
   } catch (const c10::Error& error) {
-    throw std::runtime_error(error.what_without_backtrace());
+    throw Error(ErrorCode::kUnavailable, error.what_without_backtrace());
   }
 }
 

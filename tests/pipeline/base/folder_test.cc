@@ -77,7 +77,8 @@ TEST_CASE("a folder on disk is scanned, links and special files are refused") {
 
 TEST_CASE("text for messages is made printable") {
   CHECK(printable("öffne") == "öffne");
-  CHECK(printable("a\n\x1b[31m") == "a\\x0a\\x1b[31m");
-  CHECK(printable("\xff") == "\\xff");
+  CHECK(printable("a\n\x1b[31m") == "a??[31m");
+  CHECK(printable("\xff") == "?");
+  CHECK(printable("abc", 2) == "ab…");
   CHECK(valid_utf8(printable(std::string(199, 'a') + "ö")));
 }

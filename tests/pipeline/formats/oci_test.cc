@@ -95,5 +95,4 @@ TEST_CASE("tags: which are good, which never move") {
                                  std::string("a~b"), std::string(129, 'a'), std::string("a\n")}) {
     CHECK_THROWS_AS(check_tag(bad), Error);
   }
-  CHECK(printable("a\x1b[2J\xff", 5) == "a?[2J");
 }
