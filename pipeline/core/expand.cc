@@ -168,6 +168,8 @@ class Expansion {
     Step step;
     step.name = instance_name(tmpl, matrix);
     step.workflow = workflow.name;
+    step.on_data = workflow.on_data;
+    step.on_code = workflow.on_code;
     step.tmpl = index;
     step.matrix = matrix;
     for (const auto& [name, text] : tmpl.env) {

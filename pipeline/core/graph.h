@@ -66,8 +66,9 @@ struct Step {
   std::vector<StepInput> inputs;
   std::vector<CodeId> lock_files;  // declared environment; zero or one
   std::vector<StepId> needs;
-  std::string registers;     // model name, or empty
-  std::string renamed_from;  // former model name, or empty
+  bool on_data = true, on_code = true;  // which commits start it by themselves
+  std::string registers;                // model name, or empty
+  std::string renamed_from;             // former model name, or empty
 };
 
 struct Problem {

@@ -238,7 +238,9 @@ Json WorkspaceBackend::run(const std::string& id, int64_t seen, int64_t wait_ms)
     if (over) {
       return daemon_.in_loop([&](Engine& engine) { return run_now(engine, id); });
     }
-    if (document.value("revision", int64_t{0}) != seen || left_ms <= 0) return document;
+    if (document.value("revision", int64_t{0}) != seen || left_ms <= 0 || daemon_.stopping()) {
+      return document;
+    }
     daemon_.wait_turn(revision, left_ms);
   }
 }
@@ -279,7 +281,7 @@ Json WorkspaceBackend::log(const std::string& run, const std::string& step, uint
         attempt->state == AttemptState::kStarting || attempt->state == AttemptState::kRunning;
     std::string text = daemon_.read_log(attempt->id, offset, kPiece_bytes);
     bool end = !live && text.size() < kPiece_bytes;
-    if (!text.empty() || end || SystemClock().now_ms() >= until_ms) {
+    if (!text.empty() || end || daemon_.stopping() || SystemClock().now_ms() >= until_ms) {
       return {{"log", replace_invalid_utf8(text)},
               {"offset", offset + text.size()},
               {"end", end},

@@ -81,6 +81,12 @@ void Daemon::loop() {
   }
 }
 
+void Daemon::wait_for(std::future<void>& told) {
+  while (told.wait_for(std::chrono::milliseconds(500)) != std::future_status::ready) {
+    if (failed_) throw Error(ErrorCode::kUnavailable, "the engine stopped: " + failure());
+  }
+}
+
 std::string Daemon::failure() {
   std::lock_guard<std::mutex> lock(mutex_);
   return failure_;
@@ -159,11 +165,8 @@ void Daemon::count_deltas(Survey& survey, const Trigger& trigger) {
     std::vector<Stale> found;
     DryWorld dry(engine, shared);
     std::unique_ptr<Plan> plan;
-    try {
-      plan = engine.preview(shared, trigger, dry);
-    } catch (const Error&) {
-      return found;  // said when the engine takes the survey
-    }
+    // Throws here, where nothing has changed, what the real plan would throw in the engine.
+    plan = engine.preview(shared, trigger, dry);
     for (uint32_t i = 0; i < shared->graph->steps.size(); ++i) {
       const Step& step = shared->graph->steps[i];
       const PlannedStep& planned = plan->at(StepId{i});

@@ -53,26 +53,20 @@ class Daemon {
   Api& api() { return api_; }
   Effects& effects() { return *effects_; }
   bool serving() const { return serving_; }
+  bool stopping() const { return stop_ || failed_; }
 
   // Runs `act` between two turns' messages, inside a transaction; what it throws is thrown here.
   template <class F>
   auto in_loop(F act) -> decltype(act(std::declval<Engine&>())) {
     using R = decltype(act(std::declval<Engine&>()));
-    auto promise = std::make_shared<std::promise<R>>();
-    std::future<R> answer = promise->get_future();
-    engine_->inbox().push(Command{[promise, act = std::move(act)](Engine& engine) mutable {
-      try {
-        if constexpr (std::is_void_v<R>) {
-          act(engine);
-          promise->set_value();
-        } else {
-          promise->set_value(act(engine));
-        }
-      } catch (...) {
-        promise->set_exception(std::current_exception());
-      }
-    }});
-    return wait_for(answer);
+    auto work = std::make_shared<std::packaged_task<R(Engine&)>>(std::move(act));
+    std::future<R> answer = work->get_future();
+    auto durable = std::make_shared<std::promise<void>>();
+    std::future<void> told = durable->get_future();
+    engine_->inbox().push(
+        Command{[work](Engine& engine) { (*work)(engine); }, [durable] { durable->set_value(); }});
+    wait_for(told);
+    return answer.get();
   }
 
   // Waits until a turn has been done since `revision`, or the time is over. The new revision.
@@ -91,13 +85,8 @@ class Daemon {
   std::mutex& sources_mutex() { return ask_mutex_; }
 
  private:
-  template <class R>
-  R wait_for(std::future<R>& answer) {
-    while (answer.wait_for(std::chrono::milliseconds(500)) != std::future_status::ready) {
-      if (failed_) throw Error(ErrorCode::kUnavailable, "the engine stopped: " + failure());
-    }
-    return answer.get();
-  }
+  // Throws unavailable when the engine stopped before.
+  void wait_for(std::future<void>& told);
   std::string failure();
   void loop();
   void survey_loop();

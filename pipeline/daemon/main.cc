@@ -6,6 +6,7 @@
 
 #include <csignal>
 #include <iostream>
+#include <optional>
 #include <thread>
 
 #include "pipeline/api/client.h"
@@ -21,11 +22,7 @@ namespace {
 class Door {
  public:
   ApiCall open(const fs::path& folder) {
-    fs::path state = fs::absolute(folder) / ".lockstep";
-    if (FileLock::owner(state / "lock") != 0 && fs::exists(state / "socket")) {
-      return ApiClient(state / "socket").as_call();
-    }
-    daemon_ = std::make_unique<Daemon>(fs::absolute(folder));
+    if (std::optional<ApiCall> served = reach(fs::absolute(folder))) return *served;
     return [this](const ApiRequest& request) {
       ApiRequest mine = request;
       mine.user = user_name();
@@ -34,6 +31,26 @@ class Door {
   }
 
  private:
+  // Another command may hold the workspace for a moment; one that serves is talked to.
+  std::optional<ApiCall> reach(const fs::path& folder) {
+    constexpr int kTries = 100;
+    constexpr useconds_t kPause_us = 100'000;
+    fs::path state = folder / ".lockstep";
+    for (int tried = 1;; ++tried) {
+      if (FileLock::owner(state / "lock") != 0 && fs::exists(state / "socket")) {
+        return ApiClient(state / "socket").as_call();
+      }
+      try {
+        daemon_ = std::make_unique<Daemon>(folder);
+        return std::nullopt;
+      } catch (const Error& error) {
+        bool held = error.code == ErrorCode::kConflict && FileLock::owner(state / "lock") != 0;
+        if (!held || tried == kTries) throw;
+      }
+      usleep(kPause_us);
+    }
+  }
+
   static std::string user_name() {
     const passwd* entry = getpwuid(getuid());
     return entry ? entry->pw_name : "uid-" + std::to_string(getuid());

@@ -34,6 +34,7 @@ bool Engine::turn(int64_t wait_ms) {
   // From here on the turn is durable; only then may anything act on its intents.
   store_.commit();
   ++revision_;
+  for (const auto& tell : std::exchange(when_durable_, {})) tell();
   return true;
 }
 
@@ -43,6 +44,13 @@ std::vector<Intent> Engine::take_intents() {
 
 void Engine::take(Command& command) {
   command.act(*this);
+  if (command.done) when_durable_.push_back(std::move(command.done));
+}
+
+void Engine::answer(const SurveyDone& done, const std::string& run, std::optional<Error> error) {
+  if (!done.started) return;
+  when_durable_.push_back(
+      [started = done.started, run, error] { started(run, error ? &*error : nullptr); });
 }
 
 void Engine::take(EffectDone& done) {

@@ -103,6 +103,7 @@ class Engine {
   friend class EngineWorld;
   friend class DryWorld;
 
+  void answer(const SurveyDone& done, const std::string& run, std::optional<Error> error = {});
   void take(SurveyDone& done);
   void take(AttemptResult& result);
   void take(EffectDone& done);
@@ -114,6 +115,7 @@ class Engine {
   void begin_run(SurveyDone& done, bool first, std::vector<std::string> added,
                  std::vector<std::string> retired);
   void supersede();
+  void cancel_unwanted();
   void note_reasons(Run& run);
 
   // attempts (engine_attempts.cc)
@@ -146,7 +148,8 @@ class Engine {
   std::vector<ChannelSpec> channels_;  // of the last plan's graph
   std::set<std::string> produced_;     // models of the last plan's graph
   std::vector<Intent> new_intents_;
-  int64_t oldest_unreleased_ms_ = 0;  // 0: every alias move is in a release
+  std::vector<std::function<void()>> when_durable_;  // answers of the turn under way
+  int64_t oldest_unreleased_ms_ = 0;                 // 0: every alias move is in a release
   int64_t revision_ = 0;
 };
 

@@ -14,8 +14,30 @@ bool asked_for(const Step& step, const StepTemplate& tmpl, const std::string& na
          (!step.registers.empty() && matches(name, step.registers));
 }
 
+bool listens(const Step& step, const Trigger& trigger) {
+  if (trigger.kind == "data") return step.on_data;
+  return trigger.kind != "code" || step.on_code;
+}
+
+bool nobody_listens(const Graph& graph, const Trigger& trigger) {
+  return !graph.steps.empty() &&
+         std::none_of(graph.steps.begin(), graph.steps.end(),
+                      [&](const Step& step) { return listens(step, trigger); });
+}
+
+// What a commit starts by itself: the steps of the workflows that listen to its kind (`on:`).
+// Empty: all of them.
+std::set<StepId> listening(const Graph& graph, const Trigger& trigger) {
+  std::set<StepId> chosen;
+  for (uint32_t i = 0; i < graph.steps.size(); ++i) {
+    if (listens(graph.steps[i], trigger)) chosen.insert(StepId{i});
+  }
+  return chosen.size() == graph.steps.size() ? std::set<StepId>() : chosen;
+}
+
 std::set<StepId> select(const Graph& graph, const Trigger& trigger) {
   std::set<StepId> chosen;
+  if (trigger.steps.empty()) return listening(graph, trigger);
   for (const std::string& name : trigger.steps) {
     size_t before = chosen.size();
     for (uint32_t i = 0; i < graph.steps.size(); ++i) {
@@ -60,6 +82,13 @@ std::vector<std::string> vanished_models(const Graph& graph, const Registry& reg
   return names;
 }
 
+// Throws conflict where `renamed-from` names a model that is still made, or both have versions.
+void check_renames(const Graph& graph, const Registry& registry) {
+  for (const Step& step : graph.steps) {
+    if (!step.renamed_from.empty()) rename(registry, step.renamed_from, step.registers);
+  }
+}
+
 std::string trigger_word(const std::vector<Reason>& reasons, const Trigger& trigger) {
   auto has = [&](const char* kind) {
     return std::any_of(reasons.begin(), reasons.end(),
@@ -88,9 +117,13 @@ void Engine::take(SurveyDone& done) {
   std::vector<std::string> retired = vanished_models(graph, registry_);
   try {
     select(graph, done.trigger);  // throws before anything changes
+    check_renames(graph, registry_);
   } catch (const Error& error) {
-    if (done.started) done.started("", &error);
-    return;
+    return answer(done, "", error);
+  }
+  if (nobody_listens(graph, done.trigger)) {
+    for (const auto& [source, commit] : done.survey->commits) store_.set("cursor/" + source, commit);
+    return answer(done, "");
   }
   if (!planned.empty() && hold_accident(done, added, retired)) return;
   supersede();
@@ -123,7 +156,10 @@ bool Engine::hold_accident(SurveyDone& done, const std::vector<std::string>& add
                {"digest", digest}};
   bool known = store_.get("held") == held.dump();
   store_.set("held", held.dump());
-  if (known && !done.trigger.once) return true;
+  if (known && !done.trigger.once) {
+    answer(done, "");
+    return true;
+  }
   auto run = std::make_unique<Run>();
   run->record = {fmt::format("r{}", store_.next("run")),
                  done.trigger.kind,
@@ -136,7 +172,7 @@ bool Engine::hold_accident(SurveyDone& done, const std::vector<std::string>& add
   run->held = held;
   run->record.document = run_document(*run, registry_, clock_.now_ms());
   store_.put(run->record);
-  if (done.started) done.started(run->record.id, nullptr);
+  answer(done, run->record.id);
   if (!active_) last_ = std::move(run);
   return true;
 }
@@ -198,6 +234,7 @@ void Engine::begin_run(SurveyDone& done, bool first, std::vector<std::string> ad
   std::set<StepId> force = forced(*run.survey->graph, run.trigger, chosen);
   run.plan = std::make_unique<Plan>(run.survey, *world_, chosen, force);
   run.chain = critical_path(*run.survey->graph, [](StepId) { return 1.0; });
+  cancel_unwanted();
   run.planned = planned_summary(*run.plan);
   run.added = std::move(added);
   run.retired = std::move(retired);
@@ -212,13 +249,19 @@ void Engine::begin_run(SurveyDone& done, bool first, std::vector<std::string> ad
               run.retired.empty() && run.gates_failed.empty();
   if (idle && !run.trigger.once) {
     active_.reset();
-    if (done.started) done.started("", nullptr);
-    return;
+    return answer(done, "");
   }
   run.record.id = fmt::format("r{}", store_.next("run"));
   run.record.document = run_document(run, registry_, clock_.now_ms());
   store_.put(run.record);
-  if (done.started) done.started(run.record.id, nullptr);
+  answer(done, run.record.id);
+}
+
+void Engine::cancel_unwanted() {
+  if (!options_.cancel_superseded) return;
+  for (const auto& [id, attempt] : past_.live()) {
+    if (active_->plan->wanting(attempt.fingerprint).empty()) intend("cancel", id);
+  }
 }
 
 void Engine::note_reasons(Run& run) {

@@ -31,7 +31,8 @@ struct Trigger {
 struct SurveyDone {
   std::shared_ptr<const Survey> survey;
   Trigger trigger;
-  // Called once with the run's id ("" when there was nothing to do), or with what was wrong.
+  // Called once, when the turn is durable, with the run's id ("" when there was nothing to do), or
+  // with what was wrong.
   std::function<void(const std::string& run, const Error* error)> started;
 };
 
@@ -44,8 +45,10 @@ struct EffectDone {
 };
 
 // Runs inside a turn's transaction; must throw before it changes anything, or not at all.
+// `done` is called when the turn is durable: nobody is told of what could still be undone.
 struct Command {
   std::function<void(Engine&)> act;
+  std::function<void()> done;
 };
 
 using Message = std::variant<SurveyDone, AttemptResult, EffectDone, Command>;
