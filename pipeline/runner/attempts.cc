@@ -40,7 +40,7 @@ bool lock(const Fd& fd) {
 }  // namespace
 
 Attempts::Attempts(const ShimSettings& settings, Blobs& blobs)
-    : settings_(settings), blobs_(blobs) {
+    : settings_(settings), blobs_(blobs), workers_(settings.torch, settings.warm_workers) {
   fs::create_directories(settings_.runner.attempts());
   fs::create_directories(settings_.runner.checkpoints());
   load_forgotten();
@@ -134,6 +134,7 @@ Attempt* Attempts::start(const Order& order, std::vector<Digest>* missing) {
   try {
     fork_shim(*attempt, order);
   } catch (...) {
+    if (attempt->worker) workers_.give_back(std::move(attempt->worker), false);
     for (const Digest& digest : attempt->held) blobs_.release(digest);
     remove_tree(attempt->paths.folder);
     throw;
@@ -154,8 +155,12 @@ void Attempts::fork_shim(Attempt& attempt, const Order& order) {
   stored["held"] = Json::array();
   for (const Digest& digest : attempt.held) stored["held"].push_back(digest.str());
   write_plain(file, canonical_json(stored), attempt.paths.order());
+  // A worker has no memory limit of its own.
+  bool torch = !order.uses.empty() && order.memory_bytes == 0;
+  if (torch) attempt.worker = workers_.take();
   pid_t pid = fork();
-  if (pid == 0) run_shim(order, settings_, std::move(file));
+  if (pid == 0) run_shim(order, settings_, std::move(file), attempt.worker.get());
+  if (torch && !attempt.worker) workers_.grow();  // for the next one
   if (pid < 0) {
     throw Error(ErrorCode::kUnavailable,
                 fmt::format("cannot start a process: {}", std::strerror(errno)));
@@ -181,6 +186,9 @@ void Attempts::finish(Attempt& attempt) {
     load_result(attempt);
   } catch (const std::exception& e) {
     lose(attempt, e.what());
+  }
+  if (attempt.worker) {
+    workers_.give_back(std::move(attempt.worker), attempt.result.value("warm", false));
   }
 }
 
@@ -236,12 +244,6 @@ void Attempts::forget(const std::string& id, bool final) {
   }
   for (const Digest& digest : attempt.held) blobs_.release(digest);
   all_.erase(id);
-}
-
-size_t Attempts::running() const {
-  size_t count = 0;
-  for (const auto& [id, attempt] : all_) count += attempt->running();
-  return count;
 }
 
 void Attempts::remember_forgotten(const std::string& id) {

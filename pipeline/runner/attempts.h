@@ -14,6 +14,7 @@
 #include "pipeline/runner/blobs.h"
 #include "pipeline/runner/order.h"
 #include "pipeline/runner/shim.h"
+#include "pipeline/runner/workers.h"
 #include "pipeline/runner/workspace.h"
 
 namespace lockstep {
@@ -25,6 +26,7 @@ struct Attempt {
   Json result;  // null while it runs
   std::vector<Digest> held;
   std::string checkpoint;
+  std::unique_ptr<Worker> worker;  // that it runs in; warm attempts of this runner only
 
   bool running() const { return shim.open(); }
 };
@@ -47,7 +49,7 @@ class Attempts {
 
   Attempt& get(const std::string& id);  // throws not_found
   const std::map<std::string, std::unique_ptr<Attempt>>& all() const { return all_; }
-  size_t running() const;
+  void tidy() { workers_.tidy(); }
 
  private:
   void recover_one(const std::string& id);
@@ -62,6 +64,7 @@ class Attempts {
 
   ShimSettings settings_;
   Blobs& blobs_;
+  Workers workers_;
   std::map<std::string, std::unique_ptr<Attempt>> all_;
   std::unordered_set<std::string> forgotten_;
 };

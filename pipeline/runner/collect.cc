@@ -123,6 +123,7 @@ Json outcome_json(const std::string& id, const Outcome& outcome) {
           {"error", printable(outcome.error, 2000)},
           {"exit", outcome.exit_code},
           {"signal", outcome.signal},
+          {"warm", outcome.warm},
           {"outputs", outputs},
           {"blobs", blobs},
           {"metrics", outcome.metrics},

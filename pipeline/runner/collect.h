@@ -23,6 +23,7 @@ struct Outcome {
   std::string error;
   int exit_code = -1;  // -1: did not exit by itself
   int signal = 0;
+  bool warm = false;  // it ran in a warm worker that waits for the next attempt
   std::map<std::string, KeptOutput> outputs;
   std::map<Digest, uint64_t> blobs;  // every file in kept/, with its size
   std::string metrics;               // text of the output named metrics

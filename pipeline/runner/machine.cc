@@ -1,6 +1,7 @@
 #include "pipeline/runner/machine.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/sysinfo.h>
@@ -45,11 +46,13 @@ std::string nvidia_smi() {
   if (pipe2(ends, O_CLOEXEC) != 0) return "";
   Fd out(ends[0]), in(ends[1]);
   const char* path = std::getenv("PATH");
-  pid_t pid = launch(
-      {{"nvidia-smi", "--query-gpu=index,name,memory.total", "--format=csv,noheader,nounits"},
-       {std::string("PATH=") + (path ? path : "/usr/bin:/bin")},
-       "/",
-       in.get()});
+  Launch probe;
+  probe.argv = {"nvidia-smi", "--query-gpu=index,name,memory.total",
+                "--format=csv,noheader,nounits"};
+  probe.env = {fmt::format("PATH={}", path ? path : "/usr/bin:/bin")};
+  probe.folder = std::string("/");
+  probe.output = in.get();
+  pid_t pid = launch(probe);
   in.reset();
   std::string text;
   char buffer[4096];

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <string>
@@ -24,6 +25,7 @@ while the daemon is away. Serves one Unix socket, to its own user only.
   --socket PATH        where it listens (default DIR/runner.sock)
   --idle-exit SECONDS  leave when nobody was connected and nothing ran that long
   --torch PATH         the lockstep-torch program (default: beside this program)
+  --warm N             lockstep-torch processes kept loaded (default: one per processor)
   --log-bytes N        log kept per attempt (default 64 MiB)
   --cache-bytes N      inputs kept although no attempt needs them (default 4 GiB)
   --cpus N, --memory-bytes N, --no-gpus
@@ -54,7 +56,7 @@ std::string beside_this_program(const char* name) {
 RunnerOptions parse(int argc, char** argv) {
   RunnerOptions options;
   options.torch = beside_this_program("lockstep-torch");
-  uint64_t cpus = 0, memory = 0;
+  uint64_t cpus = 0, memory = 0, warm = UINT64_MAX;
   bool gpus = true;
   for (int i = 1; i < argc; ++i) {
     std::string flag = argv[i];
@@ -72,6 +74,8 @@ RunnerOptions parse(int argc, char** argv) {
       options.torch = value;
     else if (flag == "--idle-exit")
       options.idle_exit_s = int64_t(parse_number(flag, value));
+    else if (flag == "--warm")
+      warm = parse_number(flag, value);
     else if (flag == "--log-bytes")
       options.log_bytes = parse_number(flag, value);
     else if (flag == "--cache-bytes")
@@ -86,6 +90,7 @@ RunnerOptions parse(int argc, char** argv) {
   if (options.state.empty()) usage_error("--state is missing");
   options.machine = find_machine(gpus);
   if (cpus > 0) options.machine.cpus = static_cast<unsigned>(cpus);
+  options.warm_workers = std::min<uint64_t>(warm, options.machine.cpus);
   if (memory > 0) options.machine.memory_bytes = memory;
   return options;
 }

@@ -59,8 +59,9 @@ struct Prepared {
   char* const* argv;
   char* const* env;
   const char* folder;
-  int input, output;
+  int input, output, error;
   uint64_t memory_bytes;
+  bool dies_with_parent;
 };
 
 // Runs in the child that shares our memory: system calls only. Returns when something failed.
@@ -71,14 +72,14 @@ void become(const Prepared& p) {
   standard.sa_handler = SIG_DFL;
   sigaction(SIGPIPE, &standard, nullptr);
   setsid();
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (p.dies_with_parent) prctl(PR_SET_PDEATHSIG, SIGKILL);
   rlimit no_core{0, 0};
   setrlimit(RLIMIT_CORE, &no_core);
   if (p.memory_bytes > 0) {
     rlimit data{p.memory_bytes, p.memory_bytes};
     if (setrlimit(RLIMIT_DATA, &data) != 0) return;
   }
-  if (dup2(p.input, 0) < 0 || dup2(p.output, 1) < 0 || dup2(p.output, 2) < 0) return;
+  if (dup2(p.input, 0) < 0 || dup2(p.output, 1) < 0 || dup2(p.error, 2) < 0) return;
   if (chdir(p.folder) != 0) return;
   sigprocmask(SIG_SETMASK, &none, nullptr);
   execve(p.path, p.argv, p.env);
@@ -114,8 +115,15 @@ pid_t launch(const Launch& launch) {
   std::string path = find_program(launch);
   std::vector<char*> argv = pointers(launch.argv), env = pointers(launch.env);
   Fd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
-  Prepared prepared{path.c_str(), argv.data(),   env.data(),         launch.folder.c_str(),
-                    null.get(),   launch.output, launch.memory_bytes};
+  Prepared prepared{path.c_str(),
+                    argv.data(),
+                    env.data(),
+                    launch.folder.c_str(),
+                    launch.input < 0 ? null.get() : launch.input,
+                    launch.output,
+                    launch.error < 0 ? launch.output : launch.error,
+                    launch.memory_bytes,
+                    launch.dies_with_parent};
   volatile int failure = 0;
   pid_t pid = vfork();
   if (pid == 0) {

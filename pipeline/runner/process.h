@@ -16,11 +16,14 @@ struct Launch {
   std::vector<std::string> argv;
   std::vector<std::string> env;  // "NAME=value"
   std::string folder;            // working folder
-  int output = -1;               // receives stdout and stderr; stdin is empty
+  int output = -1;               // receives stdout
+  int error = -1;                // receives stderr; -1: `output` does
+  int input = -1;                // stdin; -1: empty
   uint64_t memory_bytes = 0;     // RLIMIT_DATA; 0: none
+  bool dies_with_parent = true;
 };
 
-// Starts the program; it leads a session and group of its own and is killed if the caller dies.
+// Starts the program; it leads a session and group of its own.
 // argv[0] without a slash is looked up in the PATH of `env`. The caller must be single-threaded.
 // Throws not_found or denied when the program can't be executed.
 pid_t launch(const Launch& launch);

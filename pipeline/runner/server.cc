@@ -96,7 +96,7 @@ Server::Server(const RunnerOptions& options) : options_(options), paths_{options
   fs::create_directories(paths_.incoming());
   bool verify = machine_restarted(paths_.state);
   blobs_ = std::make_unique<Blobs>(paths_.blobs(), options_.cache_bytes, verify);
-  ShimSettings settings{paths_, options_.torch, options_.log_bytes};
+  ShimSettings settings{paths_, options_.torch, options_.log_bytes, options_.warm_workers};
   attempts_ = std::make_unique<Attempts>(settings, *blobs_);
   service_ = std::make_unique<Service>(paths_, *attempts_, *blobs_, machine_json(options_.machine),
                                        [this](Attempt& attempt) { watch_attempt(attempt); });
@@ -140,11 +140,12 @@ void Server::run() {
 
 void Server::turn() {
   epoll_event events[64];
-  int wait_ms = options_.idle_exit_s > 0 ? 500 : -1;
+  int wait_ms = options_.idle_exit_s > 0 ? 500 : 60'000;
   int count = epoll_wait(epoll_.get(), events, 64, wait_ms);
   if (count < 0 && errno != EINTR) failed("epoll");
   for (int i = 0; i < count; ++i) on_event(events[i].data.fd, events[i].events);
   drop_broken();
+  attempts_->tidy();
 }
 
 void Server::on_event(int fd, uint32_t events) {

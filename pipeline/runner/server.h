@@ -27,6 +27,7 @@ struct RunnerOptions {
   uint64_t cache_bytes = 4ull << 30;
   std::string torch = "lockstep-torch";
   uint64_t log_bytes = 64ull << 20;
+  size_t warm_workers = 0;  // at most so many lockstep-torch processes kept loaded
   Machine machine;
 };
 

@@ -6,10 +6,12 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <ctime>
 #include <fstream>
+#include <vector>
 
 #include "pipeline/base/clock.h"
 #include "pipeline/base/error.h"
@@ -38,12 +40,26 @@ uint64_t start_time(pid_t pid) {
   return at == text.npos ? 0 : std::strtoull(text.c_str() + at, nullptr, 10);
 }
 
-void detach(Fd lock) {
+// Keeps just these descriptors, as 3, 4, …; the objects own them under their new numbers. The
+// detour above all that may be in use makes no move overwrite another.
+void keep_only(const std::vector<Fd*>& kept) {
+  int above = 100;
+  for (const Fd* fd : kept) above = std::max(above, fd->get() + 1);
+  for (Fd* fd : kept) fd->reset(fcntl(fd->get(), F_DUPFD_CLOEXEC, above));
+  int next = 3;
+  for (Fd* fd : kept) {
+    dup3(fd->release(), next, O_CLOEXEC);
+    *fd = Fd(next++);
+  }
+  syscall(SYS_close_range, static_cast<unsigned>(next), ~0u, 0u);
+}
+
+void detach(Fd& lock, Worker* worker) {
   setsid();
   prctl(PR_SET_NAME, "lockstep-shim");
-  if (lock.get() != 3) dup2(lock.release(), 3);
-  syscall(SYS_close_range, 4u, ~0u, 0u);
-  fcntl(3, F_SETFD, FD_CLOEXEC);
+  std::vector<Fd*> kept = {&lock};
+  if (worker) kept.insert(kept.end(), {&worker->pidfd, &worker->requests, &worker->answers});
+  keep_only(kept);
   sigset_t handled;
   sigemptyset(&handled);
   for (int signal : {SIGUSR1, SIGTERM, SIGINT, SIGHUP}) sigaddset(&handled, signal);
@@ -55,8 +71,11 @@ void detach(Fd lock) {
 
 class Shim {
  public:
-  Shim(const Order& order, const ShimSettings& settings)
-      : order_(order), settings_(settings), paths_{settings.runner.attempts() / order.id} {}
+  Shim(const Order& order, const ShimSettings& settings, const Worker* worker)
+      : order_(order),
+        settings_(settings),
+        worker_(worker),
+        paths_{settings.runner.attempts() / order.id} {}
 
   void run() {
     write_pids(0);
@@ -79,11 +98,13 @@ class Shim {
     std::vector<std::string> secrets;
     for (const auto& [name, value] : order_.secrets) secrets.push_back(value);
     LogWriter log(paths_.log(), settings_.log_bytes, std::move(secrets));
-    Ending ending = supervise(program, order_, log, [this](pid_t pid) { write_pids(pid); });
+    Ending ending =
+        supervise(program, order_, log, worker_, [this](pid_t pid) { write_pids(pid); });
     outcome_.end = ending.end;
     outcome_.error = ending.error;
     outcome_.exit_code = ending.exit_code;
     outcome_.signal = ending.signal;
+    outcome_.warm = ending.warm;
     outcome_.user_ms = ending.user_ms;
     outcome_.system_ms = ending.system_ms;
     outcome_.peak_memory_bytes = ending.peak_memory_bytes;
@@ -112,6 +133,7 @@ class Shim {
     for (const fs::path& folder : {paths_.work(), paths_.in(), paths_.tmp()}) remove_tree(folder);
     remove_tree(paths_.folder / "checkpoint");
     unlink((paths_.folder / "script").c_str());
+    unlink((paths_.folder / "pipe").c_str());
     unlink((paths_.folder / "with.json").c_str());
   }
 
@@ -150,16 +172,17 @@ class Shim {
 
   const Order& order_;
   const ShimSettings& settings_;
+  const Worker* worker_;
   AttemptPaths paths_;
   Outcome outcome_;
 };
 
 }  // namespace
 
-void run_shim(const Order& order, const ShimSettings& settings, Fd lock) {
-  detach(std::move(lock));
+void run_shim(const Order& order, const ShimSettings& settings, Fd lock, Worker* worker) {
+  detach(lock, worker);
   try {
-    Shim(order, settings).run();
+    Shim(order, settings, worker).run();
   } catch (const std::exception& e) {
     std::fprintf(stderr, "attempt %s: %s\n", order.id.c_str(), e.what());
     kill_descendants();

@@ -7,6 +7,7 @@
 
 #include "pipeline/base/fd.h"
 #include "pipeline/runner/order.h"
+#include "pipeline/runner/workers.h"
 #include "pipeline/runner/workspace.h"
 
 namespace lockstep {
@@ -15,6 +16,7 @@ struct ShimSettings {
   RunnerPaths runner;
   std::string torch = "lockstep-torch";
   uint64_t log_bytes = 64ull << 20;
+  size_t warm_workers = 0;
 };
 
 // Signals a shim understands: SIGUSR1 cancels the attempt; SIGTERM means that the machine goes
@@ -22,8 +24,9 @@ struct ShimSettings {
 
 // Runs in a freshly forked child of a single-threaded process and never returns. `lock` is the
 // locked order.json: its lock ends with the shim, however it ends. Everything else that was open
-// is closed. Leaves result.json behind.
-[[noreturn]] void run_shim(const Order& order, const ShimSettings& settings, Fd lock);
+// is closed. Leaves result.json behind. With a `worker` (else null) the action runs in that.
+[[noreturn]] void run_shim(const Order& order, const ShimSettings& settings, Fd lock,
+                           Worker* worker);
 
 // What the shim writes to the file `pid`: its own pid, then its program's with the start time.
 struct ShimPids {

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <algorithm>
@@ -14,6 +15,7 @@
 #include <cstring>
 
 #include "pipeline/base/error.h"
+#include "pipeline/base/frames.h"
 #include "pipeline/runner/process.h"
 
 namespace lockstep {
@@ -21,6 +23,7 @@ namespace {
 
 constexpr int64_t kNever = INT64_MAX;
 constexpr size_t kReadBytes = 1 << 16;
+constexpr size_t kMaxAnswer = 1 << 20;
 constexpr int kReadsPerTurn = 16;  // then look at the clock and the signals again
 
 int64_t monotonic_ms() {
@@ -31,7 +34,8 @@ int64_t monotonic_ms() {
 
 class Supervisor {
  public:
-  Supervisor(const Order& order, LogWriter& log) : order_(order), log_(log) {
+  Supervisor(const Order& order, LogWriter& log, const Worker* worker)
+      : order_(order), log_(log), worker_(worker) {
     sigset_t wanted;
     sigemptyset(&wanted);
     sigaddset(&wanted, SIGUSR1);
@@ -46,13 +50,13 @@ class Supervisor {
       ending_.error = stop_reason_;
       return ending_;
     }
-    start(program);
+    worker_ ? hand_over(program) : start(program);
     started(pid_);
     while (!exited_) turn();
     kill_descendants();
     read_output(INT32_MAX);
     log_.finish();
-    conclude();
+    worker_ ? conclude_warm() : conclude();
     return ending_;
   }
 
@@ -65,18 +69,25 @@ class Supervisor {
     output_.reset(ends[0]);
     Fd write_end(ends[1]);
     fcntl(output_.get(), F_SETFL, O_NONBLOCK);
-    pid_ =
-        launch({program.argv, program.env, program.folder, write_end.get(), order_.memory_bytes});
+    Launch launch_as;
+    launch_as.argv = program.argv;
+    launch_as.env = program.env;
+    launch_as.folder = program.folder;
+    launch_as.output = write_end.get();
+    launch_as.memory_bytes = order_.memory_bytes;
+    pid_ = launch(launch_as);
     pidfd_ = open_pidfd(pid_);
     if (order_.timeout_ms > 0) deadline_ms_ = monotonic_ms() + order_.timeout_ms;
   }
 
   void turn() {
-    pollfd fds[3] = {
-        {pidfd_.get(), POLLIN, 0}, {output_.get(), POLLIN, 0}, {signals_.get(), POLLIN, 0}};
+    pollfd fds[4] = {{pidfd_.get(), POLLIN, 0},
+                     {output_.get(), POLLIN, 0},
+                     {signals_.get(), POLLIN, 0},
+                     {worker_ ? worker_->answers.get() : -1, POLLIN, 0}};
     int64_t next = std::min(deadline_ms_, kill_ms_);
     int64_t wait = next == kNever ? -1 : std::clamp<int64_t>(next - monotonic_ms(), 0, 60'000);
-    if (poll(fds, 3, static_cast<int>(wait)) < 0 && errno != EINTR) {
+    if (poll(fds, 4, static_cast<int>(wait)) < 0 && errno != EINTR) {
       throw Error(ErrorCode::kUnavailable, fmt::format("poll: {}", std::strerror(errno)));
     }
     if (fds[1].revents) read_output(kReadsPerTurn);
@@ -89,6 +100,7 @@ class Supervisor {
       kill(-pid_, SIGKILL);
       kill_ms_ = kNever;
     }
+    if (fds[3].revents) read_answer();
     if (fds[0].revents) reap();
   }
 
@@ -124,12 +136,80 @@ class Supervisor {
   }
 
   void reap() {
+    if (worker_) {  // the runner's child, not ours
+      read_answer();
+      exited_ = true;
+      return;
+    }
     rusage usage{};
     if (wait4(pid_, &status_, WNOHANG, &usage) != pid_) return;
     exited_ = true;
     ending_.user_ms = usage.ru_utime.tv_sec * 1000 + usage.ru_utime.tv_usec / 1000;
     ending_.system_ms = usage.ru_stime.tv_sec * 1000 + usage.ru_stime.tv_usec / 1000;
     ending_.peak_memory_bytes = static_cast<uint64_t>(usage.ru_maxrss) * 1024;
+  }
+
+  // The worker's child writes to a named pipe, so that its output is masked and cut like any.
+  void hand_over(const Program& program) {
+    if (mkfifo(program.pipe.c_str(), 0600) != 0) {
+      throw Error(ErrorCode::kUnavailable, fmt::format("no pipe: {}", std::strerror(errno)));
+    }
+    output_.reset(open(program.pipe.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+    pid_ = worker_->pid;
+    pidfd_.reset(fcntl(worker_->pidfd.get(), F_DUPFD_CLOEXEC, 0));
+    fcntl(worker_->answers.get(), F_SETFL, O_NONBLOCK);
+    Json env = Json::object();
+    for (const std::string& variable : program.env) {
+      size_t equals = variable.find('=');
+      env[variable.substr(0, equals)] = variable.substr(equals + 1);
+    }
+    std::string line = canonical_json({{"id", order_.id},
+                                       {"cwd", program.folder.string()},
+                                       {"env", env},
+                                       {"args", {"run", order_.uses}},
+                                       {"log", program.pipe.string()}}) +
+                       "\n";
+    for (std::string_view rest = line; !rest.empty();) {
+      ssize_t n = write(worker_->requests.get(), rest.data(), rest.size());
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) throw Error(ErrorCode::kUnavailable, "the warm worker died");
+      rest.remove_prefix(static_cast<size_t>(n));
+    }
+    if (order_.timeout_ms > 0) deadline_ms_ = monotonic_ms() + order_.timeout_ms;
+  }
+
+  void read_answer() {
+    char piece[4096];
+    ssize_t n = 0;
+    while (worker_ && (n = read(worker_->answers.get(), piece, sizeof piece)) > 0) {
+      answer_.append(piece, static_cast<size_t>(n));
+      exited_ = exited_ || answer_.ends_with('\n') || answer_.size() > kMaxAnswer;
+    }
+    if (n == 0) exited_ = true;
+  }
+
+  void conclude_warm() {
+    Json answer = Json::object();
+    try {
+      if (answer_.ends_with('\n')) answer = parse_bounded_json(answer_, "the worker's answer");
+      ending_.warm = answer.at("id") == order_.id && stop_end_.empty();
+      ending_.exit_code = answer.at("exit").get<int>();
+    } catch (const std::exception&) {
+      ending_.warm = false;
+    }
+    if (!stop_end_.empty()) {
+      ending_.end = stop_end_;
+      ending_.error = stop_reason_;
+    } else if (!ending_.warm) {
+      ending_.end = "lost";
+      ending_.error = "the warm worker died";
+    } else if (ending_.exit_code == 0) {
+      ending_.end = "succeeded";
+    } else {
+      ending_.end = "failed";
+      ending_.error = fmt::format("exited with {}: {}", ending_.exit_code,
+                                  answer.value("message", std::string()));
+    }
   }
 
   void conclude() {
@@ -150,6 +230,8 @@ class Supervisor {
 
   const Order& order_;
   LogWriter& log_;
+  const Worker* worker_;
+  std::string answer_;
   Fd signals_, output_, pidfd_;
   pid_t pid_ = 0;
   int status_ = 0;
@@ -162,9 +244,9 @@ class Supervisor {
 
 }  // namespace
 
-Ending supervise(const Program& program, const Order& order, LogWriter& log,
+Ending supervise(const Program& program, const Order& order, LogWriter& log, const Worker* worker,
                  const std::function<void(pid_t)>& started) {
-  return Supervisor(order, log).run(program, started);
+  return Supervisor(order, log, worker).run(program, started);
 }
 
 std::string duration_text(int64_t ms) {

@@ -10,6 +10,7 @@
 
 #include "pipeline/runner/capture.h"
 #include "pipeline/runner/order.h"
+#include "pipeline/runner/workers.h"
 #include "pipeline/runner/workspace.h"
 
 namespace lockstep {
@@ -19,6 +20,7 @@ struct Ending {
   std::string error;  // one line, empty when it succeeded
   int exit_code = -1;
   int signal = 0;
+  bool warm = false;  // a warm worker has answered and waits for the next attempt
   int64_t user_ms = 0, system_ms = 0;
   uint64_t peak_memory_bytes = 0;
 };
@@ -27,7 +29,9 @@ struct Ending {
 // and SIGTERM (lost) must be blocked; they, and a timeout, end the program's group by SIGTERM and,
 // after the grace time, by SIGKILL. `started` is told the program's pid.
 // Throws not_found or denied when the program can't be executed.
-Ending supervise(const Program& program, const Order& order, LogWriter& log,
+// With a warm `worker` the order's action runs in that instead, and stopping means ending it; times
+// and memory are then not known. A worker that dies by itself makes the attempt lost.
+Ending supervise(const Program& program, const Order& order, LogWriter& log, const Worker* worker,
                  const std::function<void(pid_t)>& started);
 
 // "1500 ms", "10 s", "90 min".

@@ -148,6 +148,7 @@ Program prepare_workspace(const Order& order, const RunnerPaths& runner, const A
     program.argv = arguments(order, paths, torch);
     program.env = environment(order, runner, paths);
     program.folder = paths.work();
+    program.pipe = paths.folder / "pipe";
     return program;
   } catch (const fs::filesystem_error& e) {
     throw Error(ErrorCode::kUnavailable, std::string("cannot prepare the attempt: ") + e.what());

@@ -44,6 +44,7 @@ struct Program {
   std::vector<std::string> argv;
   std::vector<std::string> env;
   std::filesystem::path folder;
+  std::filesystem::path pipe;  // where a warm worker writes the attempt's output
 };
 
 // Makes work/, in/, out/ and tmp/, exports the code, copies the inputs (read-only), writes the
