@@ -10,7 +10,7 @@ def main():
     with open(sys.argv[1], encoding="utf-8") as file:
         document = json.load(file)
     names = {"d": document, "by": by, "steps": lambda: by(document["steps"], "step")}
-    answer = eval(sys.argv[2], names)  # the expression is the test's own
+    answer = eval(f"({sys.argv[2]})", names)  # the expression is the test's own
     print(answer if isinstance(answer, (str, bool)) else json.dumps(answer, sort_keys=True))
 
 

@@ -77,6 +77,13 @@ holds() {
   [ "$answer" = True ] || fail "not so: $1 ($answer)"
 }
 
+trained() {  # CLIENT…: `run` has just trained exactly these, and failed in nothing
+  local client want=''
+  for client in "$@"; do want+="'train[client=$client]', "; done
+  holds "d['result'] == 'done' and d['executed'] == $# and d['failed'] == 0"
+  holds "sorted(s['step'] for s in d['steps'] if s['attempt']) == sorted([$want])"
+}
+
 same() { [ "$1" = "$2" ] || fail "${3:-two values}: '$1' is not '$2'"; }
 
 says() { grep -qF -- "$1" "$WORK/stdout" "$WORK/stderr" || fail "does not say: $1"; }
@@ -155,6 +162,10 @@ edit() {  # CLIENT N: gives the first N rows of the client another intent
     >"$file.new" && mv "$file.new" "$file"
 }
 
+drop() {  # CLIENT FIRST LAST: takes rows out of its file; the header stays
+  sed -i "$(($2 + 1)),$(($3 + 1))d" "tables/utterances/client=$1/part.csv"
+}
+
 commit() {  # REPOSITORY MESSAGE
   git -C "$1" add -A && git -C "$1" commit -qm "$2" || fail "git could not commit in $1"
 }
@@ -177,9 +188,15 @@ serve_stop() {  # SIGNAL: how to end it (default TERM)
   wait "$server_pid" 2>/dev/null
 }
 
+runner_of() {  # WORKSPACE: prints the pid of its runner, if one runs
+  local pid
+  pid=$(cat "$1/.lockstep/runner/lock" 2>/dev/null) || return 1
+  grep -qzF "$1/.lockstep/runner" "/proc/$pid/cmdline" 2>/dev/null && echo "$pid"
+}
+
 end_runner() {  # WORKSPACE: the runner outlives its daemon by design; not this script
   local pid
-  pid=$(cat "$1/.lockstep/runner/pid" 2>/dev/null) && kill "$pid" 2>/dev/null
+  pid=$(runner_of "$1") && kill "$pid" 2>/dev/null
 }
 
 free_port() {
