@@ -56,6 +56,7 @@ Daemon::~Daemon() {
   survey_thread_.join();
   effects_->stop();  // its threads may ask the loop until then
   loop_over_ = true;
+  engine_->inbox().push(Command{[](Engine&) {}, nullptr});  // wakes it
   loop_thread_.join();
 }
 
