@@ -39,7 +39,8 @@ struct Measured {
   std::string device;      // "cpu" or the name of the card
 };
 
-// Loaded from lockstep-torch.so after the environment is pinned. Throws std::runtime_error only.
+// Loaded from lockstep-torch.so after the environment is pinned. Throws unavailable
+// where libtorch fails.
 class Trainer {
  public:
   virtual ~Trainer() = default;

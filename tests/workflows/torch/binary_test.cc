@@ -5,8 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <stdexcept>
-
+#include "pipeline/base/error.h"
 #include "pipeline/base/files.h"
 
 namespace lockstep {
@@ -56,7 +55,8 @@ Ended run_binary(const Arguments& arguments, const Environment& environment,
 WarmWorker::WarmWorker() {
   int in[2];
   int out[2];
-  if (pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC) != 0) throw std::runtime_error("no pipe");
+  if (pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC) != 0)
+    throw Error(ErrorCode::kUnavailable, "no pipe");
   pid_ = start({"serve"}, {}, in[0], out[1], 2);
   close(in[0]);
   close(out[1]);
@@ -73,7 +73,7 @@ WarmWorker::~WarmWorker() {
 void WarmWorker::send(const std::string& line) {
   std::string text = line + "\n";
   if (write(to_, text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
-    throw std::runtime_error("the worker takes no request");
+    throw Error(ErrorCode::kUnavailable, "the worker takes no request");
   }
 }
 

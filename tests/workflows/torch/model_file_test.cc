@@ -40,7 +40,7 @@ Tensor& tensor(TensorFile& file, const std::string& name) {
   for (Tensor& one : file.tensors) {
     if (one.name == name) return one;
   }
-  throw std::logic_error("no tensor " + name);
+  throw Error(ErrorCode::kNotFound, "no tensor " + name);
 }
 
 TEST_CASE("model file: a trunk reads back as it was, with and without a hidden layer") {
