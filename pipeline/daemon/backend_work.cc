@@ -157,18 +157,9 @@ Json WorkspaceBackend::plan() {
     std::unique_ptr<Plan> plan = engine.preview(seen, trigger, dry);
     Json document = plan_document(*plan, engine.past());
     document["first"] = engine.store().get("planned").empty();
-    Json added = Json::array(), retired = Json::array();
-    for (const auto& [model, step] : seen->graph->producer) {
-      const ModelState* known = engine.registry().model(model);
-      if (!known || known->versions.empty() || known->retired) added.push_back(model);
-    }
-    for (const auto& [model, state] : engine.registry().models) {
-      bool gone = !state.retired && !state.versions.empty() && !seen->graph->incomplete &&
-                  !seen->graph->producer.count(model);
-      if (gone) retired.push_back(model);
-    }
-    document["added"] = added;
-    document["retired"] = retired;
+    Membership models = membership(*seen->graph, engine.registry());
+    document["added"] = models.added;
+    document["retired"] = models.retired;
     document["held"] = held_json(engine.held());
     return document;
   });

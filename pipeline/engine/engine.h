@@ -153,6 +153,12 @@ class Engine {
   int64_t revision_ = 0;
 };
 
+// Models that a graph adds to the registry, and those that it no longer makes.
+struct Membership {
+  std::vector<std::string> added, retired;
+};
+Membership membership(const Graph& graph, const Registry& registry);
+
 // The JSON document of a run (pipeline/api/backend.h, run()).
 Json run_document(const Run& run, const Registry& registry, int64_t now_ms);
 // {"counts":{state:N},"waits_for":[model or step…]} of a plan as it is now.

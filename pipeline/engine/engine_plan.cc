@@ -103,6 +103,10 @@ std::string trigger_word(const std::vector<Reason>& reasons, const Trigger& trig
 
 }  // namespace
 
+Membership membership(const Graph& graph, const Registry& registry) {
+  return {new_models(graph, registry), vanished_models(graph, registry)};
+}
+
 std::unique_ptr<Plan> Engine::preview(std::shared_ptr<const Survey> survey, const Trigger& trigger,
                                       World& dry) {
   std::set<StepId> chosen = select(*survey->graph, trigger);
@@ -113,8 +117,7 @@ std::unique_ptr<Plan> Engine::preview(std::shared_ptr<const Survey> survey, cons
 void Engine::take(SurveyDone& done) {
   const Graph& graph = *done.survey->graph;
   std::string planned = store_.get("planned");
-  std::vector<std::string> added = new_models(graph, registry_);
-  std::vector<std::string> retired = vanished_models(graph, registry_);
+  auto [added, retired] = membership(graph, registry_);
   try {
     select(graph, done.trigger);  // throws before anything changes
     check_renames(graph, registry_);
