@@ -156,6 +156,30 @@ printf '{"accuracy": %s}\n' "$(cat train/accuracy)" >"$LOCKSTEP_OUTPUT/metrics.j
 END
 }
 
+# A trainer that tells of itself in $WORK/began and $WORK/ended, one line for each time it ran, and
+# waits in between until there is $WORK/go. Call it before the first commit of the code.
+held_trainer() {
+  { printf 'echo "$LOCKSTEP_STEP" >>"%s/began"; echo "began $LOCKSTEP_STEP"\n' "$WORK"
+    printf 'for i in $(seq 600); do [ -e "%s/go" ] && break; sleep 0.1; done\n' "$WORK"
+    cat code/train/train.sh
+    printf 'echo "$LOCKSTEP_STEP" >>"%s/ended"; echo "ended $LOCKSTEP_STEP"\n' "$WORK"
+  } >code/train/held.sh && mv code/train/held.sh code/train/train.sh
+  touch "$WORK/began" "$WORK/ended"
+}
+
+lines() { wc -l <"$WORK/$1"; }
+
+has_lines() { [ "$(lines "$1")" -ge "$2" ]; }  # FILE N
+
+shows() {  # EXPRESSION ARGUMENT…: does lockstep print a document of which it is true? For eventually
+  local expression=$1
+  shift
+  lockstep --json "$@" >"$WORK/shown" 2>/dev/null &&
+    [ "$(python3 "$source_root/tests/e2e/json_value.py" "$WORK/shown" "$expression")" = True ]
+}
+
+version_is() { shows "by(d, 'name')['$1']['version'] == $2" models; }  # MODEL VERSION
+
 edit() {  # CLIENT N: gives the first N rows of the client another intent
   local file=tables/utterances/client=$1/part.csv
   awk -F, -v OFS=, -v n="$2" 'NR > 1 && NR <= n + 1 { $3 = $3 "x" } { print }' "$file" \
@@ -174,7 +198,9 @@ head_of() { git -C "$1" rev-parse HEAD; }
 
 # ---- processes: each is ended by its pid, at the latest with the script
 
-serving() { lockstep --json status 2>/dev/null | grep -q '"serving": *true'; }
+serving() {  # does a daemon answer here? Asks without a command, which would take the lock itself
+  python3 -c 'import socket; socket.socket(socket.AF_UNIX).connect(".lockstep/socket")'
+}
 
 serve_start() {  # ARGUMENT…: `lockstep serve` of this folder; server_pid is its pid
   lockstep serve "$@" >>"$WORK/serve.log" 2>&1 </dev/null &
