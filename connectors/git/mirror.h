@@ -1,6 +1,6 @@
 // A bare copy of a remote repository's branches and tags, fetched in bounded time.
 // Knows nothing of what is read from it. Fetching runs the git program, because libgit2 1.5 has no
-// time-outs of its own (docs/parts/git.md).
+// time-outs of its own (docs/formats/git.md).
 #pragma once
 
 #include <cstdint>

@@ -3,7 +3,7 @@
 //
 // In the image: /models/<name>/<file> (a folder model: its files below that folder),
 // /upstreams/sha256/<hex> for what models were trained on, /code/<path> for serving code,
-// /lockstep/manifest.json and /lockstep/release.json. See docs/parts/oci.md.
+// /lockstep/manifest.json and /lockstep/release.json. See docs/formats/images.md.
 #pragma once
 
 #include <cstdint>

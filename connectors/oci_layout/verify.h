@@ -12,7 +12,7 @@ namespace lockstep {
 // The two documents of a release, as its image carries them.
 struct ReleaseFiles {
   std::string manifest;  // exact bytes
-  std::string release;   // canonical JSON, see docs/parts/oci.md
+  std::string release;   // canonical JSON, see docs/formats/images.md
 };
 
 // Out of the bytes of an image's last layer; throws corrupt.

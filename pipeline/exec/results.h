@@ -10,7 +10,7 @@
 
 namespace lockstep {
 
-// The document of the runner's `start` (docs/parts/runner.md).
+// The document of the runner's `start` (docs/formats/runner.md).
 Json order_document(const AttemptSpec& spec);
 
 // Reads the runner's result. A success whose metrics or environment are malformed is a failure:

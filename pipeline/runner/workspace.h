@@ -25,7 +25,7 @@ struct RunnerPaths {
   }
 };
 
-// Paths below attempts/<id>/ (docs/parts/runner.md).
+// Paths below attempts/<id>/ (docs/formats/runner.md).
 struct AttemptPaths {
   std::filesystem::path folder;
   std::filesystem::path order() const { return folder / "order.json"; }
