@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <set>
 
 #include "pipeline/core/graph.h"
 #include "pipeline/core/names.h"
@@ -10,10 +11,28 @@
 namespace lockstep {
 namespace {
 
+constexpr size_t kMostInstances = 100'000;  // of one step
+
 using Values = std::map<std::string, std::string>;
+using Instances = std::map<std::pair<uint32_t, Values>, StepId>;
 
 bool begins_with_reference(const TemplateText& text) {
   return !text.parts.empty() && text.parts.front().reference;
+}
+
+bool has_reference(const TemplateText& text) {
+  return std::any_of(text.parts.begin(), text.parts.end(),
+                     [](const TemplateText::Part& part) { return part.reference; });
+}
+
+// Does the text stand for rows without a value: one reference to an axis, at the name that the
+// axis gives to NULL?
+bool means_no_value(const TemplateText& text, const StepTemplate& tmpl, const Values& matrix) {
+  if (text.parts.size() != 1 || !text.parts[0].reference) return false;
+  return std::any_of(tmpl.matrix.begin(), tmpl.matrix.end(), [&](const MatrixAxis& axis) {
+    return text.parts[0].text == "matrix." + axis.name && axis.null_as &&
+           matrix.at(axis.name) == *axis.null_as;
+  });
 }
 
 class Expansion {
@@ -26,12 +45,11 @@ class Expansion {
       graph.templates.push_back(tmpl);
       templates_[{workflow.name, tmpl.name}] = index;
       try {
-        for (const Values& values : combinations(workflow, tmpl)) {
-          add_step(workflow, tmpl, index, values);
-        }
+        add_steps(workflow, tmpl, index);
       } catch (const Error& error) {
-        graph.incomplete = true;
-        graph.problems.push_back({tmpl.name, error.what()});
+        if (error.code == ErrorCode::kUnavailable) throw;  // instances must not come and go with it
+        unread_.insert(index);
+        leave_out(workflow.name + "/" + tmpl.name, error.what());
       }
     }
     for (const ChannelSpec& channel : workflow.channels) graph.channels.push_back(channel);
@@ -39,16 +57,20 @@ class Expansion {
 
   // Inputs that name other steps can only be tied once all steps are there.
   void tie() {
-    std::map<std::pair<uint32_t, Values>, StepId> instances;
+    Instances instances = drop_untied();
+    std::map<uint32_t, std::vector<StepId>> of_template;
     for (uint32_t i = 0; i < graph.steps.size(); ++i) {
-      instances[{graph.steps[i].tmpl, graph.steps[i].matrix}] = StepId{i};
+      of_template[graph.steps[i].tmpl].push_back(StepId{i});
     }
     for (Step& step : graph.steps) {
       const StepTemplate& tmpl = graph.templates[step.tmpl];
-      for (const std::string& need : tmpl.needs) tie_need(step, need);
+      for (const std::string& need : tmpl.needs) {
+        const std::vector<StepId>& all = of_template[templates_.at({step.workflow, need})];
+        step.needs.insert(step.needs.end(), all.begin(), all.end());
+      }
       for (size_t i = 0; i < tmpl.inputs.size(); ++i) {
         if (tmpl.inputs[i].kind != InputKind::kOutput) continue;
-        step.inputs[i].step = producer_of(step, tmpl.inputs[i].step, instances);
+        step.inputs[i].step = instances.at(producer_of(step, tmpl.inputs[i].step));
       }
     }
   }
@@ -66,8 +88,20 @@ class Expansion {
         graph.problems.push_back(
             {workflow.name + "/" + tmpl.name,
              fmt::format("{} rows of {} have no {} and belong to no instance (map them with "
-                         "`null-as`)",
+                         "`map-null`)",
                          found.unmapped, axis.table, axis.column)});
+      }
+      std::erase_if(found.values, [&](const std::string& value) {
+        if (valid_utf8(value)) return false;
+        graph.problems.push_back(
+            {workflow.name + "/" + tmpl.name,
+             fmt::format("a value of {}.{} is not text and builds no instance ({})", axis.table,
+                         axis.column, encode_value(value, true).substr(0, 100))});
+        return true;
+      });
+      if (all.size() * found.values.size() > kMostInstances) {
+        throw Error(ErrorCode::kInvalid,
+                    fmt::format("its matrix has more than {} instances", kMostInstances));
       }
       std::vector<Values> wider;
       for (const Values& base : all) {
@@ -85,7 +119,7 @@ class Expansion {
     if (values.empty()) return tmpl.name;
     std::vector<std::string> parts;
     for (const MatrixAxis& axis : tmpl.matrix) {
-      parts.push_back(axis.name + "=" + encode_value(values.at(axis.name), true));
+      parts.push_back(axis.name + "=" + bounded_name(encode_value(values.at(axis.name), true)));
     }
     return fmt::format("{}[{}]", tmpl.name, fmt::join(parts, ","));
   }
@@ -126,12 +160,17 @@ class Expansion {
     return out;
   }
 
-  SliceId slice(const InputTemplate& input, const Values& matrix, const Values& env) {
+  SliceId slice(const StepTemplate& tmpl, const InputTemplate& input, const Values& matrix,
+                const Values& env) {
     SliceSpec spec{input.source, input.table, input.at, input.columns, {}, {}};
     std::sort(spec.columns.begin(), spec.columns.end());
     if (input.holdout) spec.holdout_key = input.holdout->key;
     std::sort(spec.holdout_key.begin(), spec.holdout_key.end());
     for (const auto& [column, text] : input.where) {
+      if (means_no_value(text, tmpl, matrix)) {
+        spec.where[column] = "";
+        continue;
+      }
       spec.where[column] =
           resolve_text(text, [&](const std::string& ref) { return reference(ref, matrix, env); });
     }
@@ -147,12 +186,13 @@ class Expansion {
     return found->second;
   }
 
-  StepInput input(const InputTemplate& in, const Values& matrix, const Values& env) {
+  StepInput input(const StepTemplate& tmpl, const InputTemplate& in, const Values& matrix,
+                  const Values& env) {
     StepInput out;
     out.name = in.name;
     out.kind = in.kind;
     if (in.kind == InputKind::kRows) {
-      out.slice = slice(in, matrix, env);
+      out.slice = slice(tmpl, in, matrix, env);
       out.columns = in.columns;
       out.holdout = in.holdout;
       out.format = in.format;
@@ -163,8 +203,40 @@ class Expansion {
     return out;
   }
 
-  void add_step(const Workflow& workflow, const StepTemplate& tmpl, uint32_t index,
-                const Values& matrix) {
+  // All instances of a step. Two values with one name are refused, both: neither may take the
+  // other's model.
+  void add_steps(const Workflow& workflow, const StepTemplate& tmpl, uint32_t index) {
+    std::vector<Step> made;
+    std::map<std::string, size_t> names, models;
+    for (const Values& values : combinations(workflow, tmpl)) {
+      made.push_back(make_step(workflow, tmpl, index, values));
+      ++names[made.back().name];
+      ++models[made.back().registers];
+    }
+    bool own_model = tmpl.registers && has_reference(*tmpl.registers);
+    for (Step& step : made) {
+      if (names[step.name] > 1) {
+        leave_out(step.name, "two values of its matrix have this name");
+      } else if (own_model && models[step.registers] > 1) {
+        leave_out(step.name, fmt::format("another instance would register {} too", step.registers));
+      } else {
+        graph.steps.push_back(std::move(step));
+      }
+    }
+  }
+
+  // A step that the data asks for can't be there: it is reported once, and as long as it is not
+  // there no absence means anything.
+  void leave_out(const std::string& where, const std::string& why) {
+    graph.incomplete = true;
+    bool said = std::any_of(graph.problems.begin(), graph.problems.end(), [&](const Problem& one) {
+      return one.where == where && one.message == why;
+    });
+    if (!said) graph.problems.push_back({where, why});
+  }
+
+  Step make_step(const Workflow& workflow, const StepTemplate& tmpl, uint32_t index,
+                 const Values& matrix) {
     Step step;
     step.name = instance_name(tmpl, matrix);
     step.workflow = workflow.name;
@@ -178,45 +250,72 @@ class Expansion {
           resolve_text(text, [&](const std::string& ref) { return reference(ref, matrix, {}); });
     }
     step.with = resolve_json(tmpl.with, matrix, step.env);
-    for (const InputTemplate& in : tmpl.inputs) step.inputs.push_back(input(in, matrix, step.env));
+    for (const InputTemplate& in : tmpl.inputs)
+      step.inputs.push_back(input(tmpl, in, matrix, step.env));
     if (!tmpl.environment.files.empty()) {
       step.lock_files.push_back(code({workflow.source, "", tmpl.environment.files}));
     }
     if (tmpl.registers) step.registers = name_text(*tmpl.registers, matrix, step.env);
     if (tmpl.renamed_from) step.renamed_from = name_text(*tmpl.renamed_from, matrix, step.env);
-    graph.steps.push_back(std::move(step));
-  }
-
-  void tie_need(Step& step, const std::string& need) {
-    uint32_t tmpl = templates_.at({step.workflow, need});
-    for (uint32_t i = 0; i < graph.steps.size(); ++i) {
-      if (graph.steps[i].tmpl == tmpl) step.needs.push_back(StepId{i});
-    }
+    return step;
   }
 
   // The instance of `name` whose matrix values are those of the reading step.
-  StepId producer_of(const Step& step, const std::string& name,
-                     const std::map<std::pair<uint32_t, Values>, StepId>& instances) {
+  std::pair<uint32_t, Values> producer_of(const Step& step, const std::string& name) const {
     uint32_t tmpl = templates_.at({step.workflow, name});
     Values values;
     for (const MatrixAxis& axis : graph.templates[tmpl].matrix) {
       auto found = step.matrix.find(axis.name);
-      if (found != step.matrix.end()) values[axis.name] = found->second;
+      if (found == step.matrix.end()) {
+        throw Error(ErrorCode::kInvalid,
+                    fmt::format("{} reads an output of {}, but has no matrix variable {}",
+                                step.name, name, axis.name),
+                    "give both steps the same matrix");
+      }
+      values[axis.name] = found->second;
     }
-    auto found = instances.find({tmpl, values});
-    if (found == instances.end()) {
-      throw Error(ErrorCode::kInvalid,
-                  fmt::format("{} reads an output of {}, which has no instance with the same "
-                              "matrix values",
-                              step.name, name),
-                  "give both steps the same matrix");
+    return {tmpl, values};
+  }
+
+  // Why the step can't be tied to those it reads or needs; empty: it can.
+  std::string untied(const Step& step, const Instances& instances) const {
+    const StepTemplate& tmpl = graph.templates[step.tmpl];
+    for (const std::string& need : tmpl.needs) {
+      if (unread_.count(templates_.at({step.workflow, need}))) {
+        return fmt::format("it needs {}, whose instances are not known", need);
+      }
     }
-    return found->second;
+    for (const InputTemplate& input : tmpl.inputs) {
+      if (input.kind != InputKind::kOutput) continue;
+      if (instances.count(producer_of(step, input.step))) continue;
+      return fmt::format(
+          "it reads an output of {}, which has no instance with the same matrix "
+          "values",
+          input.step);
+    }
+    return "";
+  }
+
+  // Leaves out steps that read what is not there, and those that read them. Gives the rest.
+  Instances drop_untied() {
+    while (true) {
+      Instances instances;
+      for (uint32_t i = 0; i < graph.steps.size(); ++i) {
+        instances[{graph.steps[i].tmpl, graph.steps[i].matrix}] = StepId{i};
+      }
+      size_t dropped = std::erase_if(graph.steps, [&](const Step& step) {
+        std::string why = untied(step, instances);
+        if (!why.empty()) leave_out(step.name, why);
+        return !why.empty();
+      });
+      if (dropped == 0) return instances;
+    }
   }
 
   const AxisReader& axis_;
   const Values& commits_;
   std::map<std::pair<std::string, std::string>, uint32_t> templates_;
+  std::set<uint32_t> unread_;  // templates whose instances could not be found
   std::map<SliceSpec, SliceId> slices_;
   std::map<CodeSpec, CodeId> code_;
 };

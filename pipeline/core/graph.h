@@ -27,10 +27,11 @@ using CodeId = Id<struct CodeTag>;
 // A table cut by columns and by the values of columns. Equal specs share one id.
 struct SliceSpec {
   std::string source, table;
-  std::string at;                            // empty: the plan's commit
-  std::vector<std::string> columns;          // read, sorted, empty: all of the table
-  std::vector<std::string> holdout_key;      // enters the digest
-  std::map<std::string, std::string> where;  // column → canonical payload
+  std::string at;                        // empty: the plan's commit
+  std::vector<std::string> columns;      // read, sorted, empty: all of the table
+  std::vector<std::string> holdout_key;  // enters the digest
+  // Column → canonical payload; empty: the rows whose value is NULL or empty.
+  std::map<std::string, std::string> where;
   auto operator<=>(const SliceSpec&) const = default;
   // "utterances[client=client-3]"
   std::string name() const;
@@ -86,8 +87,8 @@ struct Graph {
   std::vector<std::vector<StepId>> dependents;  // by step: those that read its output or model
   std::map<std::string, StepId> producer;       // model → the step that registers it
   std::map<std::string, StepId> by_name;
-  // A table whose values were needed could not be read: instances may be missing, so nothing may
-  // be retired because of their absence.
+  // Steps that the data asks for are left out (a table could not be read, two values have one
+  // name): nothing may be retired because of their absence.
   bool incomplete = false;
   std::vector<Problem> problems;
 
@@ -104,8 +105,9 @@ struct AxisValues {
 using AxisReader = std::function<AxisValues(const MatrixAxis&)>;
 
 // Expands all workflows into one graph. Problems of single steps (two values with one name, an
-// unreadable table) are collected in Graph::problems; the rest of the graph stands.
-// `commits` gives source → commit for `${{ commit.* }}`. Throws invalid on a cycle.
+// unreadable table, an output nobody gives) are collected in Graph::problems; those steps are left
+// out and the rest of the graph stands. `commits` gives source → commit for `${{ commit.* }}`.
+// Throws invalid on a cycle, unavailable when a source is away.
 Graph expand(const std::vector<Workflow>& workflows, const AxisReader& axis,
              const std::map<std::string, std::string>& commits);
 

@@ -86,22 +86,23 @@ struct ExplainVisitor {
   std::vector<Reason> reasons;
 
   void operator()(const std::string& section, const std::string& name, const Json& value) {
-    Json old;
+    std::optional<Json> old;
     auto found = before.find(section);
     if (found != before.end() && found->contains(name)) {
       old = (*found)[name];
       found->erase(name);
     }
-    if (old == value) return;
+    // As the document has them: two numbers that a double can't tell apart are two.
+    if (old && canonical_json(*old) == canonical_json(value)) return;
     bool is_input = section == "inputs";
     std::string label = is_input || section == "definition" ? name : section + "." + name;
     std::string kind = is_input ? value.at("kind").get<std::string>() : "definition";
-    if (old.is_null()) {
+    if (!old) {
       reasons.push_back({label, kind, "new"});
     } else if (is_input) {
-      reasons.push_back({label, kind, input_change(old, value)});
+      reasons.push_back({label, kind, input_change(*old, value)});
     } else {
-      reasons.push_back({label, kind, fmt::format("{} → {}", shown(old), shown(value))});
+      reasons.push_back({label, kind, fmt::format("{} → {}", shown(*old), shown(value))});
     }
   }
 

@@ -14,18 +14,34 @@ namespace {
 
 constexpr uint64_t kMaxCodeFile_bytes = 1ull << 30;
 
-// The columns of a delivery and of the holdout's key, and where they are in a row that was read.
+// A row is read with the delivered columns, then the holdout's key, then the columns in `empty`.
 struct Delivery {
   std::vector<std::string> columns;  // delivered, in order
   std::vector<std::string> key;      // of the holdout, sorted by name
+  std::vector<std::string> empty;    // must be NULL or empty
   TableRead request;
+
+  bool wants(const Row& row) const {
+    return std::all_of(row.end() - static_cast<std::ptrdiff_t>(empty.size()), row.end(),
+                       [](const Value& value) { return value.payload.empty(); });
+  }
+  Row key_of(const Row& row) const {
+    auto begin = row.begin() + static_cast<std::ptrdiff_t>(columns.size());
+    return Row(begin, begin + static_cast<std::ptrdiff_t>(key.size()));
+  }
 };
 
 Delivery plan_delivery(const Json& input, TableStore& store) {
   Delivery out;
   out.request.commit = input.at("commit");
   out.request.table = input.at("table");
-  out.request.where = input.at("where").get<std::map<std::string, std::string>>();
+  for (const auto& [column, value] : input.at("where").items()) {
+    if (value == "") {
+      out.empty.push_back(column);  // stores look for values: NULL is none
+    } else {
+      out.request.where[column] = value;
+    }
+  }
   out.columns = input.at("columns").get<std::vector<std::string>>();
   if (out.columns.empty()) {
     for (const Column& column : store.schema(out.request.commit, out.request.table).columns) {
@@ -37,8 +53,10 @@ Delivery plan_delivery(const Json& input, TableStore& store) {
   if (input.contains("holdout")) {
     out.key = input.at("holdout").at("key").get<std::vector<std::string>>();
     std::sort(out.key.begin(), out.key.end());
-    for (const std::string& column : out.key) out.request.columns.push_back(column);
   }
+  auto& asked = out.request.columns;
+  asked.insert(asked.end(), out.key.begin(), out.key.end());
+  asked.insert(asked.end(), out.empty.begin(), out.empty.end());
   return out;
 }
 
@@ -102,10 +120,10 @@ void add_rows(const Json& input, const PrepareFrom& from, Artifacts& artifacts, 
   double fraction = delivery.key.empty() ? 0 : input.at("holdout").at("fraction").get<double>();
   std::string salt = delivery.key.empty() ? "" : input.at("holdout").at("salt");
   store->second->read(delivery.request, [&](const Row& row) {
+    if (!delivery.wants(row)) return;
     bool out = false;
     if (!delivery.key.empty()) {
-      Row key(row.begin() + static_cast<std::ptrdiff_t>(delivery.columns.size()), row.end());
-      out = holdout_position(salt, row_bytes(delivery.key, key)) < fraction;
+      out = holdout_position(salt, row_bytes(delivery.key, delivery.key_of(row))) < fraction;
     }
     (out ? held_out : train).add(row);
   });
@@ -140,7 +158,12 @@ const CodePath& followed(const CodePath& path, const std::vector<CodePath>& all,
 
 void add_code(const Json& input, const PrepareFrom& from, Artifacts& artifacts,
               std::map<std::string, FolderEntry>& listing) {
-  CodeRepo& repo = *from.code.at(input.at("source").get<std::string>());
+  auto source = from.code.find(input.at("source").get<std::string>());
+  if (source == from.code.end()) {
+    throw Error(ErrorCode::kNotFound, fmt::format("source {} is no longer in the workspace",
+                                                  input.at("source").get<std::string>()));
+  }
+  CodeRepo& repo = *source->second;
   std::vector<CodePath> paths = repo.list(input.at("commit").get<std::string>(),
                                           input.at("paths").get<std::vector<std::string>>());
   for (const CodePath& path : paths) {

@@ -15,7 +15,6 @@ SliceGroup SliceGroup::of(const SliceSpec& spec) {
 std::string cut_key(const std::vector<std::string>& values) {
   std::string key;
   for (const std::string& value : values) {
-    if (value.empty()) return kNoValue;
     key += fmt::format("{}:", value.size()) + value;
   }
   return values.empty() ? "*" : key;
@@ -151,11 +150,26 @@ bool SliceReader::from_diff(const SliceGroup& group, const Layout& layout, const
           if (after) note(*after, true);
         });
   } catch (const Error& error) {
-    // The old commit is gone or the key changed: what was remembered can't be brought forward.
-    if (error.code == ErrorCode::kNotFound || error.code == ErrorCode::kConflict) return false;
-    throw;
+    // The old commit is gone, the key changed, or what was remembered is damaged: it can't be
+    // brought forward. From scratch either works or says what is wrong.
+    if (error.code == ErrorCode::kUnavailable) throw;
+    return false;
   }
   return true;
+}
+
+// The remembered states; false when they are damaged.
+bool SliceReader::recall(const std::string& name, GroupReading& reading) {
+  try {
+    for (const auto& [key, state] : cache_.states(name)) {
+      reading.states[key] = SliceState::parse(state);
+    }
+    return true;
+  } catch (const Error& error) {
+    if (error.code != ErrorCode::kCorrupt) throw;
+    reading.states.clear();
+    return false;
+  }
 }
 
 GroupReading SliceReader::read(const SliceGroup& group, const std::string& plan_commit) {
@@ -166,19 +180,13 @@ GroupReading SliceReader::read(const SliceGroup& group, const std::string& plan_
   std::string name = group_name(group, where.shape);
   std::string tip = cache_.tip(name);
   std::string now = commit + "\n" + hash;
-  if (tip.substr(tip.find('\n') + 1) == hash && !tip.empty()) {
-    GroupReading reading{commit, {}};
-    for (const auto& [key, state] : cache_.states(name)) {
-      reading.states[key] = SliceState::parse(state);
-    }
+  GroupReading reading{commit, {}};
+  bool recalled = !tip.empty() && recall(name, reading);
+  if (recalled && tip.substr(tip.find('\n') + 1) == hash) {
     if (tip != now) cache_.update(name, now, {}, false);
     return reading;
   }
-  if (!tip.empty() && !where.keyless) {
-    GroupReading reading{commit, {}};
-    for (const auto& [key, state] : cache_.states(name)) {
-      reading.states[key] = SliceState::parse(state);
-    }
+  if (recalled && !where.keyless) {
     std::set<std::string> touched;
     if (from_diff(group, where, tip.substr(0, tip.find('\n')), commit, reading, touched)) {
       std::map<std::string, std::string> changed;
@@ -191,7 +199,7 @@ GroupReading SliceReader::read(const SliceGroup& group, const std::string& plan_
       return reading;
     }
   }
-  GroupReading reading = from_scratch(group, where, commit);
+  reading = from_scratch(group, where, commit);
   std::map<std::string, std::string> all;
   for (const auto& [key, state] : reading.states) all[key] = state.serialize();
   cache_.update(name, now, all, true);
@@ -206,8 +214,8 @@ std::map<std::string, RowCounts> SliceReader::changes(const SliceGroup& group,
   TableStore& tables = store(group.source);
   Layout where = layout(group, tables.schema(to, group.table), to);
   tables.diff(group.table, from, to, where.asked, [&](const Row* before, const Row* after) {
-    std::string old_key = before ? key_of(*before, where.cut) : kNoValue;
-    std::string new_key = after ? key_of(*after, where.cut) : kNoValue;
+    std::string old_key = before ? key_of(*before, where.cut) : "";
+    std::string new_key = after ? key_of(*after, where.cut) : "";
     if (before && after && old_key == new_key) {
       size_t n = where.digested.size();
       if (digest_part(*before, n) != digest_part(*after, n)) ++counts[new_key].changed;

@@ -28,10 +28,10 @@ struct SliceGroup {
   static SliceGroup of(const SliceSpec& spec);
 };
 
-// The key of one slice within its group: the cut values, each with its length. Rows whose cut
-// value is NULL or empty share the key kNoValue.
+// The key of one slice within its group: the cut values, each with its length. NULL and empty are
+// one value; where one column cuts, their rows have the key kNoValue.
 std::string cut_key(const std::vector<std::string>& values);
-inline const std::string kNoValue;
+inline const std::string kNoValue = "0:";
 
 struct GroupReading {
   std::string commit;
@@ -60,6 +60,7 @@ class SliceReader {
                             const std::string& commit);
   bool from_diff(const SliceGroup& group, const Layout& layout, const std::string& from,
                  const std::string& to, GroupReading& reading, std::set<std::string>& touched);
+  bool recall(const std::string& name, GroupReading& reading);
   TableStore& store(const std::string& source);
   std::string table_hash(const std::string& source, const std::string& table,
                          const std::string& commit);

@@ -111,7 +111,11 @@ const GroupReading& Surveyor::group(const SliceGroup& group, const Survey& surve
   auto failed = failed_.find(group);
   if (failed != failed_.end()) throw Error(ErrorCode::kNotFound, failed->second);
   try {
-    return groups_[group] = slices_.read(group, survey.commits.at(group.source));
+    auto commit = survey.commits.find(group.source);
+    if (commit == survey.commits.end()) {
+      throw Error(ErrorCode::kNotFound, "no source is called " + group.source);
+    }
+    return groups_[group] = slices_.read(group, commit->second);
   } catch (const Error& error) {
     groups_.erase(group);
     if (error.code == ErrorCode::kUnavailable) throw;
@@ -120,15 +124,27 @@ const GroupReading& Surveyor::group(const SliceGroup& group, const Survey& surve
   }
 }
 
-AxisValues Surveyor::axis_values(const MatrixAxis& axis, const Survey& survey) {
+// The axis' values come with an input that is cut by its column; where that input can't be read
+// (a column it names is gone), they are read by themselves: other steps may have the same axis.
+const GroupReading& Surveyor::axis_reading(const MatrixAxis& axis, const Survey& survey) {
   auto known = axis_group_.find(axis_name(axis));
-  SliceGroup cut = known != axis_group_.end()
-                       ? known->second
-                       : SliceGroup{axis.source, axis.table, "", {axis.column}, {}, {axis.column}};
+  if (known != axis_group_.end()) {
+    try {
+      return group(known->second, survey);
+    } catch (const Error& error) {
+      if (error.code == ErrorCode::kUnavailable) throw;
+    }
+  }
+  return group({axis.source, axis.table, "", {axis.column}, {}, {axis.column}}, survey);
+}
+
+AxisValues Surveyor::axis_values(const MatrixAxis& axis, const Survey& survey) {
   AxisValues out;
-  for (const auto& [key, state] : group(cut, survey).states) {
+  for (const auto& [key, state] : axis_reading(axis, survey).states) {
     if (state.rows() == 0) continue;
-    if (key == kNoValue) {
+    if (key == kNoValue && axis.null_as) {
+      out.values.push_back(*axis.null_as);
+    } else if (key == kNoValue) {
       out.unmapped += state.rows();
     } else {
       out.values.push_back(single_value(key));
@@ -150,9 +166,6 @@ void Surveyor::read_slices(Survey& survey) {
       reading.digest = state.digest();
       reading.rows = state.rows();
       reading.commit = all.commit;
-      if (!values.empty() && cut_key(values) == kNoValue) {
-        reading.error = fmt::format("{} is cut by an empty value", spec.table);
-      }
     } catch (const Error& error) {
       if (error.code == ErrorCode::kUnavailable) throw;
       reading.error = error.what();
@@ -165,7 +178,11 @@ void Surveyor::read_code(Survey& survey) {
   for (const CodeSpec& spec : survey.graph->code) {
     CodeReading reading;
     try {
-      CodeRepo& repo = *watched_.code.at(spec.source);
+      auto known = watched_.code.find(spec.source);
+      if (known == watched_.code.end()) {
+        throw Error(ErrorCode::kNotFound, "no code repository is called " + spec.source);
+      }
+      CodeRepo& repo = *known->second;
       reading.commit = spec.at.empty() ? survey.commits.at(spec.source) : repo.resolve(spec.at);
       Json listing = Json::array();
       for (const CodePath& path : repo.list(reading.commit, spec.paths)) {

@@ -41,6 +41,7 @@ class Surveyor {
 
  private:
   std::vector<Workflow> load(Survey& survey, const SurveyOptions& options);
+  const GroupReading& axis_reading(const MatrixAxis& axis, const Survey& survey);
   AxisValues axis_values(const MatrixAxis& axis, const Survey& survey);
   void read_slices(Survey& survey);
   void read_code(Survey& survey);
