@@ -12,26 +12,10 @@
 #include "connectors/git/repository.h"
 #include "pipeline/base/error.h"
 #include "pipeline/base/files.h"
+#include "pipeline/base/text.h"
 
 namespace lockstep {
 namespace {
-
-std::string base64(std::string_view bytes) {
-  static constexpr char kDigits[] =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    const std::string_view part = bytes.substr(i, 3);
-    uint32_t word = 0;
-    for (size_t k = 0; k < 3; ++k) {
-      word = word << 8 | (k < part.size() ? static_cast<unsigned char>(part[k]) : 0u);
-    }
-    for (size_t k = 0; k < 4; ++k) {
-      out += k <= part.size() ? kDigits[word >> (18 - 6 * k) & 63] : '=';
-    }
-  }
-  return out;
-}
 
 bool has(std::string_view text, std::string_view part) {
   return text.find(part) != text.npos;

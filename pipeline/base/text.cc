@@ -1,5 +1,7 @@
 #include "pipeline/base/text.h"
 
+#include <openssl/evp.h>
+
 #include <algorithm>
 #include <cctype>
 
@@ -21,6 +23,15 @@ std::string printable(std::string_view text, size_t max_bytes) {
     if (utf8 && c1) out.replace(i - 1, 2, "??");
   }
   return cut ? out + "…" : out;
+}
+
+std::string base64(std::string_view bytes) {
+  std::string out((bytes.size() + 2) / 3 * 4 + 1, '\0');  // the library ends it with a NUL
+  EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
+                  reinterpret_cast<const unsigned char*>(bytes.data()),
+                  static_cast<int>(bytes.size()));
+  out.pop_back();
+  return out;
 }
 
 std::string percent_encode(std::string_view text) {

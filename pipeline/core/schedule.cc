@@ -27,8 +27,13 @@ bool suits(const Slot& slot, const Resources& need) {
   return slot.info.memory_bytes == 0 || weight(slot, need) <= slot.info.memory_bytes;
 }
 
+// A step that asks for more CPUs than a pool has takes the whole pool.
+uint32_t cpus(const Slot& slot, const Resources& need) {
+  return std::min(std::max(need.cpus, 1u), slot.capacity);
+}
+
 bool has_room(const Slot& slot, const Resources& need) {
-  if (!suits(slot, need) || slot.running >= slot.capacity) return false;
+  if (!suits(slot, need) || slot.running + cpus(slot, need) > slot.capacity) return false;
   return slot.info.memory_bytes == 0 ||
          slot.used_bytes + weight(slot, need) <= slot.info.memory_bytes;
 }
@@ -53,7 +58,7 @@ std::vector<Start> schedule(std::vector<Slot> slots, std::vector<ReadyStep> read
       if (best == slots.size() || slots[i].running < slots[best].running) best = i;
     }
     if (best == slots.size()) continue;
-    slots[best].running += 1;
+    slots[best].running += cpus(slots[best], step.need);
     slots[best].used_bytes += weight(slots[best], step.need);
     running[step.tmpl] += 1;
     busy.insert(step.lock);

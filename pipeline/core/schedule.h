@@ -17,8 +17,8 @@ namespace lockstep {
 // A place for attempts: a CPU pool or one card.
 struct Slot {
   SlotInfo info;          // memory_bytes 0: not limited
-  uint32_t capacity = 1;  // attempts at once
-  uint32_t running = 0;
+  uint32_t capacity = 1;  // attempts of one CPU at once
+  uint32_t running = 0;   // CPUs taken
   uint64_t used_bytes = 0;
 };
 

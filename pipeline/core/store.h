@@ -54,9 +54,8 @@ struct RunRecord {
 // Something to bring about after the turn is durable; deleted when its effect is confirmed.
 struct Intent {
   int64_t id = 0;
-  std::string kind;    // "start", "cancel", "collect", "build", "push"
+  std::string kind;    // "start", "cancel", "collect", "build", "publish"
   std::string target;  // the attempt, tag or channel it acts on
-  int attempts = 0;
 };
 
 class Store {
@@ -90,7 +89,6 @@ class Store {
   virtual int64_t next(const std::string& counter) = 0;  // 1, 2, 3 …
 
   virtual int64_t add_intent(const std::string& kind, const std::string& target) = 0;
-  virtual void count_intent(int64_t id) = 0;
   virtual void done_intent(int64_t id) = 0;
   virtual std::vector<Intent> intents() = 0;
 };

@@ -107,7 +107,7 @@ struct StepTemplate {
   std::vector<Bound> gate;
   Resources resources;
   EnvironmentSpec environment;
-  int64_t timeout_ms = 0;  // 0: the default, 6 hours
+  int64_t timeout_ms = 6 * 60 * 60 * 1000;  // as in GitHub Actions unless said otherwise
   int attempts = 1;
 };
 

@@ -156,8 +156,10 @@ Json WorkspaceBackend::plan() {
     DryWorld dry(engine, seen);
     std::unique_ptr<Plan> plan = engine.preview(seen, trigger, dry);
     Json document = plan_document(*plan, engine.past());
-    document["first"] = engine.store().get("planned").empty();
-    Membership models = membership(*seen->graph, engine.registry());
+    std::optional<std::set<std::string>> planned = engine.planned();
+    document["first"] = !planned;
+    Membership models =
+        membership(*seen->graph, engine.registry(), planned.value_or(std::set<std::string>()));
     document["added"] = models.added;
     document["retired"] = models.retired;
     document["held"] = held_json(engine.held());
@@ -335,9 +337,13 @@ Json WorkspaceBackend::trigger(const std::string& workflow, const Json& inputs,
 }
 
 Json WorkspaceBackend::approve_change(const Caller& caller) {
-  Json held = daemon_.in_loop([](Engine& engine) { return engine.approve(); });
-  Json approved = held.at("added");
-  for (const Json& model : held.at("retired")) approved.push_back(model);
+  Json held = daemon_.in_loop(
+      [&](Engine& engine) { return caller.dry_run ? engine.held() : engine.approve(); });
+  Json approved = held.is_null() ? Json::array() : held.at("added");
+  if (!held.is_null()) {
+    for (const Json& model : held.at("retired")) approved.push_back(model);
+  }
+  if (caller.dry_run) return {{"approved", approved}, {"dry_run", true}, {"run", nullptr}};
   Trigger trigger;
   trigger.kind = "approval";
   trigger.who = caller.user;

@@ -131,6 +131,8 @@ void Daemon::survey_loop() {
 void Daemon::survey(SurveyRequest& request) {
   try {
     std::shared_ptr<Survey> seen = look(request.trigger, request.commits);
+    for (const std::string& note : seen->notes) spdlog::warn("{}", note);
+    for (const Problem& one : seen->graph->problems) spdlog::warn("{}: {}", one.where, one.message);
     engine_->inbox().push(SurveyDone{seen, request.trigger, request.started});
   } catch (const Error& error) {
     spdlog::warn("cannot plan: {}", error.what());

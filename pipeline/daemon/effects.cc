@@ -1,6 +1,7 @@
 #include "pipeline/daemon/effects.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 
@@ -26,7 +27,10 @@ bool temporary(const Error& error) {
 
 }  // namespace
 
-Effects::Effects(Daemon& daemon) : daemon_(daemon), sources_(daemon.parts().open_sources()) {
+Effects::Effects(Daemon& daemon)
+    : daemon_(daemon),
+      sources_(daemon.parts().open_sources()),
+      release_sources_(daemon.parts().open_sources()) {
   attempts_thread_ = std::thread([this] { lane_loop(attempts_); });
   releases_thread_ = std::thread([this] { lane_loop(releases_); });
 }
@@ -200,6 +204,33 @@ Json Effects::build(const std::string& tag) {
   return {{"image", image.str()}};
 }
 
+// What a release was trained on stays readable, whatever becomes of the branches: replay and
+// rollback need the commits.
+void Effects::hold_training_rows(const std::string& tag) {
+  std::set<std::pair<std::string, std::string>> commits = daemon_.in_loop([&](Engine& engine) {
+    std::set<std::pair<std::string, std::string>> found;
+    const ReleaseState* state = engine.registry().release(tag);
+    for (const auto& [name, entry] : state->release.models) {
+      const ModelState* model = engine.registry().holder(name, entry);
+      const Version* version = model ? model->version(entry.version) : nullptr;
+      for (const Json& slice : version ? version->slices : Json::array()) {
+        found.emplace(slice.at("source"), slice.at("commit"));
+      }
+    }
+    return found;
+  });
+  for (const auto& [source, commit] : commits) {
+    auto store = release_sources_->tables.find(source);
+    if (store == release_sources_->tables.end()) continue;
+    try {
+      store->second->origin().repository().keep(commit);
+    } catch (const Error& error) {
+      // Not ours to write, or gone already: said by a replay that needs it.
+      spdlog::warn("commit {} of {} can't be held: {}", commit.substr(0, 7), source, error.what());
+    }
+  }
+}
+
 // Carries no value: the channel's live release as it is now is what the layout and the registry
 // are brought in line with.
 Json Effects::publish(const std::string& channel) {
@@ -209,6 +240,7 @@ Json Effects::publish(const std::string& channel) {
   const fs::path& folder = daemon_.parts().workspace().releases;
   if (!Layout(folder).find(tag)) build(tag);
   set_ref(folder, channel, tag);
+  hold_training_rows(tag);
   std::unique_ptr<RegistryClient> registry = daemon_.parts().registry();
   if (!registry) return Json::object();
   PushReport report = registry->push(folder, tag, channel);

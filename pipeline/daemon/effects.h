@@ -55,9 +55,11 @@ class Effects {
   void collect(const std::string& attempt);
   Json build(const std::string& tag);
   Json publish(const std::string& channel);
+  void hold_training_rows(const std::string& tag);
 
   Daemon& daemon_;
-  std::unique_ptr<SourceSet> sources_;  // for the attempts' lane
+  std::unique_ptr<SourceSet> sources_;          // for the attempts' lane
+  std::unique_ptr<SourceSet> release_sources_;  // for the releases' lane
   std::unique_ptr<LocalExecutor> executor_;
   std::mutex mutex_;
   std::condition_variable changed_;

@@ -109,7 +109,7 @@ std::vector<Slot> Parts::slots() const {
   for (const PoolSpec& pool : workspace_.pools) {
     if (pool.devices.empty()) {
       uint32_t count = pool.slots > 0 ? pool.slots : cores;
-      slots.push_back({{pool.name, pool.name, "cpu", pool.memory_bytes * count}, count, 0, 0});
+      slots.push_back({{pool.name, pool.name, "cpu", pool.memory_bytes}, count, 0, 0});
     }
     for (uint32_t device : pool.devices) {
       slots.push_back({{fmt::format("{}-{}", pool.name, device), pool.name, std::to_string(device),

@@ -127,9 +127,12 @@ Version planned_version(const Survey& survey, StepId id, const PlannedStep& plan
   }
   v.committers = committers_json(survey, step);
   v.trigger = trigger;
+  Json trees = Json::array();
   for (const StepInput& input : step.inputs) {
-    if (input.kind == InputKind::kCode) v.code_tree = survey.code[input.code.value].digest.hex();
+    if (input.kind == InputKind::kCode) trees.push_back(survey.code[input.code.value].digest.hex());
   }
+  if (trees.size() == 1) v.code_tree = trees[0];
+  if (trees.size() > 1) v.code_tree = sha256(canonical_json(trees)).hex();
   return v;
 }
 

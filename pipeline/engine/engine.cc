@@ -2,9 +2,30 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "pipeline/engine/world.h"
 
 namespace lockstep {
+
+namespace {
+
+// When the oldest champion move was made that came after every channel's last move; 0: none.
+int64_t oldest_unreleased(const Registry& registry) {
+  int64_t released_seq = 0, oldest_ms = 0;
+  for (const auto& [name, moves] : registry.channels) {
+    if (!moves.empty()) released_seq = std::max(released_seq, moves.back().seq);
+  }
+  for (const auto& [name, model] : registry.models) {
+    for (const Moved& moved : model.moves) {
+      bool open = moved.move.alias == kChampion && moved.seq > released_seq;
+      if (open && (oldest_ms == 0 || moved.time_ms < oldest_ms)) oldest_ms = moved.time_ms;
+    }
+  }
+  return oldest_ms;
+}
+
+}  // namespace
 
 Engine::Engine(Store& store, FactLog& log, Registry registry, Clock& clock, HasBytes has,
                EngineOptions options)
@@ -16,6 +37,7 @@ Engine::Engine(Store& store, FactLog& log, Registry registry, Clock& clock, HasB
       past_(store, std::move(has)),
       world_(std::make_unique<EngineWorld>(*this)),
       new_intents_(store.intents()) {
+  oldest_unreleased_ms_ = oldest_unreleased(registry_);
   // A run that the last process left open is taken up by the first survey (begin_run), so that
   // its attempts are adopted; until then it stays as it was written.
 }
@@ -85,6 +107,11 @@ void Engine::know(const Graph& graph) {
   channels_ = graph.channels;
   produced_.clear();
   for (const auto& [model, step] : graph.producer) produced_.insert(model);
+  if (!graph.incomplete) return;
+  // Steps may be missing for want of a readable table: their models stay where they are.
+  for (const auto& [name, model] : registry_.models) {
+    if (!model.retired) produced_.insert(name);
+  }
 }
 
 void Engine::note(const std::string& text) {
@@ -126,7 +153,7 @@ void Engine::take_decision(const Candidate& candidate, const Decision& decision)
 
 void Engine::intend(const std::string& kind, const std::string& target) {
   int64_t id = store_.add_intent(kind, target);
-  new_intents_.push_back({id, kind, target, 0});
+  new_intents_.push_back({id, kind, target});
 }
 
 std::vector<Slot> Engine::slots() const {
@@ -134,7 +161,7 @@ std::vector<Slot> Engine::slots() const {
   for (const auto& [id, attempt] : past_.live()) {
     for (Slot& slot : slots) {
       if (slot.info.name != attempt.slot) continue;
-      slot.running += 1;
+      slot.running += attempt.context.value("cpus", 1u);
       slot.used_bytes += attempt.context.value("memory_bytes", uint64_t{0});
     }
   }

@@ -92,6 +92,8 @@ class Engine {
   std::vector<Slot> slots() const;  // with what runs on them now
   std::map<std::string, std::string> cursors();
   Json held();
+  // The models that the last plan was for; nothing before the first plan.
+  std::optional<std::set<std::string>> planned();
   int64_t revision() const { return revision_; }
   int64_t now_ms() { return clock_.now_ms(); }
 
@@ -130,6 +132,8 @@ class Engine {
   // ends of runs (engine_finish.cc)
   void cut_waiting();
   void finish_run();
+  // Live attempts that the present plan waits for.
+  std::vector<std::string> wanted_attempts() const;
   Json cut(const ChannelSpec& channel, const std::string& who, const std::string& why,
            bool as_built);
   Json cut_document(const ChannelSpec& channel, const Cut& cut) const;
@@ -157,7 +161,9 @@ class Engine {
 struct Membership {
   std::vector<std::string> added, retired;
 };
-Membership membership(const Graph& graph, const Registry& registry);
+// `planned`: those of the last plan, which are not new even where nothing came of them yet.
+Membership membership(const Graph& graph, const Registry& registry,
+                      const std::set<std::string>& planned);
 
 // The JSON document of a run (pipeline/api/backend.h, run()).
 Json run_document(const Run& run, const Registry& registry, int64_t now_ms);

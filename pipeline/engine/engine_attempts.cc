@@ -109,6 +109,7 @@ void Engine::start(StepId id, size_t slot) {
   record.context = attempt_context(*active_->plan, id, step_run.trigger, input_files(id));
   record.context["slot"] = place.info.name;
   record.context["device"] = place.info.device;
+  record.context["cpus"] = std::min(tmpl.resources.cpus, place.capacity);
   record.context["memory_bytes"] =
       place.info.device == "cpu" ? tmpl.resources.memory_bytes : tmpl.resources.gpu_memory_bytes;
   past_.put(record);
@@ -213,7 +214,7 @@ void Engine::cancel(const std::string& run) {
                 "`lockstep runs` lists the runs");
   }
   active_->cancelling = true;
-  for (const auto& [id, attempt] : past_.live()) intend("cancel", id);
+  for (const std::string& id : wanted_attempts()) intend("cancel", id);
   ++active_->revision;
 }
 

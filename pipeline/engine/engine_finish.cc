@@ -87,9 +87,17 @@ void Engine::cut_waiting() {
   ++active_->revision;
 }
 
+std::vector<std::string> Engine::wanted_attempts() const {
+  std::vector<std::string> ids;
+  for (const auto& [id, attempt] : past_.live()) {
+    if (!active_->plan->wanting(attempt.fingerprint).empty()) ids.push_back(id);
+  }
+  return ids;
+}
+
 void Engine::finish_run() {
   if (!active_) return;
-  bool stopped = active_->cancelling && past_.live().empty();
+  bool stopped = active_->cancelling && wanted_attempts().empty();
   if (!active_->plan->finished() && !stopped) return;
   Run& run = *active_;
   // A cut that collides with a known tag is held; the run still ends as its steps did.
@@ -101,7 +109,8 @@ void Engine::finish_run() {
     }
   }
   oldest_unreleased_ms_ = 0;
-  bool failed = run.plan->count(StepState::kFailed) + run.plan->count(StepState::kBlocked) > 0;
+  bool failed = run.plan->count(StepState::kFailed) + run.plan->count(StepState::kBlocked) > 0 ||
+                run.survey->graph->incomplete;
   run.record.result = run.cancelling ? "cancelled" : failed ? "failed" : "done";
   run.record.finished_ms = clock_.now_ms();
   ++run.revision;

@@ -103,8 +103,17 @@ std::string trigger_word(const std::vector<Reason>& reasons, const Trigger& trig
 
 }  // namespace
 
-Membership membership(const Graph& graph, const Registry& registry) {
-  return {new_models(graph, registry), vanished_models(graph, registry)};
+Membership membership(const Graph& graph, const Registry& registry,
+                      const std::set<std::string>& planned) {
+  Membership models{new_models(graph, registry), vanished_models(graph, registry)};
+  std::erase_if(models.added, [&](const std::string& name) { return planned.count(name) > 0; });
+  return models;
+}
+
+std::optional<std::set<std::string>> Engine::planned() {
+  std::string text = store_.get("planned");
+  if (text.empty()) return std::nullopt;
+  return parse_json(text, "the models of the last plan").get<std::set<std::string>>();
 }
 
 std::unique_ptr<Plan> Engine::preview(std::shared_ptr<const Survey> survey, const Trigger& trigger,
@@ -116,8 +125,8 @@ std::unique_ptr<Plan> Engine::preview(std::shared_ptr<const Survey> survey, cons
 
 void Engine::take(SurveyDone& done) {
   const Graph& graph = *done.survey->graph;
-  std::string planned = store_.get("planned");
-  auto [added, retired] = membership(graph, registry_);
+  std::optional<std::set<std::string>> before = planned();
+  auto [added, retired] = membership(graph, registry_, before.value_or(std::set<std::string>()));
   try {
     select(graph, done.trigger);  // throws before anything changes
     check_renames(graph, registry_);
@@ -125,12 +134,13 @@ void Engine::take(SurveyDone& done) {
     return answer(done, "", error);
   }
   if (nobody_listens(graph, done.trigger)) {
-    for (const auto& [source, commit] : done.survey->commits) store_.set("cursor/" + source, commit);
+    for (const auto& [source, commit] : done.survey->commits)
+      store_.set("cursor/" + source, commit);
     return answer(done, "");
   }
-  if (!planned.empty() && hold_accident(done, added, retired)) return;
+  if (before && hold_accident(done, added, retired)) return;
   supersede();
-  begin_run(done, planned.empty(), std::move(added), std::move(retired));
+  begin_run(done, !before, std::move(added), std::move(retired));
 }
 
 // RULES "Accidents are held": a commit that would retire more than one model and more than 10 %
@@ -247,7 +257,8 @@ void Engine::begin_run(SurveyDone& done, bool first, std::vector<std::string> ad
   for (const auto& [source, commit] : run.survey->commits) {
     if (!run.survey->kept_old_workflows) store_.set("workflows/" + source, commit);
   }
-  store_.set("planned", "1");
+  std::string models = Json(produced_).dump();
+  if (store_.get("planned") != models) store_.set("planned", models);
   bool idle = run.plan->finished() && run.moves.empty() && run.added.empty() &&
               run.retired.empty() && run.gates_failed.empty();
   if (idle && !run.trigger.once) {

@@ -60,6 +60,11 @@ Delivery plan_delivery(const Json& input, TableStore& store) {
   return out;
 }
 
+// What a cell is in a CSV file: bytes as base64, as the tables' own files have them.
+std::string csv_cell(const Value& value) {
+  return value.tag == ValueTag::kBytes ? base64(value.payload) : display(value);
+}
+
 Json json_cell(const Value& value) {
   switch (value.tag) {
     case ValueTag::kNull:
@@ -72,7 +77,7 @@ Json json_cell(const Value& value) {
       // Integers beyond 64 bits stay exact as text.
       return value.payload.size() <= 18 ? Json(std::stoll(value.payload)) : Json(value.payload);
     default:
-      return display(value);
+      return csv_cell(value);
   }
 }
 
@@ -90,7 +95,7 @@ class RowWriter {
       for (size_t i = 0; i < columns_.size(); ++i) {
         if (i > 0) bytes_ += ',';
         if (row[i].tag == ValueTag::kNull) continue;
-        append_csv_field(bytes_, display(row[i]));
+        append_csv_field(bytes_, csv_cell(row[i]));
       }
     } else {
       nlohmann::ordered_json line;

@@ -218,19 +218,15 @@ int64_t SqliteStore::add_intent(const std::string& kind, const std::string& targ
   return row.number(0);
 }
 
-void SqliteStore::count_intent(int64_t id) {
-  db_.prepare("UPDATE intents SET attempts=attempts+1 WHERE id=?").bind(id).run();
-}
-
 void SqliteStore::done_intent(int64_t id) {
   db_.prepare("DELETE FROM intents WHERE id=?").bind(id).run();
 }
 
 std::vector<Intent> SqliteStore::intents() {
-  Statement rows = db_.prepare("SELECT id, kind, target, attempts FROM intents ORDER BY id");
+  Statement rows = db_.prepare("SELECT id, kind, target FROM intents ORDER BY id");
   std::vector<Intent> all;
   while (rows.step()) {
-    all.push_back({rows.number(0), rows.text(1), rows.text(2), static_cast<int>(rows.number(3))});
+    all.push_back({rows.number(0), rows.text(1), rows.text(2)});
   }
   return all;
 }

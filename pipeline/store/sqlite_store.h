@@ -36,7 +36,6 @@ class SqliteStore : public Store {
   int64_t next(const std::string& counter) override;
 
   int64_t add_intent(const std::string& kind, const std::string& target) override;
-  void count_intent(int64_t id) override;
   void done_intent(int64_t id) override;
   std::vector<Intent> intents() override;
 
