@@ -16,21 +16,30 @@ Engine::Engine(Store& store, FactLog& log, Registry registry, Clock& clock, HasB
       past_(store, std::move(has)),
       world_(std::make_unique<EngineWorld>(*this)),
       new_intents_(store.intents()) {
+  std::string produced = store_.get("produced");
+  if (!produced.empty())
+    produced_ = parse_json(produced, "produced models").get<decltype(produced_)>();
+  std::string unreleased = store_.get("unreleased");
+  if (!unreleased.empty()) oldest_unreleased_ms_ = std::stoll(unreleased);
   // A run that the last process left open is taken up by the first survey (begin_run), so that
   // its attempts are adopted; until then it stays as it was written.
 }
 
 bool Engine::turn(int64_t wait_ms) {
   std::vector<Message> messages = inbox_.drain(wait_ms);
-  bool waiting_for_time = active_ && oldest_unreleased_ms_ > 0;
-  if (messages.empty() && !waiting_for_time) return false;
+  if (messages.empty() && !release_due()) return false;
   store_.begin();
-  for (Message& message : messages) {
-    std::visit([this](auto& one) { take(one); }, message);
+  try {
+    for (Message& message : messages) {
+      std::visit([this](auto& one) { take(one); }, message);
+    }
+    start_ready();
+    cut_waiting();
+    finish_run();
+  } catch (...) {
+    store_.rollback();  // the caller begins again from what the store has
+    throw;
   }
-  start_ready();
-  cut_waiting();
-  finish_run();
   // From here on the turn is durable; only then may anything act on its intents.
   store_.commit();
   ++revision_;
@@ -75,7 +84,8 @@ void Engine::take(EffectDone& done) {
 
 void Engine::know(const Graph& graph) {
   channels_ = graph.channels;
-  produced_.clear();
+  // Where steps are missing that the data asks for, the absence of a model means nothing.
+  if (!graph.incomplete) produced_.clear();
   for (const auto& [model, step] : graph.producer) produced_.insert(model);
 }
 
@@ -93,7 +103,7 @@ void Engine::append(const std::vector<Fact>& facts) {
     const AliasMove* move = std::get_if<AliasMove>(&fact);
     if (!move) continue;
     if (move->alias == kChampion && oldest_unreleased_ms_ == 0) {
-      oldest_unreleased_ms_ = clock_.now_ms();
+      set_unreleased(clock_.now_ms());
     }
     if (active_ && move->alias == kChampion) {
       active_->moves.push_back(

@@ -38,9 +38,12 @@ std::set<StepId> forced(const Graph& graph, const Trigger& trigger,
   return all;
 }
 
-std::vector<std::string> new_models(const Graph& graph, const Registry& registry) {
+// Models that the last plan did not ask for and that have no version, or were retired.
+std::vector<std::string> new_models(const Graph& graph, const Registry& registry,
+                                    const std::set<std::string>& asked_before) {
   std::vector<std::string> names;
   for (const auto& [model, step] : graph.producer) {
+    if (asked_before.count(model)) continue;
     const ModelState* known = registry.model(model);
     bool renamed = registry.model(graph.step(step).renamed_from) != nullptr;
     if ((!known || known->versions.empty() || known->retired) && !renamed) names.push_back(model);
@@ -58,6 +61,21 @@ std::vector<std::string> vanished_models(const Graph& graph, const Registry& reg
     if (!renamed.count(model)) names.push_back(model);
   }
   return names;
+}
+
+// Does losing `gone` take more than one model and more than 10 % of those that match?
+bool takes_too_many(const Registry& registry, const std::vector<std::string>& gone,
+                    const std::vector<std::string>& patterns) {
+  auto match = [&](const std::string& model) {
+    return std::any_of(patterns.begin(), patterns.end(),
+                       [&](const std::string& pattern) { return matches(pattern, model); });
+  };
+  size_t lost = static_cast<size_t>(std::count_if(gone.begin(), gone.end(), match));
+  size_t live = 0;
+  for (const auto& [name, model] : registry.models) {
+    live += !model.retired && !model.versions.empty() && match(name) ? 1 : 0;
+  }
+  return lost > 1 && lost * 10 > live;
 }
 
 std::string trigger_word(const std::vector<Reason>& reasons, const Trigger& trigger) {
@@ -84,7 +102,7 @@ std::unique_ptr<Plan> Engine::preview(std::shared_ptr<const Survey> survey, cons
 void Engine::take(SurveyDone& done) {
   const Graph& graph = *done.survey->graph;
   std::string planned = store_.get("planned");
-  std::vector<std::string> added = new_models(graph, registry_);
+  std::vector<std::string> added = new_models(graph, registry_, produced_);
   std::vector<std::string> retired = vanished_models(graph, registry_);
   try {
     select(graph, done.trigger);  // throws before anything changes
@@ -98,14 +116,16 @@ void Engine::take(SurveyDone& done) {
 }
 
 // RULES "Accidents are held": a commit that would retire more than one model and more than 10 %
-// of them, or add more than max-new, waits with the list until somebody approves exactly it.
+// of a channel (or of all), or add more than max-new, waits with the list until somebody approves
+// exactly it.
 bool Engine::hold_accident(SurveyDone& done, const std::vector<std::string>& added,
                            const std::vector<std::string>& retired) {
-  size_t live = 0;
-  for (const auto& [name, model] : registry_.models) {
-    live += !model.retired && !model.versions.empty() ? 1 : 0;
+  bool vanish = takes_too_many(registry_, retired, {"*"});
+  for (const auto* channels : {&channels_, &done.survey->graph->channels}) {
+    for (const ChannelSpec& channel : *channels) {
+      vanish = vanish || takes_too_many(registry_, retired, channel.models);
+    }
   }
-  bool vanish = retired.size() > 1 && retired.size() * 10 > live;
   bool flood = added.size() > options_.max_new;
   if (!vanish && !flood) {
     store_.set("held", "");
@@ -123,7 +143,10 @@ bool Engine::hold_accident(SurveyDone& done, const std::vector<std::string>& add
                {"digest", digest}};
   bool known = store_.get("held") == held.dump();
   store_.set("held", held.dump());
-  if (known && !done.trigger.once) return true;
+  if (known && !done.trigger.once) {
+    if (done.started) done.started("", nullptr);
+    return true;
+  }
   auto run = std::make_unique<Run>();
   run->record = {fmt::format("r{}", store_.next("run")),
                  done.trigger.kind,
@@ -154,7 +177,7 @@ Json Engine::approve() {
 // or cancelled where the policy says so.
 void Engine::supersede() {
   if (active_) {
-    active_->record.result = "superseded";
+    active_->record.result = active_->cancelling ? "cancelled" : "superseded";
     active_->record.finished_ms = clock_.now_ms();
     active_->record.document = run_document(*active_, registry_, clock_.now_ms());
     store_.put(active_->record);
@@ -169,6 +192,43 @@ void Engine::supersede() {
     if (left.document.is_object()) left.document["result"] = "superseded";
     store_.put(left);
   }
+}
+
+// `renamed-from` that can't be followed is said; the plan goes on without it.
+void Engine::carry_renamed(Run& run) {
+  for (const auto& [model, step] : run.survey->graph->producer) {
+    const std::string& old = run.survey->graph->step(step).renamed_from;
+    if (old.empty()) continue;
+    std::vector<Fact> facts;
+    try {
+      facts = rename(registry_, old, model);
+    } catch (const Error& error) {
+      run.notes.push_back(error.what());
+    }
+    append(facts);
+  }
+}
+
+// Policy `cancel`: what the new plan does not want is stopped, but never one model twice in a row
+// (or a busy source would never let it finish). What still waits may yet want its attempt.
+void Engine::cancel_unwanted() {
+  if (!options_.cancel_superseded) return;
+  const Graph& graph = *active_->survey->graph;
+  for (const auto& [id, attempt] : past_.live()) {
+    if (!active_->plan->wanting(attempt.fingerprint).empty()) continue;
+    auto step = graph.by_name.find(attempt.step);
+    bool may_want =
+        step != graph.by_name.end() && active_->plan->at(step->second).state == StepState::kWaiting;
+    std::string mark = "cancelled/" + (attempt.model.empty() ? attempt.step : attempt.model);
+    if (may_want || !store_.get(mark).empty()) continue;
+    store_.set(mark, id);
+    intend("cancel", id);
+  }
+}
+
+void Engine::keep_produced() {
+  std::string text = Json(produced_).dump();
+  if (store_.get("produced") != text) store_.set("produced", text);
 }
 
 void Engine::begin_run(SurveyDone& done, bool first, std::vector<std::string> added,
@@ -187,16 +247,16 @@ void Engine::begin_run(SurveyDone& done, bool first, std::vector<std::string> ad
   run.record.commits = done.survey->commits;
   run.record.started_ms = clock_.now_ms();
   know(*done.survey->graph);
-  for (const auto& [model, step] : done.survey->graph->producer) {
-    const std::string& old = done.survey->graph->step(step).renamed_from;
-    if (!old.empty()) append(rename(registry_, old, model));
-  }
+  keep_produced();
+  carry_renamed(run);
   if (!done.survey->graph->incomplete) {
     append(retire(registry_, produced_, "no step of the workspace produces it any more"));
   }
   std::set<StepId> chosen = select(*run.survey->graph, run.trigger);
   std::set<StepId> force = forced(*run.survey->graph, run.trigger, chosen);
+  decided_.clear();
   run.plan = std::make_unique<Plan>(run.survey, *world_, chosen, force);
+  cancel_unwanted();
   run.chain = critical_path(*run.survey->graph, [](StepId) { return 1.0; });
   run.added = std::move(added);
   run.retired = std::move(retired);
@@ -208,7 +268,7 @@ void Engine::begin_run(SurveyDone& done, bool first, std::vector<std::string> ad
   }
   store_.set("planned", "1");
   bool idle = run.plan->finished() && run.moves.empty() && run.added.empty() &&
-              run.retired.empty() && run.gates_failed.empty();
+              run.retired.empty() && run.gates_failed.empty() && oldest_unreleased_ms_ == 0;
   if (idle && !run.trigger.once) {
     active_.reset();
     if (done.started) done.started("", nullptr);
