@@ -44,7 +44,7 @@ std::string_view word(StepState state) {
 
 Plan::Plan(std::shared_ptr<const Survey> survey, World& world, std::set<StepId> selected,
            std::set<StepId> forced)
-    : survey_(std::move(survey)), world_(world), selected_(std::move(selected)) {
+    : survey_(std::move(survey)), world_(world), asked_(selected), selected_(std::move(selected)) {
   size_t count = graph().steps.size();
   steps_.resize(count);
   outputs_.resize(count);
@@ -63,8 +63,11 @@ Plan::Plan(std::shared_ptr<const Survey> survey, World& world, std::set<StepId> 
 }
 
 size_t Plan::count(StepState state) const {
-  return static_cast<size_t>(std::count_if(steps_.begin(), steps_.end(),
-                                           [&](const PlannedStep& s) { return s.state == state; }));
+  size_t count = 0;
+  for (uint32_t i = 0; i < steps_.size(); ++i) {
+    count += steps_[i].state == state && selected(StepId{i}) ? 1 : 0;
+  }
+  return count;
 }
 
 std::vector<StepId> Plan::wanting(const Digest& fingerprint) const {
@@ -164,7 +167,8 @@ bool Plan::gather_input(StepId, const StepInput& input, PlannedStep& next, Diges
 }
 
 // RULES "Models on models": a model is its champion as this plan leaves it; a consumer waits until
-// the plan has decided about it, unless its own rows changed and there is a champion already.
+// the plan has decided about it, unless its own rows changed or it was asked for by hand (and not
+// together with the model's step), and there is a champion already.
 bool Plan::gather_model(StepId id, const StepInput& input, PlannedStep& next,
                         Digest* digest) const {
   std::optional<ModelRef> champion = world_.champion(input.model);
@@ -173,7 +177,8 @@ bool Plan::gather_model(StepId id, const StepInput& input, PlannedStep& next,
     bool ahead = false;
     if (champion) {
       std::string before = world_.last_recipe(graph().step(id));
-      ahead = before.empty() || !same_rows(*survey_, id, before);
+      bool by_hand = asked_.count(id) > 0 && asked_.count(producer->second) == 0;
+      ahead = by_hand || before.empty() || !same_rows(*survey_, id, before);
     }
     if (!ahead) {
       next.waits_for.push_back(producer->second);
@@ -196,6 +201,7 @@ bool Plan::gather_model(StepId id, const StepInput& input, PlannedStep& next,
 
 void Plan::settle(StepId id) {
   PlannedStep& step = steps_[id.value];
+  touched_.erase({rank_[id.value], id});
   PlannedStep next;
   next.forced = step.forced;
   if (!gather(id, next)) return enter(id, std::move(next));
@@ -212,7 +218,7 @@ void Plan::settle(StepId id) {
     outputs_[id.value] = result->outputs;
   } else if (world_.live(fingerprint)) {
     next.state = StepState::kRunning;
-  } else if (!next.forced && world_.used_up(fingerprint)) {
+  } else if (!next.forced && world_.used_up(fingerprint, selected(id))) {
     next.state = StepState::kFailed;
     next.note = "its attempts are used up; `lockstep run` or `retry` starts it again";
   } else {
@@ -281,6 +287,7 @@ void Plan::failed(const Digest& fingerprint, const std::string& error, bool fina
   for (StepId id : wanting(fingerprint)) {
     if (at(id).state != StepState::kRunning && at(id).state != StepState::kRun) continue;
     steps_[id.value].note = error;
+    if (final) steps_[id.value].forced = false;
     set(id, final ? StepState::kFailed : StepState::kRun);
     if (final) touch_dependents(id);
   }

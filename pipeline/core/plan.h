@@ -60,7 +60,8 @@ class World {
   // A known result whose bytes are present, or null. Valid until the next call.
   virtual const ResultRecord* result(const Digest& fingerprint) = 0;
   virtual bool live(const Digest& fingerprint) = 0;
-  virtual bool used_up(const Digest& fingerprint) = 0;
+  // `asked`: the step is one of those the plan is for.
+  virtual bool used_up(const Digest& fingerprint, bool asked) = 0;
   virtual std::optional<ModelRef> champion(const std::string& model) = 0;
   // Recipe document of the step's last accepted result; empty: none.
   virtual std::string last_recipe(const Step& step) = 0;
@@ -70,7 +71,8 @@ class World {
 
 class Plan {
  public:
-  // Selected steps and what they need; empty: all. Forced steps run although they are current.
+  // Selected steps (asked for by hand) and what they need; empty: all. Forced steps run although
+  // they are current.
   Plan(std::shared_ptr<const Survey> survey, World& world, std::set<StepId> selected = {},
        std::set<StepId> forced = {});
 
@@ -83,7 +85,7 @@ class Plan {
   const std::set<StepId>& ready() const { return ready_; }
   // No selected step is waiting, to be run or running.
   bool finished() const { return open_ == 0; }
-  size_t count(StepState state) const;
+  size_t count(StepState state) const;  // of selected steps
   // Steps whose present fingerprint this is.
   std::vector<StepId> wanting(const Digest& fingerprint) const;
 
@@ -105,7 +107,8 @@ class Plan {
 
   std::shared_ptr<const Survey> survey_;
   World& world_;
-  std::set<StepId> selected_;
+  std::set<StepId> asked_;     // by name; empty: all
+  std::set<StepId> selected_;  // and what they need
   std::vector<PlannedStep> steps_;
   std::vector<uint32_t> rank_;  // position in Graph::order
   std::set<StepId> ready_;

@@ -110,7 +110,8 @@ struct ExplainVisitor {
     for (const auto& [section, items] : before.items()) {
       if (!items.is_object()) continue;
       for (const auto& [name, value] : items.items()) {
-        std::string label = section == "inputs" ? name : section + "." + name;
+        bool bare = section == "inputs" || section == "definition";
+        std::string label = bare ? name : section + "." + name;
         reasons.push_back({label, "definition", "removed"});
       }
     }

@@ -8,25 +8,6 @@
 
 namespace lockstep {
 
-namespace {
-
-// When the oldest champion move was made that came after every channel's last move; 0: none.
-int64_t oldest_unreleased(const Registry& registry) {
-  int64_t released_seq = 0, oldest_ms = 0;
-  for (const auto& [name, moves] : registry.channels) {
-    if (!moves.empty()) released_seq = std::max(released_seq, moves.back().seq);
-  }
-  for (const auto& [name, model] : registry.models) {
-    for (const Moved& moved : model.moves) {
-      bool open = moved.move.alias == kChampion && moved.seq > released_seq;
-      if (open && (oldest_ms == 0 || moved.time_ms < oldest_ms)) oldest_ms = moved.time_ms;
-    }
-  }
-  return oldest_ms;
-}
-
-}  // namespace
-
 Engine::Engine(Store& store, FactLog& log, Registry registry, Clock& clock, HasBytes has,
                EngineOptions options)
     : store_(store),
@@ -37,22 +18,30 @@ Engine::Engine(Store& store, FactLog& log, Registry registry, Clock& clock, HasB
       past_(store, std::move(has)),
       world_(std::make_unique<EngineWorld>(*this)),
       new_intents_(store.intents()) {
-  oldest_unreleased_ms_ = oldest_unreleased(registry_);
+  std::string produced = store_.get("produced");
+  if (!produced.empty())
+    produced_ = parse_json(produced, "produced models").get<decltype(produced_)>();
+  std::string unreleased = store_.get("unreleased");
+  if (!unreleased.empty()) oldest_unreleased_ms_ = std::stoll(unreleased);
   // A run that the last process left open is taken up by the first survey (begin_run), so that
   // its attempts are adopted; until then it stays as it was written.
 }
 
 bool Engine::turn(int64_t wait_ms) {
   std::vector<Message> messages = inbox_.drain(wait_ms);
-  bool waiting_for_time = active_ && oldest_unreleased_ms_ > 0;
-  if (messages.empty() && !waiting_for_time) return false;
+  if (messages.empty() && !release_due()) return false;
   store_.begin();
-  for (Message& message : messages) {
-    std::visit([this](auto& one) { take(one); }, message);
+  try {
+    for (Message& message : messages) {
+      std::visit([this](auto& one) { take(one); }, message);
+    }
+    start_ready();
+    cut_waiting();
+    finish_run();
+  } catch (...) {
+    store_.rollback();  // the caller begins again from what the store has
+    throw;
   }
-  start_ready();
-  cut_waiting();
-  finish_run();
   // From here on the turn is durable; only then may anything act on its intents.
   store_.commit();
   ++revision_;
@@ -105,13 +94,9 @@ void Engine::take(EffectDone& done) {
 
 void Engine::know(const Graph& graph) {
   channels_ = graph.channels;
-  produced_.clear();
+  // Where steps are missing that the data asks for, the absence of a model means nothing.
+  if (!graph.incomplete) produced_.clear();
   for (const auto& [model, step] : graph.producer) produced_.insert(model);
-  if (!graph.incomplete) return;
-  // Steps may be missing for want of a readable table: their models stay where they are.
-  for (const auto& [name, model] : registry_.models) {
-    if (!model.retired) produced_.insert(name);
-  }
 }
 
 void Engine::note(const std::string& text) {
@@ -128,7 +113,7 @@ void Engine::append(const std::vector<Fact>& facts) {
     const AliasMove* move = std::get_if<AliasMove>(&fact);
     if (!move) continue;
     if (move->alias == kChampion && oldest_unreleased_ms_ == 0) {
-      oldest_unreleased_ms_ = clock_.now_ms();
+      set_unreleased(clock_.now_ms());
     }
     if (active_ && move->alias == kChampion) {
       active_->moves.push_back(

@@ -3,6 +3,7 @@
 // durable. No threads; reads no clock but the one it is given; never sees SQL, HTTP, YAML or torch.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -117,11 +118,14 @@ class Engine {
   void begin_run(SurveyDone& done, bool first, std::vector<std::string> added,
                  std::vector<std::string> retired);
   void supersede();
+  void carry_renamed(Run& run);
   void cancel_unwanted();
+  void keep_produced();
   void note_reasons(Run& run);
 
   // attempts (engine_attempts.cc)
   void start_ready();
+  bool fail_impossible(const std::vector<Slot>& slots);
   void start(StepId id, size_t slot);
   std::vector<struct InputFile> input_files(StepId id);
   void succeed(AttemptRecord& record, const AttemptResult& result);
@@ -130,7 +134,9 @@ class Engine {
   void take_decision(const Candidate& candidate, const Decision& decision);
 
   // ends of runs (engine_finish.cc)
+  bool release_due();
   void cut_waiting();
+  void set_unreleased(int64_t since_ms);
   void finish_run();
   // Live attempts that the present plan waits for.
   std::vector<std::string> wanted_attempts() const;
@@ -149,8 +155,9 @@ class Engine {
   Past past_;
   std::unique_ptr<World> world_;
   std::unique_ptr<Run> active_, last_;
-  std::vector<ChannelSpec> channels_;  // of the last plan's graph
-  std::set<std::string> produced_;     // models of the last plan's graph
+  std::vector<ChannelSpec> channels_;      // of the last plan's graph
+  std::set<std::string> produced_;         // models of the last plan's graph
+  std::map<std::string, Digest> decided_;  // model or step → what the newest plan accepted
   std::vector<Intent> new_intents_;
   std::vector<std::function<void()>> when_durable_;  // answers of the turn under way
   int64_t oldest_unreleased_ms_ = 0;                 // 0: every alias move is in a release

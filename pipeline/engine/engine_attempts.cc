@@ -25,11 +25,35 @@ std::string metrics_problem(const Json& metrics) {
   return "";
 }
 
+// A result without one of the declared outputs is none.
+std::string output_problem(const Json& context, const AttemptResult& result) {
+  for (const auto& [name, file] : context.at("spec").at("outputs").items()) {
+    if (!result.outputs.count(name)) return fmt::format("output `{}` is missing", name);
+  }
+  return "";
+}
+
 }  // namespace
 
+// A step that no slot can ever hold fails; those below it are looked at again, so more may follow.
+bool Engine::fail_impossible(const std::vector<Slot>& slots) {
+  std::map<StepId, std::string> impossible;
+  for (StepId id : active_->plan->ready()) {
+    std::string why = unschedulable(slots, active_->survey->graph->tmpl(id).resources);
+    if (!why.empty()) impossible[id] = why;
+  }
+  for (const auto& [id, why] : impossible) {
+    if (active_->plan->at(id).state != StepState::kRun) continue;
+    active_->plan->failed(active_->plan->at(id).recipe->fingerprint, why, true);
+  }
+  return !impossible.empty();
+}
+
 void Engine::start_ready() {
-  if (!active_ || active_->cancelling || active_->plan->ready().empty()) return;
+  if (!active_ || active_->cancelling) return;
   std::vector<Slot> free = slots();
+  while (fail_impossible(free)) ++active_->revision;
+  if (active_->plan->ready().empty()) return;
   bool any = false;
   for (const Slot& slot : free) any = any || slot.running < slot.capacity;
   if (!any) return;
@@ -43,22 +67,13 @@ void Engine::start_ready() {
     if (step != graph.by_name.end()) ++running[graph.step(step->second).tmpl];
   }
   std::vector<ReadyStep> ready;
-  std::vector<StepId> impossible;
   for (StepId id : active_->plan->ready()) {
     const Step& step = graph.step(id);
     const StepTemplate& tmpl = graph.tmpl(id);
-    if (!unschedulable(free, tmpl.resources).empty()) {
-      impossible.push_back(id);
-      continue;
-    }
     ready.push_back({id, priority(active_->steps[id].trigger),
                      clock_.now_ms() - active_->ready_since_ms[id], active_->chain[id.value],
                      tmpl.resources, step.registers.empty() ? step.name : step.registers, step.tmpl,
                      tmpl.max_parallel});
-  }
-  for (StepId id : impossible) {
-    active_->plan->failed(active_->plan->at(id).recipe->fingerprint,
-                          unschedulable(free, graph.tmpl(id).resources), true);
   }
   for (const Start& one : schedule(free, std::move(ready), running, busy)) {
     // Two steps with one fingerprint: the first start has made the other one wait for it.
@@ -107,6 +122,7 @@ void Engine::start(StepId id, size_t slot) {
   record.slot = place.info.name;
   record.started_ms = clock_.now_ms();
   record.context = attempt_context(*active_->plan, id, step_run.trigger, input_files(id));
+  record.context["ledger"] = registry_.last_seq;
   record.context["slot"] = place.info.name;
   record.context["device"] = place.info.device;
   record.context["cpus"] = std::min(tmpl.resources.cpus, place.capacity);
@@ -126,10 +142,17 @@ void Engine::take(AttemptResult& result) {
   intend("collect", result.id);
   if (live == past_.live().end()) return;  // was taken before, or given up: never twice
   AttemptRecord record = live->second;
-  std::string problem = result.end == AttemptEnd::kSucceeded ? metrics_problem(result.metrics) : "";
+  std::string problem;
+  if (result.end == AttemptEnd::kSucceeded) {
+    problem = metrics_problem(result.metrics);
+    if (problem.empty()) problem = output_problem(record.context, result);
+  }
   if (!problem.empty()) {
     result.end = AttemptEnd::kFailed;
     result.error = problem;
+  }
+  if (result.end != AttemptEnd::kCancelled) {
+    store_.set("cancelled/" + (record.model.empty() ? record.step : record.model), "");
   }
   if (result.end == AttemptEnd::kSucceeded) return succeed(record, result);
   fail(record, result);
@@ -164,21 +187,30 @@ void Engine::succeed(AttemptRecord& record, const AttemptResult& result) {
 }
 
 // A result that no plan wants any more is gated like any candidate, unless the model has moved on
-// since the attempt began: then the version is kept and nothing moves.
+// since the attempt began, or the newest plan has decided for another result: then the version is
+// kept and nothing moves.
 void Engine::accept_stray(const AttemptRecord& record, const ResultRecord& result) {
-  past_.accept(record.context.at("accepted_as"), record.fingerprint);
-  if (!record.context.contains("version")) return;
+  std::string name = record.context.at("accepted_as");
+  auto decided = decided_.find(name);
+  bool moved_on = decided != decided_.end() && decided->second != record.fingerprint;
+  if (!record.context.contains("version")) {
+    if (!moved_on) past_.accept(name, record.fingerprint);
+    return;
+  }
   Candidate candidate = candidate_from(record.context, result);
   if (!produced_.empty() && !produced_.count(candidate.version.model)) return;
   Decision decision = decide(registry_, candidate);
   const ModelState* model = registry_.model(candidate.version.model);
-  bool moved_on = false;
+  int64_t began = record.context.value("ledger", int64_t{0});
   if (model) {
     for (const Moved& moved : model->moves) {
-      moved_on = moved_on || (moved.move.alias == kChampion && moved.time_ms > record.started_ms);
+      moved_on = moved_on || (moved.move.alias == kChampion && moved.seq > began);
     }
   }
-  if (!moved_on) return take_decision(candidate, decision);
+  if (!moved_on) {
+    past_.accept(name, record.fingerprint);
+    return take_decision(candidate, decision);
+  }
   std::vector<Fact> facts;
   for (Fact& fact : decision.facts) {
     if (!std::holds_alternative<AliasMove>(fact)) facts.push_back(std::move(fact));
@@ -192,7 +224,7 @@ void Engine::fail(AttemptRecord& record, const AttemptResult& result) {
   record.state = lost        ? AttemptState::kLost
                  : cancelled ? AttemptState::kCancelled
                              : AttemptState::kFailed;
-  record.error = result.error;
+  record.error = replace_invalid_utf8(result.error);
   record.finished_ms = clock_.now_ms();
   past_.put(record);
   if (!active_) return;
@@ -203,7 +235,7 @@ void Engine::fail(AttemptRecord& record, const AttemptResult& result) {
     active_->steps[id].finished_ms = clock_.now_ms();
     active_->ready_since_ms[id] = clock_.now_ms();
   }
-  active_->plan->failed(record.fingerprint, result.error, final);
+  active_->plan->failed(record.fingerprint, record.error, final);
   note_reasons(*active_);
   ++active_->revision;
 }

@@ -48,7 +48,7 @@ std::vector<std::string> Engine::missing(const ChannelSpec& channel) const {
 Json Engine::cut_all(const std::string& who, const std::string& why, bool as_built) {
   Json all = Json::array();
   for (const ChannelSpec& channel : channels_) all.push_back(cut(channel, who, why, as_built));
-  oldest_unreleased_ms_ = 0;
+  set_unreleased(0);
   return all;
 }
 
@@ -70,21 +70,33 @@ Json Engine::rebuild(const std::string& channel, const std::string& who,
   throw Error(ErrorCode::kNotFound, "no channel is called " + channel);
 }
 
-// A release is cut at the latest `max-wait` after the oldest alias move that no release holds.
-void Engine::cut_waiting() {
-  if (!active_ || oldest_unreleased_ms_ == 0) return;
+// A release is cut at the latest `max-wait` after the oldest alias move that no release holds,
+// whether a run is under way or not.
+bool Engine::release_due() {
+  if (oldest_unreleased_ms_ == 0) return false;
   int64_t waited_ms = clock_.now_ms() - oldest_unreleased_ms_;
-  bool due = std::any_of(channels_.begin(), channels_.end(), [&](const ChannelSpec& channel) {
-    return waited_ms >= channel.max_wait_ms;
-  });
-  if (!due) return;
+  return std::any_of(channels_.begin(), channels_.end(),
+                     [&](const ChannelSpec& channel) { return waited_ms >= channel.max_wait_ms; });
+}
+
+void Engine::set_unreleased(int64_t since_ms) {
+  if (oldest_unreleased_ms_ == since_ms) return;
+  oldest_unreleased_ms_ = since_ms;
+  store_.set("unreleased", since_ms == 0 ? "" : std::to_string(since_ms));
+}
+
+void Engine::cut_waiting() {
+  if (!release_due()) return;
   try {
-    for (Json& release : cut_all("lockstep", "max-wait")) active_->releases.push_back(release);
+    Json releases = cut_all("lockstep", "max-wait");
+    for (const Json& release : releases) {
+      if (active_) active_->releases.push_back(release);
+    }
   } catch (const Error& error) {
-    oldest_unreleased_ms_ = 0;
-    active_->notes.push_back(std::string("release held: ") + error.what());
+    set_unreleased(0);
+    note(std::string("release held: ") + error.what());
   }
-  ++active_->revision;
+  if (active_) ++active_->revision;
 }
 
 std::vector<std::string> Engine::wanted_attempts() const {
@@ -108,7 +120,7 @@ void Engine::finish_run() {
       run.notes.push_back(fmt::format("release held: {}", error.what()));
     }
   }
-  oldest_unreleased_ms_ = 0;
+  set_unreleased(0);
   bool failed = run.plan->count(StepState::kFailed) + run.plan->count(StepState::kBlocked) > 0 ||
                 run.survey->graph->incomplete;
   run.record.result = run.cancelling ? "cancelled" : failed ? "failed" : "done";

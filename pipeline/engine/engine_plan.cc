@@ -60,9 +60,12 @@ std::set<StepId> forced(const Graph& graph, const Trigger& trigger,
   return all;
 }
 
-std::vector<std::string> new_models(const Graph& graph, const Registry& registry) {
+// Models that the last plan did not ask for and that have no version, or were retired.
+std::vector<std::string> new_models(const Graph& graph, const Registry& registry,
+                                    const std::set<std::string>& asked_before) {
   std::vector<std::string> names;
   for (const auto& [model, step] : graph.producer) {
+    if (asked_before.count(model)) continue;
     const ModelState* known = registry.model(model);
     bool renamed = registry.model(graph.step(step).renamed_from) != nullptr;
     if ((!known || known->versions.empty() || known->retired) && !renamed) names.push_back(model);
@@ -89,6 +92,21 @@ void check_renames(const Graph& graph, const Registry& registry) {
   }
 }
 
+// Does losing `gone` take more than one model and more than 10 % of those that match?
+bool takes_too_many(const Registry& registry, const std::vector<std::string>& gone,
+                    const std::vector<std::string>& patterns) {
+  auto match = [&](const std::string& model) {
+    return std::any_of(patterns.begin(), patterns.end(),
+                       [&](const std::string& pattern) { return matches(pattern, model); });
+  };
+  size_t lost = static_cast<size_t>(std::count_if(gone.begin(), gone.end(), match));
+  size_t live = 0;
+  for (const auto& [name, model] : registry.models) {
+    live += !model.retired && !model.versions.empty() && match(name) ? 1 : 0;
+  }
+  return lost > 1 && lost * 10 > live;
+}
+
 std::string trigger_word(const std::vector<Reason>& reasons, const Trigger& trigger) {
   auto has = [&](const char* kind) {
     return std::any_of(reasons.begin(), reasons.end(),
@@ -105,15 +123,11 @@ std::string trigger_word(const std::vector<Reason>& reasons, const Trigger& trig
 
 Membership membership(const Graph& graph, const Registry& registry,
                       const std::set<std::string>& planned) {
-  Membership models{new_models(graph, registry), vanished_models(graph, registry)};
-  std::erase_if(models.added, [&](const std::string& name) { return planned.count(name) > 0; });
-  return models;
+  return {new_models(graph, registry, planned), vanished_models(graph, registry)};
 }
 
 std::optional<std::set<std::string>> Engine::planned() {
-  std::string text = store_.get("planned");
-  if (text.empty()) return std::nullopt;
-  return parse_json(text, "the models of the last plan").get<std::set<std::string>>();
+  return store_.get("planned").empty() ? std::nullopt : std::optional(produced_);
 }
 
 std::unique_ptr<Plan> Engine::preview(std::shared_ptr<const Survey> survey, const Trigger& trigger,
@@ -144,14 +158,16 @@ void Engine::take(SurveyDone& done) {
 }
 
 // RULES "Accidents are held": a commit that would retire more than one model and more than 10 %
-// of them, or add more than max-new, waits with the list until somebody approves exactly it.
+// of a channel (or of all), or add more than max-new, waits with the list until somebody approves
+// exactly it.
 bool Engine::hold_accident(SurveyDone& done, const std::vector<std::string>& added,
                            const std::vector<std::string>& retired) {
-  size_t live = 0;
-  for (const auto& [name, model] : registry_.models) {
-    live += !model.retired && !model.versions.empty() ? 1 : 0;
+  bool vanish = takes_too_many(registry_, retired, {"*"});
+  for (const auto* channels : {&channels_, &done.survey->graph->channels}) {
+    for (const ChannelSpec& channel : *channels) {
+      vanish = vanish || takes_too_many(registry_, retired, channel.models);
+    }
   }
-  bool vanish = retired.size() > 1 && retired.size() * 10 > live;
   bool flood = added.size() > options_.max_new;
   if (!vanish && !flood) {
     store_.set("held", "");
@@ -203,7 +219,7 @@ Json Engine::approve() {
 // or cancelled where the policy says so.
 void Engine::supersede() {
   if (active_) {
-    active_->record.result = "superseded";
+    active_->record.result = active_->cancelling ? "cancelled" : "superseded";
     active_->record.finished_ms = clock_.now_ms();
     active_->record.document = run_document(*active_, registry_, clock_.now_ms());
     store_.put(active_->record);
@@ -218,6 +234,43 @@ void Engine::supersede() {
     if (left.document.is_object()) left.document["result"] = "superseded";
     store_.put(left);
   }
+}
+
+// `renamed-from` that can't be followed is said; the plan goes on without it.
+void Engine::carry_renamed(Run& run) {
+  for (const auto& [model, step] : run.survey->graph->producer) {
+    const std::string& old = run.survey->graph->step(step).renamed_from;
+    if (old.empty()) continue;
+    std::vector<Fact> facts;
+    try {
+      facts = rename(registry_, old, model);
+    } catch (const Error& error) {
+      run.notes.push_back(error.what());
+    }
+    append(facts);
+  }
+}
+
+// Policy `cancel`: what the new plan does not want is stopped, but never one model twice in a row
+// (or a busy source would never let it finish). What still waits may yet want its attempt.
+void Engine::cancel_unwanted() {
+  if (!options_.cancel_superseded) return;
+  const Graph& graph = *active_->survey->graph;
+  for (const auto& [id, attempt] : past_.live()) {
+    if (!active_->plan->wanting(attempt.fingerprint).empty()) continue;
+    auto step = graph.by_name.find(attempt.step);
+    bool may_want =
+        step != graph.by_name.end() && active_->plan->at(step->second).state == StepState::kWaiting;
+    std::string mark = "cancelled/" + (attempt.model.empty() ? attempt.step : attempt.model);
+    if (may_want || !store_.get(mark).empty()) continue;
+    store_.set(mark, id);
+    intend("cancel", id);
+  }
+}
+
+void Engine::keep_produced() {
+  std::string text = Json(produced_).dump();
+  if (store_.get("produced") != text) store_.set("produced", text);
 }
 
 void Engine::begin_run(SurveyDone& done, bool first, std::vector<std::string> added,
@@ -236,18 +289,17 @@ void Engine::begin_run(SurveyDone& done, bool first, std::vector<std::string> ad
   run.record.commits = done.survey->commits;
   run.record.started_ms = clock_.now_ms();
   know(*done.survey->graph);
-  for (const auto& [model, step] : done.survey->graph->producer) {
-    const std::string& old = done.survey->graph->step(step).renamed_from;
-    if (!old.empty()) append(rename(registry_, old, model));
-  }
+  keep_produced();
+  carry_renamed(run);
   if (!done.survey->graph->incomplete) {
     append(retire(registry_, produced_, "no step of the workspace produces it any more"));
   }
   std::set<StepId> chosen = select(*run.survey->graph, run.trigger);
   std::set<StepId> force = forced(*run.survey->graph, run.trigger, chosen);
+  decided_.clear();
   run.plan = std::make_unique<Plan>(run.survey, *world_, chosen, force);
-  run.chain = critical_path(*run.survey->graph, [](StepId) { return 1.0; });
   cancel_unwanted();
+  run.chain = critical_path(*run.survey->graph, [](StepId) { return 1.0; });
   run.planned = planned_summary(*run.plan);
   run.added = std::move(added);
   run.retired = std::move(retired);
@@ -257,10 +309,9 @@ void Engine::begin_run(SurveyDone& done, bool first, std::vector<std::string> ad
   for (const auto& [source, commit] : run.survey->commits) {
     if (!run.survey->kept_old_workflows) store_.set("workflows/" + source, commit);
   }
-  std::string models = Json(produced_).dump();
-  if (store_.get("planned") != models) store_.set("planned", models);
+  store_.set("planned", "1");
   bool idle = run.plan->finished() && run.moves.empty() && run.added.empty() &&
-              run.retired.empty() && run.gates_failed.empty();
+              run.retired.empty() && run.gates_failed.empty() && oldest_unreleased_ms_ == 0;
   if (idle && !run.trigger.once) {
     active_.reset();
     return answer(done, "");
@@ -269,13 +320,6 @@ void Engine::begin_run(SurveyDone& done, bool first, std::vector<std::string> ad
   run.record.document = run_document(run, registry_, clock_.now_ms());
   store_.put(run.record);
   answer(done, run.record.id);
-}
-
-void Engine::cancel_unwanted() {
-  if (!options_.cancel_superseded) return;
-  for (const auto& [id, attempt] : past_.live()) {
-    if (active_->plan->wanting(attempt.fingerprint).empty()) intend("cancel", id);
-  }
 }
 
 void Engine::note_reasons(Run& run) {

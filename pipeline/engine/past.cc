@@ -73,9 +73,10 @@ bool Past::used_up(const Digest& fingerprint) {
   return failed > 0 && failed >= allowed;
 }
 
-void Past::forgive(const Digest& fingerprint) {
+void Past::forgive(const Digest& fingerprint, const std::string& except) {
   for (AttemptRecord& attempt : store_.attempts_of(fingerprint)) {
     if (!attempt.counted || attempt.state != AttemptState::kFailed) continue;
+    if (attempt.run == except) continue;
     attempt.counted = false;
     store_.put(attempt);
   }

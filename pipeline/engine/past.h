@@ -28,7 +28,8 @@ class Past {
   // Counted failures of the fingerprint have reached what its step allowed.
   bool used_up(const Digest& fingerprint);
   size_t failures(const Digest& fingerprint);
-  void forgive(const Digest& fingerprint);
+  // Failures count no more, but for those of the run `except`.
+  void forgive(const Digest& fingerprint, const std::string& except);
 
   // The last result accepted for a model or step name.
   std::string last_recipe(const std::string& name);

@@ -19,12 +19,12 @@ bool EngineWorld::live(const Digest& fingerprint) {
   return engine_.past_.is_live(fingerprint);
 }
 
-bool EngineWorld::used_up(const Digest& fingerprint) {
+bool EngineWorld::used_up(const Digest& fingerprint, bool asked) {
   if (!engine_.past_.used_up(fingerprint)) return false;
-  // Asked for by hand: its attempts count from zero again.
-  bool by_hand = engine_.active_ && engine_.active_->trigger.kind == "manual";
-  if (by_hand) engine_.past_.forgive(fingerprint);
-  return !by_hand;
+  // Asked for by hand: its attempts count from zero again, but those of this run count.
+  bool by_hand = asked && engine_.active_ && engine_.active_->trigger.kind == "manual";
+  if (by_hand) engine_.past_.forgive(fingerprint, engine_.active_->record.id);
+  return !by_hand || engine_.past_.used_up(fingerprint);
 }
 
 std::optional<ModelRef> EngineWorld::champion(const std::string& model) {
@@ -75,6 +75,7 @@ void EngineWorld::accept(StepId id, const PlannedStep& planned, const ResultReco
   const Survey& survey = *engine_.active_->survey;
   const Step& step = survey.graph->step(id);
   engine_.past_.accept(accepted_as(step), planned.recipe->fingerprint);
+  engine_.decided_[accepted_as(step)] = planned.recipe->fingerprint;
   if (step.registers.empty()) return;
   StepRun& step_run = engine_.active_->steps[id];
   // A forced attempt whose bytes differ is a candidate of its own, although its fingerprint is
@@ -92,7 +93,7 @@ void EngineWorld::accept(StepId id, const PlannedStep& planned, const ResultReco
   if (made) engine_.take_decision(*made, decide(engine_.registry_, *made));
 }
 
-bool DryWorld::used_up(const Digest& fingerprint) {
+bool DryWorld::used_up(const Digest& fingerprint, bool) {
   return engine_.past_.used_up(fingerprint);
 }
 

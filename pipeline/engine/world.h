@@ -11,7 +11,7 @@ class EngineWorld : public World {
 
   const ResultRecord* result(const Digest& fingerprint) override;
   bool live(const Digest& fingerprint) override;
-  bool used_up(const Digest& fingerprint) override;
+  bool used_up(const Digest& fingerprint, bool asked) override;
   std::optional<ModelRef> champion(const std::string& model) override;
   std::string last_recipe(const Step& step) override;
   void accept(StepId step, const PlannedStep& planned, const ResultRecord& result) override;
@@ -29,7 +29,7 @@ class DryWorld : public EngineWorld {
   DryWorld(Engine& engine, std::shared_ptr<const Survey> survey)
       : EngineWorld(engine), survey_(std::move(survey)) {}
 
-  bool used_up(const Digest& fingerprint) override;
+  bool used_up(const Digest& fingerprint, bool asked) override;
   std::optional<ModelRef> champion(const std::string& model) override;
   void accept(StepId step, const PlannedStep& planned, const ResultRecord& result) override;
 
