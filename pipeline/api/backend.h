@@ -85,7 +85,8 @@ class Backend {
   //           "authors":[text…]}],
   //  "code":[{"source","paths","from"|null,"to","files":N,"authors":[text…]}],
   //  "upstream":[{"input","model"|null,"step"|null,"from"|null,"to"}],
-  //  "gate":{"passed","verdict"}|null,"withdrawn":{"who","reason"}|null,"pinned":{"version","alias","who","reason"}|null}
+  //  "gate":{"passed","verdict"}|null,"withdrawn":{"who","reason"}|null,
+  //  "pinned":{"version","alias","who","reason"}|null}
   virtual Json why(const std::string& name) = 0;
   // [{"model","version","in_step":bool,"rows","commits","hours","why"}]
   virtual Json lag() = 0;

@@ -170,7 +170,7 @@ std::string render_lag(const Doc& lag, const Style& style, bool all) {
 }
 
 std::string render_tables(const Doc& tables, const Style& style) {
-  Table table(style, {"TABLE", ">ROWS", "KEY", "PARTITION", "COLUMNS", "COMMIT"});
+  Table table(style, {"TABLE", ">ROWS", "KEY", "PARTITION", "COLUMNS", "COMMIT", ""});
   for (const Doc& one : tables.list()) {
     std::vector<std::string> columns;
     for (const Doc& column : one.list("columns")) {
@@ -179,7 +179,8 @@ std::string render_tables(const Doc& tables, const Style& style) {
     }
     table.row({one.text("source") + "/" + one.text("table"),
                one.has("rows") ? thousands(one.number("rows")) : "", join(one.texts("key"), ", "),
-               one.text("partition"), cut(few(columns, 6), 70), short_id(one.text("commit"))});
+               one.text("partition"), cut(few(columns, 6), 70), short_id(one.text("commit")),
+               style.red(one.text("error"))});
   }
   return table.empty() ? "no tables\n" : table.text();
 }

@@ -262,9 +262,12 @@ TEST_CASE("tables, their differences, gc and doctor") {
        {"key", {"id"}},
        {"partition", "client"},
        {"commit", kData1}}};
+  tables.push_back({{"source", "tables"}, {"table", "gone"}, {"error", "the file is gone"}});
   CHECK(printed("tables", tables, {"tables"}) ==
         "TABLE                ROWS   KEY   PARTITION   COLUMNS             COMMIT\n"
-        "tables/utterances   1,920   id    client      id int, text text   1f3c9ab\n");
+        "tables/utterances   1,920   id    client      id int, text text   1f3c9ab\n"
+        "tables/gone                                                                 "
+        "the file is gone\n");
   Json before = {{"id", 7}, {"text", "on\x1b[2J"}}, after = {{"id", 7}, {"text", "off"}};
   Json diff = {{"source", "tables"},
                {"table", "utterances"},
