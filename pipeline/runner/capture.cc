@@ -5,9 +5,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
-
-#include "pipeline/base/error.h"
 
 namespace lockstep {
 
@@ -60,14 +57,7 @@ std::string Masker::scan(bool last) {
 
 LogWriter::LogWriter(const std::filesystem::path& file, uint64_t max_bytes,
                      std::vector<std::string> secrets)
-    : fd_(open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600)),
-      masker_(std::move(secrets)),
-      max_bytes_(max_bytes) {
-  if (!fd_.open()) {
-    throw Error(ErrorCode::kUnavailable,
-                fmt::format("cannot write the log: {}", std::strerror(errno)));
-  }
-}
+    : file_(file), masker_(std::move(secrets)), max_bytes_(max_bytes) {}
 
 void LogWriter::add(std::string_view bytes) {
   total_ += bytes.size();
@@ -80,6 +70,10 @@ void LogWriter::finish() {
 
 // A full disk loses log lines, never the attempt.
 void LogWriter::store(std::string_view bytes) {
+  if (bytes.empty()) return;
+  if (!fd_.open()) {
+    fd_.reset(open(file_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600));
+  }
   if (stored_ + bytes.size() > max_bytes_) {
     bytes = bytes.substr(0, max_bytes_ - stored_);
     cut_ = true;

@@ -45,7 +45,8 @@ class LogWriter {
  private:
   void store(std::string_view bytes);
 
-  Fd fd_;
+  std::filesystem::path file_;
+  Fd fd_;  // opened with the first bytes
   Masker masker_;
   uint64_t max_bytes_;
   uint64_t stored_ = 0, total_ = 0;

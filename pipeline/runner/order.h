@@ -34,7 +34,7 @@ struct Order {
   std::vector<OrderInput> inputs;
   std::optional<Digest> code;                  // folder listing
   std::map<std::string, std::string> outputs;  // name → path below the output folder
-  std::string checkpoint;                      // key; empty: a private folder
+  std::string checkpoint;                      // key; empty: nothing is kept
   int64_t seed = 0;
   int64_t timeout_ms = 0;  // 0: none
   int64_t grace_ms = 10'000;

@@ -131,7 +131,6 @@ class Shim {
 
   void clear() {
     for (const fs::path& folder : {paths_.work(), paths_.in(), paths_.tmp()}) remove_tree(folder);
-    remove_tree(paths_.folder / "checkpoint");
     unlink((paths_.folder / "script").c_str());
     unlink((paths_.folder / "pipe").c_str());
     unlink((paths_.folder / "with.json").c_str());

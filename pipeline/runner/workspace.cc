@@ -106,7 +106,7 @@ std::vector<std::string> environment(const Order& order, const RunnerPaths& runn
   env["LOCKSTEP_OUTPUTS"] = canonical_json(Json(order.outputs));
   env["LOCKSTEP_METRICS"] = paths.metrics();
   env["LOCKSTEP_CHECKPOINT"] =
-      order.checkpoint.empty() ? paths.folder / "checkpoint" : runner.checkpoint(order.checkpoint);
+      order.checkpoint.empty() ? paths.tmp() : runner.checkpoint(order.checkpoint);
   env["LOCKSTEP_STEP"] = order.step;
   env["LOCKSTEP_SEED"] = std::to_string(order.seed);
   env["LOCKSTEP_WITH"] = paths.folder / "with.json";
@@ -141,8 +141,7 @@ Program prepare_workspace(const Order& order, const RunnerPaths& runner, const A
     for (const auto& [name, path] : order.outputs) {
       if (path.find('/') != path.npos) fs::create_directories((paths.out() / path).parent_path());
     }
-    make_folder(order.checkpoint.empty() ? paths.folder / "checkpoint"
-                                         : runner.checkpoint(order.checkpoint));
+    if (!order.checkpoint.empty()) make_folder(runner.checkpoint(order.checkpoint));
     write_new(paths.folder / "with.json", order.with);
     Program program;
     program.argv = arguments(order, paths, torch);
@@ -156,6 +155,7 @@ Program prepare_workspace(const Order& order, const RunnerPaths& runner, const A
 }
 
 void remove_tree(const fs::path& folder) {
+  if (rmdir(folder.c_str()) == 0 || errno == ENOENT) return;  // most are empty
   std::error_code failed_once, ignored;
   fs::remove_all(folder, failed_once);
   if (!failed_once) return;

@@ -10,6 +10,8 @@ using namespace lockstep;
 TEST_CASE("of several starters one runner remains") {
   TempFolder temp;
   RunnerPlace place{runner_program(), temp.path() / "state", "", {"--no-gpus"}, 30'000};
+  // One that was started late may take over when the first has gone: all leave by themselves.
+  place.options.insert(place.options.end(), {"--idle-exit", "1"});
   std::vector<std::thread> starters;
   std::mutex mutex;
   std::map<pid_t, int> pids;
@@ -24,9 +26,8 @@ TEST_CASE("of several starters one runner remains") {
   for (std::thread& starter : starters) starter.join();
   REQUIRE(pids.size() == 1);
   CHECK(pids.begin()->second == 4);
-  kill(pids.begin()->first, SIGTERM);
   CHECK(eventually([&] { return process_gone(pids.begin()->first); }));
-  CHECK_FALSE(fs::exists(place.socket_path()));
+  CHECK(eventually([&] { return !fs::exists(place.socket_path()); }));
 }
 
 TEST_CASE("a stale socket does not disturb, a long path neither") {
