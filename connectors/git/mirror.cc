@@ -239,7 +239,7 @@ void GitMirror::write_ssh_config() const {
 
 void GitMirror::prepare() {
   if (prepared_) return;
-  GitRepository::create_bare(folder_);
+  if (!exists()) GitRepository::create_bare(folder_);
   // file:// may lead to another owner's repository: the operator named it, so it is meant.
   real_files().write_atomic(folder_ / "lockstep.gitconfig", "[safe]\n\tdirectory = *\n");
   if (url_.transport == GitTransport::kSsh) write_ssh_config();
