@@ -1,5 +1,6 @@
 #include "connectors/git/origin.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace lockstep {
@@ -27,13 +28,27 @@ std::string GitOrigin::head() {
 }
 
 std::string GitOrigin::resolve(const std::string& name) {
+  const size_t tilde = std::min(name.find('~'), name.size());
+  std::string base = name.substr(0, tilde);
+  if (base == "HEAD") base = config_.branch;
+  const std::string back = tilde < name.size() ? name.substr(tilde + 1) : "0";
+  const bool good = back.size() < 7 && back.find_first_not_of("0123456789") == back.npos;
+  if (!good) throw Error(ErrorCode::kInvalid, "not a commit: " + printable(name));
+  std::string id;
   try {
-    return repository().resolve(name);
+    id = repository().resolve(base);
   } catch (const Error& error) {
     if (!mirror_ || error.code != ErrorCode::kNotFound) throw;
+    mirror_->fetch();
+    id = repository().resolve(base);
   }
-  mirror_->fetch();
-  return repository().resolve(name);
+  for (int left = back.empty() ? 1 : std::stoi(back); left > 0; --left) {
+    id = repository().commit(id).parent;
+    if (id.empty()) {
+      throw Error(ErrorCode::kNotFound, printable(name) + " is before the first commit");
+    }
+  }
+  return id;
 }
 
 }  // namespace lockstep

@@ -31,7 +31,8 @@ class GitOrigin {
 
   // The commit of the watched branch, after fetching it where it is remote.
   std::string head();
-  // As GitRepository::resolve; what a mirror does not have is fetched once.
+  // As GitRepository::resolve, and `HEAD` for the watched branch, `NAME~N` for the N-th commit
+  // before it by first parents; what a mirror does not have is fetched once.
   std::string resolve(const std::string& name);
   // Opened on first use; a mirror that was never fetched is fetched.
   GitRepository& repository();

@@ -47,6 +47,7 @@ GitCommit to_commit(const git_commit* commit) {
   const char* message = git_commit_message(commit);
   out.message = as_utf8(message ? message : "");
   out.time_ms = git_commit_time(commit) * 1000;
+  if (git_commit_parentcount(commit) > 0) out.parent = oid_text(*git_commit_parent_id(commit, 0));
   return out;
 }
 

@@ -20,6 +20,7 @@ struct GitCommit {
   std::string email;
   std::string message;
   int64_t time_ms = 0;  // committer time, UTC
+  std::string parent;   // the first; empty: none
 };
 
 struct GitRef {

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -38,6 +37,14 @@ void write_all(int fd, std::string_view bytes, const fs::path& path) {
 void sync_folder(const fs::path& folder) {
   Fd fd(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (fd.get() < 0 || fsync(fd.get()) != 0) io_failed("sync", folder);
+}
+
+// A lock of the open file, not of the process (fcntl(2), "Open file description locks").
+struct flock whole_file(short type) {
+  struct flock lock {};
+  lock.l_type = type;
+  lock.l_whence = SEEK_SET;
+  return lock;
 }
 
 void sync_file(const fs::path& path) {
@@ -109,7 +116,8 @@ FileLock::FileLock(const fs::path& path, std::string_view what) {
   fs::create_directories(path.parent_path());
   fd_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd_ < 0) io_failed("open", path);
-  if (flock(fd_, LOCK_EX | LOCK_NB) != 0) {
+  struct flock whole = whole_file(F_WRLCK);
+  if (fcntl(fd_, F_OFD_SETLK, &whole) != 0) {
     close(fd_);
     throw Error(ErrorCode::kConflict, fmt::format("{} is in use by process {}", what, owner(path)),
                 "stop that process, or talk to it: commands reach it through its socket");
@@ -126,10 +134,13 @@ FileLock::~FileLock() {
 int FileLock::owner(const fs::path& path) {
   Fd fd(open(path.c_str(), O_RDWR | O_CLOEXEC));
   if (fd.get() < 0) return 0;
-  if (flock(fd.get(), LOCK_SH | LOCK_NB) == 0) return 0;
+  struct flock whole = whole_file(F_WRLCK);
+  // Asks only: a lock taken to look would disturb those who try to get it.
+  if (fcntl(fd.get(), F_OFD_GETLK, &whole) != 0 || whole.l_type == F_UNLCK) return 0;
   char buffer[32] = {};
   ssize_t n = ::read(fd.get(), buffer, sizeof buffer - 1);
-  return n > 0 ? std::atoi(buffer) : 0;
+  int pid = n > 0 ? std::atoi(buffer) : 0;
+  return pid > 0 ? pid : -1;
 }
 
 TempFolder::TempFolder(const fs::path& parent) {

@@ -27,7 +27,7 @@ class Files {
 // The process-wide real one.
 Files& real_files();
 
-// A file that is held locked (flock) while the object lives; one holder per path.
+// A file that is held locked while the object lives; one holder per path.
 class FileLock {
  public:
   // Throws conflict when another process holds it, naming the pid it wrote into the file.
@@ -35,7 +35,7 @@ class FileLock {
   ~FileLock();
   FileLock(const FileLock&) = delete;
   FileLock& operator=(const FileLock&) = delete;
-  // The pid written by the holder of `path`, or 0 when nobody holds it.
+  // The pid written by the holder of `path`, -1 before it has written one, 0: nobody holds it.
   static int owner(const fs::path& path);
 
  private:

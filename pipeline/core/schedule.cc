@@ -33,7 +33,8 @@ uint32_t cpus(const Slot& slot, const Resources& need) {
 }
 
 bool has_room(const Slot& slot, const Resources& need) {
-  if (!suits(slot, need) || slot.running + cpus(slot, need) > slot.capacity) return false;
+  if (!suits(slot, need) || slot.running >= slot.capacity) return false;
+  if (slot.running + cpus(slot, need) > slot.capacity) return false;
   return slot.info.memory_bytes == 0 ||
          slot.used_bytes + weight(slot, need) <= slot.info.memory_bytes;
 }

@@ -174,6 +174,9 @@ Membership membership(const Graph& graph, const Registry& registry,
 
 // The JSON document of a run (pipeline/api/backend.h, run()).
 Json run_document(const Run& run, const Registry& registry, int64_t now_ms);
+// Why a step of a plan is to be run: what differs from its last accepted result; where nothing
+// does, that somebody asked for it or that the bytes of its result are not there.
+std::vector<Reason> why_stale(const Plan& plan, StepId id, const std::string& last_recipe);
 // {"counts":{state:N},"waits_for":[model or step…]} of a plan as it is now.
 Json planned_summary(const Plan& plan);
 // The steps of a plan with their states and reasons (pipeline/api/backend.h, plan()).

@@ -163,7 +163,8 @@ void Engine::take(SurveyDone& done) {
 bool Engine::hold_accident(SurveyDone& done, const std::vector<std::string>& added,
                            const std::vector<std::string>& retired) {
   bool vanish = takes_too_many(registry_, retired, {"*"});
-  for (const auto* channels : {&channels_, &done.survey->graph->channels}) {
+  for (const std::vector<ChannelSpec>* channels :
+       {static_cast<const std::vector<ChannelSpec>*>(&channels_), &done.survey->graph->channels}) {
     for (const ChannelSpec& channel : *channels) {
       vanish = vanish || takes_too_many(registry_, retired, channel.models);
     }

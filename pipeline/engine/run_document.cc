@@ -183,6 +183,13 @@ Json run_document(const Run& run, const Registry& registry, int64_t now_ms) {
           {"notes", run.notes}};
 }
 
+std::vector<Reason> why_stale(const Plan& plan, StepId id, const std::string& last_recipe) {
+  std::vector<Reason> reasons = explain(plan.survey(), id, plan.at(id).inputs, last_recipe);
+  if (reasons.empty() && plan.at(id).forced) return {{"", "definition", "asked for by hand"}};
+  if (reasons.empty()) return {{"", "output", "the bytes of its result are not there"}};
+  return reasons;
+}
+
 Json planned_summary(const Plan& plan) {
   Json counts = Json::object();
   std::set<std::string> above;
@@ -209,8 +216,8 @@ Json plan_document(const Plan& plan, Past& past) {
     counts[state] = counts.value(state, 0) + 1;
     std::vector<Reason> reasons;
     if (planned.state == StepState::kRun || planned.state == StepState::kRunning) {
-      reasons = explain(survey, id, planned.inputs,
-                        past.last_recipe(step.registers.empty() ? step.name : step.registers));
+      reasons = why_stale(plan, id,
+                          past.last_recipe(step.registers.empty() ? step.name : step.registers));
     }
     steps.push_back(
         {{"step", step.name},

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 #include <sqlite3.h>
+#include <sys/statvfs.h>
+
+#include <cerrno>
 
 #include "pipeline/base/error.h"
 
@@ -32,14 +35,27 @@ CREATE TABLE slice_states(grp TEXT NOT NULL, value BLOB NOT NULL, state BLOB NOT
   PRIMARY KEY(grp, value)) WITHOUT ROWID;
 )sql";
 
+// SQLite calls a page of its shared index that can't be grown an I/O error, without a reason.
+bool no_space_beside(const char* file) {
+  struct statvfs info {};
+  constexpr uint64_t kLittle_bytes = 256 << 10;
+  return file && statvfs(file, &info) == 0 &&
+         uint64_t{info.f_bavail} * info.f_frsize < kLittle_bytes;
+}
+
 [[noreturn]] void database_failed(sqlite3* db, const char* what) {
   int code = sqlite3_errcode(db) & 0xff;
-  std::string text = fmt::format("the store cannot {}: {}", what, sqlite3_errmsg(db));
+  const char* file = sqlite3_db_filename(db, "main");
+  std::string text =
+      fmt::format("the store {} cannot {}: {}", file ? file : "", what, sqlite3_errmsg(db));
   if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB) {
     throw Error(ErrorCode::kCorrupt, text, "restore .lockstep from a backup");
   }
-  std::string hint = code == SQLITE_FULL ? "free some space on the disk; nothing was lost" : "";
-  throw Error(ErrorCode::kUnavailable, text, hint);
+  if (code == SQLITE_FULL || sqlite3_system_errno(db) == ENOSPC || no_space_beside(file)) {
+    throw Error(ErrorCode::kUnavailable, text + " (the disk is full)",
+                "free some space; nothing was half-written");
+  }
+  throw Error(ErrorCode::kUnavailable, text);
 }
 
 }  // namespace
@@ -123,9 +139,9 @@ void Database::migrate() {
   }
   if (version > kSchemaVersion) {
     throw Error(ErrorCode::kConflict,
-                fmt::format("this workspace was written by a newer Lockstep (store version {}, "
-                            "this build reads up to {})",
-                            version, kSchemaVersion),
+                fmt::format("{} was written by a newer Lockstep (store version {}, this build "
+                            "reads up to {})",
+                            sqlite3_db_filename(db_, "main"), version, kSchemaVersion),
                 "run the newer version, or restore a backup made by this one");
   }
   if (version == kSchemaVersion) return;

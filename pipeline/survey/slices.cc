@@ -53,6 +53,7 @@ std::string SliceReader::table_hash(const std::string& source, const std::string
   const auto& hashes = known->second;
   auto found = hashes.find(table);
   if (found == hashes.end()) {
+    store(source).schema(commit, table);  // says what is wrong with it, if more than its absence
     throw Error(ErrorCode::kNotFound,
                 fmt::format("{} has no table {} at commit {}", source, table, commit.substr(0, 7)));
   }
