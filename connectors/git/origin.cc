@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "pipeline/base/text.h"
+
 namespace lockstep {
 
 GitOrigin::GitOrigin(GitOriginConfig config) : config_(std::move(config)) {

@@ -330,8 +330,7 @@ void Engine::note_reasons(Run& run) {
     if (planned.state != StepState::kRun && planned.state != StepState::kRunning) continue;
     StepRun& step = run.steps[id];
     if (!step.trigger.empty()) continue;
-    step.reasons =
-        explain(*run.survey, id, planned.inputs, world_->last_recipe(run.survey->graph->steps[i]));
+    step.reasons = why_stale(*run.plan, id, world_->last_recipe(run.survey->graph->steps[i]));
     step.trigger = trigger_word(step.reasons, run.trigger);
     run.ready_since_ms.emplace(id, clock_.now_ms());
   }
