@@ -49,6 +49,7 @@ Daemon::Daemon(const fs::path& folder)
 // Whatever is under way stays durable: attempts go on in the runner, intents in the store.
 Daemon::~Daemon() {
   constexpr int64_t kPatience_ms = 600'000;
+  if (working_ && !serving_) finish_active();
   if (!failed_) effects_->settled(serving_ ? 10'000 : kPatience_ms);
   stop_ = true;
   changed_.notify_all();
@@ -58,6 +59,18 @@ Daemon::~Daemon() {
   loop_over_ = true;
   engine_->inbox().push(Command{[](Engine&) {}, nullptr});  // wakes it
   loop_thread_.join();
+}
+
+// Another command may have begun a run here, through the socket: it is seen to its end.
+void Daemon::finish_active() {
+  constexpr int64_t kLook_ms = 500;
+  try {
+    while (in_loop([](Engine& engine) { return engine.active() != nullptr; })) {
+      wait_turn(revision_, kLook_ms);
+    }
+  } catch (const Error& error) {
+    spdlog::warn("{}", error.what());
+  }
 }
 
 void Daemon::loop() {

@@ -94,6 +94,7 @@ class Daemon {
   void count_deltas(Survey& survey, const Trigger& trigger);
   void add_delta(Survey& survey, const Step& step, const StepInput& input, const Json& before);
   void adopt();
+  void finish_active();
   void look_for_changes(std::map<std::string, std::string>& said);
 
   Parts parts_;

@@ -22,15 +22,29 @@ namespace {
 class Door {
  public:
   ApiCall open(const fs::path& folder) {
-    if (std::optional<ApiCall> served = reach(fs::absolute(folder))) return *served;
-    return [this](const ApiRequest& request) {
-      ApiRequest mine = request;
-      mine.user = user_name();
-      return daemon_->api().handle(mine);
-    };
+    place_ = fs::absolute(folder);
+    served_ = reach(place_);
+    return [this](const ApiRequest& request) { return call(request); };
   }
 
  private:
+  ApiResponse call(const ApiRequest& request) {
+    if (served_) {
+      try {
+        return (*served_)(request);
+      } catch (const Error& error) {
+        // What served has ended meanwhile. A question is asked again; a command is not: it may
+        // have been heard.
+        if (error.code != ErrorCode::kUnavailable || request.method != "GET") throw;
+        served_ = reach(place_);
+        if (served_) return (*served_)(request);
+      }
+    }
+    ApiRequest mine = request;
+    mine.user = user_name();
+    return daemon_->api().handle(mine);
+  }
+
   // Another command may hold the workspace for a moment; one that serves is talked to.
   std::optional<ApiCall> reach(const fs::path& folder) {
     constexpr int kTries = 100;
@@ -56,6 +70,8 @@ class Door {
     return entry ? entry->pw_name : "uid-" + std::to_string(getuid());
   }
 
+  fs::path place_;
+  std::optional<ApiCall> served_;
   std::unique_ptr<Daemon> daemon_;
 };
 
