@@ -60,19 +60,43 @@ Delivery plan_delivery(const Json& input, TableStore& store) {
   return out;
 }
 
+// RFC 4648, section 4.
+std::string base64(std::string_view bytes) {
+  static constexpr std::string_view kDigits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  for (size_t i = 0; i < bytes.size(); i += 3) {
+    uint32_t group = 0;
+    for (size_t k = i; k < i + 3; ++k) {
+      group = group << 8 | (k < bytes.size() ? static_cast<uint8_t>(bytes[k]) : 0);
+    }
+    for (int shift = 18; shift >= 0; shift -= 6) out += kDigits[group >> shift & 63];
+  }
+  for (size_t k = 0; k < (3 - bytes.size() % 3) % 3; ++k) out[out.size() - 1 - k] = '=';
+  return out;
+}
+
+// The text of a cell in a delivered file: both formats are UTF-8, so bytes are base64.
+std::string cell_text(const Value& value) {
+  return value.tag == ValueTag::kBytes ? base64(value.payload) : display(value);
+}
+
 Json json_cell(const Value& value) {
   switch (value.tag) {
     case ValueTag::kNull:
       return nullptr;
     case ValueTag::kJson:
       return Json::parse(value.payload);
-    case ValueTag::kFloat:
-      return Json::parse(display(value));
+    case ValueTag::kFloat: {
+      // JSON has no infinities: they stay text.
+      Json number = Json::parse(display(value), nullptr, false);
+      return number.is_number() ? number : Json(display(value));
+    }
     case ValueTag::kInt:
       // Integers beyond 64 bits stay exact as text.
       return value.payload.size() <= 18 ? Json(std::stoll(value.payload)) : Json(value.payload);
     default:
-      return display(value);
+      return cell_text(value);
   }
 }
 
@@ -90,7 +114,7 @@ class RowWriter {
       for (size_t i = 0; i < columns_.size(); ++i) {
         if (i > 0) bytes_ += ',';
         if (row[i].tag == ValueTag::kNull) continue;
-        append_csv_field(bytes_, display(row[i]));
+        append_csv_field(bytes_, cell_text(row[i]));
       }
     } else {
       nlohmann::ordered_json line;
