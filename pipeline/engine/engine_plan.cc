@@ -163,11 +163,11 @@ void Engine::take(SurveyDone& done) {
 bool Engine::hold_accident(SurveyDone& done, const std::vector<std::string>& added,
                            const std::vector<std::string>& retired) {
   bool vanish = takes_too_many(registry_, retired, {"*"});
-  for (const std::vector<ChannelSpec>* channels :
-       {static_cast<const std::vector<ChannelSpec>*>(&channels_), &done.survey->graph->channels}) {
-    for (const ChannelSpec& channel : *channels) {
-      vanish = vanish || takes_too_many(registry_, retired, channel.models);
-    }
+  std::vector<ChannelSpec> channels = channels_;
+  const auto& wanted = done.survey->graph->channels;
+  channels.insert(channels.end(), wanted.begin(), wanted.end());
+  for (const ChannelSpec& channel : channels) {
+    vanish = vanish || takes_too_many(registry_, retired, channel.models);
   }
   bool flood = added.size() > options_.max_new;
   if (!vanish && !flood) {

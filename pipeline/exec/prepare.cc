@@ -71,8 +71,11 @@ Json json_cell(const Value& value) {
       return nullptr;
     case ValueTag::kJson:
       return Json::parse(value.payload);
-    case ValueTag::kFloat:
-      return Json::parse(display(value));
+    case ValueTag::kFloat: {
+      // JSON has no infinities: they stay text.
+      Json number = Json::parse(display(value), nullptr, false);
+      return number.is_number() ? number : Json(display(value));
+    }
     case ValueTag::kInt:
       // Integers beyond 64 bits stay exact as text.
       return value.payload.size() <= 18 ? Json(std::stoll(value.payload)) : Json(value.payload);

@@ -131,6 +131,7 @@ inline const std::vector<std::string> kOpenEnds = {
 
 constexpr int kMaxFunctionLines = 70;
 constexpr int kMaxFileLines = 500;
-constexpr int kMaxColumns = 100;
+constexpr int kMaxColumns = 100;        // of C++
+constexpr int kMaxScriptColumns = 120;  // of scripts: a shell line does not break well
 
 }  // namespace lockstep::tidy
