@@ -85,13 +85,6 @@ std::vector<std::string> vanished_models(const Graph& graph, const Registry& reg
   return names;
 }
 
-// Throws conflict where `renamed-from` names a model that is still made, or both have versions.
-void check_renames(const Graph& graph, const Registry& registry) {
-  for (const Step& step : graph.steps) {
-    if (!step.renamed_from.empty()) rename(registry, step.renamed_from, step.registers);
-  }
-}
-
 // Does losing `gone` take more than one model and more than 10 % of those that match?
 bool takes_too_many(const Registry& registry, const std::vector<std::string>& gone,
                     const std::vector<std::string>& patterns) {
@@ -143,7 +136,6 @@ void Engine::take(SurveyDone& done) {
   auto [added, retired] = membership(graph, registry_, before.value_or(std::set<std::string>()));
   try {
     select(graph, done.trigger);  // throws before anything changes
-    check_renames(graph, registry_);
   } catch (const Error& error) {
     return answer(done, "", error);
   }

@@ -19,7 +19,8 @@ struct Place {
   FakeArtifacts artifacts;
   std::map<std::string, std::string> secrets;
 
-  AttemptSpec prepare(const Json& inputs, const Json& names_of_secrets = Json::array()) {
+  AttemptSpec prepare(const std::vector<Json>& inputs,
+                      const Json& names_of_secrets = Json::array()) {
     Json spec = {{"step", "train[client=a]"},
                  {"uses", ""},
                  {"run", "make"},
