@@ -17,6 +17,7 @@ own_work=''
 [ -n "${WORK:-}" ] || own_work=$(mktemp -d)
 WORK=${WORK:-$own_work}
 export PATH=$LOCKSTEP_BIN:$PATH
+python=$(python3 -IS -c 'import sys; print(sys.executable)')  # asked once: a wrapper may be slow
 export GIT_AUTHOR_NAME=${GIT_AUTHOR_NAME:-Test} GIT_AUTHOR_EMAIL=${GIT_AUTHOR_EMAIL:-t@example.org}
 export GIT_COMMITTER_NAME=${GIT_COMMITTER_NAME:-Test}
 export GIT_COMMITTER_EMAIL=${GIT_COMMITTER_EMAIL:-t@example.org}
@@ -68,7 +69,7 @@ ends() {  # CODE ARGUMENT…: lockstep --json ends with CODE; its output is what
 ok() { ends 0 "$@"; }
 
 value() {  # EXPRESSION over d, printed as text
-  python3 "$source_root/tests/e2e/json_value.py" "$WORK/stdout" "$1"
+  "$python" -IS "$source_root/tests/e2e/json_value.py" "$WORK/stdout" "$1"
 }
 
 holds() {
@@ -171,11 +172,11 @@ lines() { wc -l <"$WORK/$1"; }
 
 has_lines() { [ "$(lines "$1")" -ge "$2" ]; }  # FILE N
 
-shows() {  # EXPRESSION ARGUMENT…: does lockstep print a document of which it is true? For eventually
+shows() {  # EXPRESSION ARGUMENT…: is it true of what lockstep prints? For eventually
   local expression=$1
   shift
   lockstep --json "$@" >"$WORK/shown" 2>/dev/null &&
-    [ "$(python3 "$source_root/tests/e2e/json_value.py" "$WORK/shown" "$expression")" = True ]
+    [ "$("$python" -IS "$source_root/tests/e2e/json_value.py" "$WORK/shown" "$expression")" = True ]
 }
 
 version_is() { shows "by(d, 'name')['$1']['version'] == $2" models; }  # MODEL VERSION
@@ -199,7 +200,7 @@ head_of() { git -C "$1" rev-parse HEAD; }
 # ---- processes: each is ended by its pid, at the latest with the script
 
 serving() {  # does a daemon answer here? Asks without a command, which would take the lock itself
-  python3 -c 'import socket; socket.socket(socket.AF_UNIX).connect(".lockstep/socket")'
+  "$python" -IS -c 'import socket; socket.socket(socket.AF_UNIX).connect(".lockstep/socket")'
 }
 
 serve_start() {  # ARGUMENT…: `lockstep serve` of this folder; server_pid is its pid
@@ -226,7 +227,8 @@ end_runner() {  # WORKSPACE: the runner outlives its daemon by design; not this 
 }
 
 free_port() {
-  python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])'
+  "$python" -IS -c 'import socket
+print(socket.create_server(("127.0.0.1", 0)).getsockname()[1])'
 }
 
 answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
