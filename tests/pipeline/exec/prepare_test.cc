@@ -226,11 +226,12 @@ TEST_CASE("links that lead elsewhere, or in a circle, are refused") {
 
 TEST_CASE("bytes of other steps are named, not read") {
   Place p;
-  AttemptSpec spec = p.prepare({{{"name", "base"},
-                                 {"kind", "bytes"},
-                                 {"digest", sha256("trunk").hex()},
-                                 {"file", "model.safetensors"},
-                                 {"folder", true}}});
+  Json input = {{"name", "base"},
+                {"kind", "bytes"},
+                {"digest", sha256("trunk").hex()},
+                {"file", "model.safetensors"},
+                {"folder", true}};
+  AttemptSpec spec = p.prepare({input});
   REQUIRE(spec.inputs.size() == 1);
   CHECK(spec.inputs[0].digest == sha256("trunk"));
   CHECK(spec.inputs[0].file == "model.safetensors");
@@ -241,7 +242,7 @@ TEST_CASE("bytes of other steps are named, not read") {
 TEST_CASE("what else the attempt needs is carried over") {
   Place p;
   p.secrets["TOKEN"] = "hush";
-  AttemptSpec spec = p.prepare(Json::array(), {"TOKEN"});
+  AttemptSpec spec = p.prepare({}, Json::array({"TOKEN"}));
   CHECK(spec.id == "a1");
   CHECK(spec.step == "train[client=a]");
   CHECK(spec.run == "make");
@@ -260,7 +261,7 @@ TEST_CASE("what is missing is named") {
   Place p;
   p.tables.commit({{"utterances", utterances({{1, "a"}})}});
   p.code.commit({{"x", {"x"}}});
-  CHECK_THROWS_WITH(p.prepare(Json::array(), {"TOKEN"}), Catch::Contains("no secret TOKEN"));
+  CHECK_THROWS_WITH(p.prepare({}, Json::array({"TOKEN"})), Catch::Contains("no secret TOKEN"));
   Json rows = p.rows("utterances"), code = p.code_paths({"x"});
   rows["source"] = "gone";
   code["source"] = "gone";
