@@ -192,10 +192,11 @@ TEST_CASE("recipe documents and their fingerprints are fixed") {
 TEST_CASE("everything that is in a recipe changes the fingerprint, and is named") {
   const Recipe before = Case().recipe();
   size_t number = 0;
-  for (const auto& [input, change] : changes_that_count()) {
+  for (const auto& one : changes_that_count()) {
+    const auto& input = one.first;
     INFO("change " << number++ << " of " << input);
     Case changed;
-    change(changed);
+    one.second(changed);
     CHECK(changed.recipe().fingerprint != before.fingerprint);
     std::vector<Reason> reasons = changed.reasons(before.document);
     bool named = std::any_of(reasons.begin(), reasons.end(),
@@ -210,7 +211,7 @@ TEST_CASE("what is out of a recipe does not change the fingerprint") {
   for (const Change& change : changes_that_do_not()) {
     INFO("change " << number++);
     Case changed;
-    change(changed);
+    one.second(changed);
     CHECK(changed.recipe().document == before.document);
     CHECK(changed.reasons(before.document).empty());
   }
@@ -268,7 +269,7 @@ TEST_CASE("reasons are empty exactly where the fingerprints are equal") {
 TEST_CASE("reasons say what kind of thing changed") {
   auto one = [](const Change& change) {
     Case changed;
-    change(changed);
+    one.second(changed);
     std::vector<Reason> reasons = changed.reasons(Case().recipe().document);
     REQUIRE(reasons.size() == 1);
     return reasons[0].kind + ": " + reasons[0].change;
