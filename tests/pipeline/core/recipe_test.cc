@@ -211,7 +211,7 @@ TEST_CASE("what is out of a recipe does not change the fingerprint") {
   for (const Change& change : changes_that_do_not()) {
     INFO("change " << number++);
     Case changed;
-    one.second(changed);
+    change(changed);
     CHECK(changed.recipe().document == before.document);
     CHECK(changed.reasons(before.document).empty());
   }
@@ -269,7 +269,7 @@ TEST_CASE("reasons are empty exactly where the fingerprints are equal") {
 TEST_CASE("reasons say what kind of thing changed") {
   auto one = [](const Change& change) {
     Case changed;
-    one.second(changed);
+    change(changed);
     std::vector<Reason> reasons = changed.reasons(Case().recipe().document);
     REQUIRE(reasons.size() == 1);
     return reasons[0].kind + ": " + reasons[0].change;
