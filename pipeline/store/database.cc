@@ -121,6 +121,7 @@ Database::Database(const std::filesystem::path& file) {
     execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;");
     migrate();
   } catch (...) {
+    for (auto& [sql, statement] : cache_) sqlite3_finalize(statement);
     sqlite3_close(db_);
     throw;
   }
