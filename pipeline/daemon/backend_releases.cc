@@ -153,13 +153,14 @@ Json WorkspaceBackend::release_rebuild(const std::string& channel, const Caller&
   know_graph();
   return daemon_.in_loop([&](Engine& engine) {
     std::string name = channel_or_default(engine, channel);
+    if (caller.dry_run) return Json{{"channel", name}, {"dry_run", true}};
     Json out = engine.rebuild(name, caller.user, caller.reason);
     out["folder"] = daemon_.parts().releases_shown();
     return out;
   });
 }
 
-Json WorkspaceBackend::release_push(const std::string& which, const Caller&) {
+Json WorkspaceBackend::release_push(const std::string& which, const Caller& caller) {
   std::unique_ptr<RegistryClient> registry = daemon_.parts().registry();
   if (!registry) {
     throw Error(ErrorCode::kInvalid, "lockstep.yaml names no image registry",
@@ -168,6 +169,7 @@ Json WorkspaceBackend::release_push(const std::string& which, const Caller&) {
   Json target = release(which, "", "");
   std::string tag = target.at("tag");
   std::string channel = target.at("live").get<bool>() ? target.at("channel") : Json("");
+  if (caller.dry_run) return {{"pushed", Json::array()}, {"would_push", tag}, {"dry_run", true}};
   const fs::path& folder = daemon_.parts().workspace().releases;
   PushReport report = registry->push(folder, tag, channel);
   Json refs = Json::array({tag});

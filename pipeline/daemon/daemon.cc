@@ -50,6 +50,8 @@ Daemon::Daemon(const fs::path& folder)
 Daemon::~Daemon() {
   constexpr int64_t kPatience_ms = 600'000;
   if (working_ && !serving_) finish_active();
+  // One more turn: the intents of the last command are then in their lanes, and waited for.
+  if (!failed_) flush();
   if (!failed_) effects_->settled(serving_ ? 10'000 : kPatience_ms);
   stop_ = true;
   changed_.notify_all();
@@ -59,6 +61,14 @@ Daemon::~Daemon() {
   loop_over_ = true;
   engine_->inbox().push(Command{[](Engine&) {}, nullptr});  // wakes it
   loop_thread_.join();
+}
+
+void Daemon::flush() {
+  try {
+    in_loop([](Engine&) {});
+  } catch (const Error& error) {
+    spdlog::warn("{}", error.what());
+  }
 }
 
 // Another command may have begun a run here, through the socket: it is seen to its end.

@@ -95,6 +95,7 @@ class Daemon {
   void add_delta(Survey& survey, const Step& step, const StepInput& input, const Json& before);
   void adopt();
   void finish_active();
+  void flush();
   void look_for_changes(std::map<std::string, std::string>& said);
 
   Parts parts_;
