@@ -239,6 +239,19 @@ TEST_CASE("changes are counted by slice") {
   CHECK(f.reader.changes(by_client(), first, second)[cut_key({"a"})].all() == 2);
 }
 
+TEST_CASE("two cutting columns: an empty one keeps the other apart") {
+  Fixture f;
+  FakeTable table = utterances({{1, "a"}, {2, ""}, {3, ""}});
+  table.rows[1][3] = text_cell("stop");
+  std::string commit = f.tables.commit({{"utterances", table}});
+  SliceGroup both{"tables", "utterances", "", {"text"}, {}, {"client", "intent"}};
+  auto states = f.reader.read(both, commit).states;
+  CHECK(states.size() == 3);
+  CHECK(states.at(cut_key({"", "stop"})).rows() == 1);
+  CHECK(states.at(cut_key({"", "play"})).rows() == 1);
+  CHECK(cut_key({"a", "bc"}) != cut_key({"ab", "c"}));
+}
+
 TEST_CASE("what is missing is named") {
   Fixture f;
   std::string commit = f.tables.commit({{"utterances", utterances({{1, "a"}})}});

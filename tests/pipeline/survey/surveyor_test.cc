@@ -81,6 +81,26 @@ TEST_CASE("rows without a partition value are reported and build no instance") {
   CHECK_FALSE(seen->graph->incomplete);
 }
 
+TEST_CASE("rows without a value are a slice of their own where the matrix maps them") {
+  Workplace w;
+  w.workflows.always[0].steps[0].matrix[0].null_as = "nobody";
+  FakeTable table = utterances({{1, "a"}, {2, ""}, {3, ""}});
+  table.rows[2][1] = text_cell("");
+  w.tables.commit({{"utterances", table}});
+  auto seen = w.look();
+  CHECK(step_names(*seen) == std::vector<std::string>{"train[client=a]", "train[client=nobody]"});
+  CHECK(seen->graph->problems.empty());
+  REQUIRE(seen->slices.size() == 2);
+  CHECK(seen->slices[1].error.empty());
+  CHECK(seen->slices[1].rows == 2);
+  Digest before = seen->slices[1].digest;
+  table.rows[1][2] = text_cell("edited");
+  w.tables.commit({{"utterances", table}});
+  auto after = w.look();
+  CHECK(after->slices[1].digest != before);
+  CHECK(after->slices[0].digest == seen->slices[0].digest);
+}
+
 TEST_CASE("a missing table blocks the steps that read it and no others") {
   Workplace w;
   StepTemplate lexicon = step_of("lexicon", "lexicon", {rows_of("words")});
