@@ -329,3 +329,21 @@ TEST_CASE("a trunk that moves takes its heads along in the same run") {
   CHECK(version.trigger == "upstream");
   CHECK(version.upstreams.at(0).at("version") == 2);
 }
+
+TEST_CASE("a run by hand forgives what failed before it, not what fails in it") {
+  Bench b;
+  b.workflows.always[0].steps = {
+      step_of("trunk", "trunk", {code_of({"train/"})}),
+      step_of("head", "head", {rows_of("utterances"), model_of("trunk")})};
+  b.look();
+  b.succeed("trunk", "t");
+  b.succeed("head", "h 1");
+  b.code.commit({{"train/fit.py", {"tidied"}}});
+  b.edit(1, "changed");
+  std::string run = b.by_hand({"head"});
+  CHECK(b.live() == Names{"head", "trunk"});
+  b.fail("head");
+  b.succeed("trunk", "t");  // the same bytes: the head is looked at again, and is what it was
+  CHECK(b.live().empty());
+  CHECK(b.result(run) == "failed");
+}
