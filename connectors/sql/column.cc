@@ -45,7 +45,7 @@ SqlColumn sql_column(std::string name, std::string_view column_type, std::string
   const auto known = tags().find(type);
   const ValueTag tag = known == tags().end() ? ValueTag::kBytes : known->second;
   if (tag != ValueTag::kText) collation.clear();
-  return {std::move(name), std::move(type), std::move(collation), tag};
+  return {std::move(name), std::string(column_type), std::move(type), std::move(collation), tag};
 }
 
 std::string select_cell(const SqlColumn& column, const std::string& expression) {

@@ -13,6 +13,7 @@ namespace lockstep {
 
 struct SqlColumn {
   std::string name;
+  std::string declared;   // as the server writes it: "enum('a','b')"
   std::string type;       // one lower-case word: "int", "varchar", "enum", "json"
   std::string collation;  // of text; empty elsewhere
   ValueTag tag = ValueTag::kText;
