@@ -8,7 +8,6 @@
 #include <optional>
 
 #include "connectors/git/names.h"
-#include "connectors/git/process.h"
 #include "connectors/git/repository.h"
 #include "pipeline/base/error.h"
 #include "pipeline/base/files.h"
@@ -264,33 +263,32 @@ void GitMirror::remove_leftovers() const {
   for (const auto& path : found) std::filesystem::remove_all(path, ignored);
 }
 
-void GitMirror::run_fetch() const {
+// Of its output git's last words matter; two seconds let it remove its lock files.
+ProcessResult GitMirror::run_git(std::vector<std::string> arguments) const {
   ProcessRequest request;
-  request.argv = {"git",
-                  "--git-dir=" + folder_.string(),
-                  "fetch",
-                  "--quiet",
-                  "--prune",
-                  "--no-tags",
-                  "--no-recurse-submodules",
-                  "--no-write-fetch-head",
-                  "--no-auto-maintenance",
-                  "--no-show-forced-updates",
-                  "--",
-                  url_.text,
-                  "+refs/heads/*:refs/heads/*",
-                  "+refs/tags/*:refs/tags/*"};
+  request.argv = {"git", "--git-dir=" + folder_.string()};
+  request.argv.insert(request.argv.end(), arguments.begin(), arguments.end());
   request.env = environment();
   request.folder = folder_.string();
-  request.limit_ms = limits_.limit_ms;
-  const ProcessResult result = run_process(request);
+  request.timeout_ms = limits_.limit_ms;
+  request.grace_ms = 2'000;
+  request.max_output_bytes = 64 * 1024;
+  request.keep_newest = true;
+  return run_process(request);
+}
+
+void GitMirror::run_fetch() const {
+  const ProcessResult result =
+      run_git({"fetch", "--quiet", "--prune", "--no-tags", "--no-recurse-submodules",
+               "--no-write-fetch-head", "--no-auto-maintenance", "--no-show-forced-updates", "--",
+               url_.text, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"});
   if (result.timed_out) {
     throw Error(ErrorCode::kUnavailable,
                 fmt::format("cannot fetch {}: no end after {} s", url_.text,
                             (limits_.limit_ms + 999) / 1000),
                 "the server hangs or is slow; it is asked again");
   }
-  if (result.exit_code != 0) throw fetch_error(url_.text, result.output);
+  if (!result.ok()) throw fetch_error(url_.text, result.err);
 }
 
 // Joins packs without dropping anything: a plan may still read what no ref names any more.
@@ -302,13 +300,8 @@ void GitMirror::repack_if_many() const {
     packs += at->path().extension() == ".pack";
   }
   if (packs <= limits_.max_packs) return;
-  ProcessRequest request;
-  request.argv = {"git",          "--git-dir=" + folder_.string(), "repack", "--quiet", "-d",
-                  "--geometric=2"};
-  request.env = environment();
-  request.folder = folder_.string();
-  request.limit_ms = limits_.limit_ms;
-  run_process(request);  // a failure costs speed only; the next fetch tries again
+  // A failure costs speed only; the next fetch tries again.
+  run_git({"repack", "--quiet", "-d", "--geometric=2"});
 }
 
 void GitMirror::fetch() {

@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "pipeline/base/process.h"
+
 namespace lockstep {
 
 struct GitCredentials {
@@ -65,6 +67,7 @@ class GitMirror {
   void remove_leftovers() const;
   void repack_if_many() const;
   void run_fetch() const;
+  ProcessResult run_git(std::vector<std::string> arguments) const;
 
   std::filesystem::path folder_;
   GitUrl url_;

@@ -6,9 +6,9 @@
 
 #include "connectors/oci_layout/layout.h"
 #include "pipeline/base/folder.h"
+#include "pipeline/base/process.h"
 #include "pipeline/daemon/backend.h"
 #include "pipeline/exec/prepare.h"
-#include "pipeline/exec/subprocess.h"
 #include "registry/rules/queries.h"
 
 namespace lockstep {
@@ -102,10 +102,10 @@ std::string free_space(const fs::path& folder) {
 }
 
 std::string program_answers(const std::string& name, const std::vector<std::string>& arguments) {
-  Subprocess call;
+  ProcessRequest call;
   call.argv = {name};
   call.argv.insert(call.argv.end(), arguments.begin(), arguments.end());
-  SubprocessResult result = run_subprocess(call);
+  ProcessResult result = run_process(call);
   if (!result.ok()) {
     throw Error(ErrorCode::kUnavailable, name + " does not run: " + printable(result.err));
   }

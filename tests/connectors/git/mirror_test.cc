@@ -134,9 +134,9 @@ TEST_CASE("git mirror: many packs become few, and nothing is lost", "[git]") {
                     "sh",
                     (packs / "pack").string(),
                     (fixture.temp() / "ids").string()};
-    request.env = {{"PATH", std::getenv("PATH")}};
+    request.env = {{{"PATH", std::getenv("PATH")}}};
     request.folder = fixture.folder().string();
-    REQUIRE(run_process(request).exit_code == 0);
+    REQUIRE(run_process(request).ok());
   }
   mirror.fetch();
   CHECK(count() <= 2);
@@ -222,9 +222,9 @@ TEST_CASE("git mirror: certificates are checked", "[git]") {
                   "/CN=x",
                   "-addext",
                   "subjectAltName=IP:127.0.0.1"};
-  request.env = {{"PATH", std::getenv("PATH")}};
+  request.env = {{{"PATH", std::getenv("PATH")}}};
   request.folder = fixture.temp().string();
-  REQUIRE(run_process(request).exit_code == 0);
+  REQUIRE(run_process(request).ok());
   std::ofstream(pem, std::ios::app) << real_files().read(pem + ".crt");
   GitHttpHost host(fixture.temp(), "", pem);
 
