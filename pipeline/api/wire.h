@@ -26,7 +26,12 @@ struct ApiRequest {
 struct ApiResponse {
   int status = 200;
   Json body;  // on errors: {"error":{"code","message","hint","where"[,"all":[…]]}}
+  // Not empty: the body as json_text wrote it once; `body` is null then. Within one process only.
+  std::string text;
 };
+
+// A document as people and scripts get it: laid out in lines, with a line feed at its end.
+std::string json_text(const Json& document);
 
 // A way to the API: a socket client or the routes of this very process.
 using ApiCall = std::function<ApiResponse(const ApiRequest&)>;

@@ -224,11 +224,8 @@ void Plan::settle(StepId id) {
   } else {
     next.state = StepState::kRun;
   }
-  ResultRecord taken;
-  if (result) taken = *result;
-  bool accepts = result != nullptr;
   enter(id, std::move(next));
-  if (accepts) world_.accept(id, steps_[id.value], taken);
+  if (result) world_.accept(id, steps_[id.value], *result);
 }
 
 // Puts the step into its newly found state, by the legal way, and has its consumers looked at.

@@ -42,7 +42,7 @@ class Source {
 
 struct TableInfo {
   std::string name;
-  std::string hash;  // equal hash: surely equal content; another hash is only a "maybe"
+  std::string hash;  // equal hash: surely equal content and schema; another is only a "maybe"
 };
 
 struct TableSchema {

@@ -151,20 +151,29 @@ Json WorkspaceBackend::check() {
 
 Json WorkspaceBackend::plan() {
   Trigger trigger{"manual", "", {}, false, true};
-  std::shared_ptr<Survey> seen = daemon_.look(trigger, {});
-  return daemon_.in_loop([&](Engine& engine) {
-    DryWorld dry(engine, seen);
-    std::unique_ptr<Plan> plan = engine.preview(seen, trigger, dry);
-    Json document = plan_document(*plan, engine.past());
+  const PlanMemory& memory = daemon_.plans();
+  PlanGround before = daemon_.in_loop([&](Engine&) { return memory.ground(); }), after;
+  Preview seen = daemon_.preview(trigger, {});
+  Json answer = daemon_.in_loop([&](Engine& engine) {
+    after = memory.ground();
+    if (before.text != after.text) {  // the store has moved since
+      seen.world = std::make_unique<DryWorld>(engine, seen.survey);
+      seen.plan = engine.preview(seen.survey, trigger, *seen.world);
+    }
+    Json document = plan_document(*seen.plan, engine.past());
     std::optional<std::set<std::string>> planned = engine.planned();
     document["first"] = !planned;
-    Membership models =
-        membership(*seen->graph, engine.registry(), planned.value_or(std::set<std::string>()));
+    Membership models = membership(*seen.survey->graph, engine.registry(),
+                                   planned.value_or(std::set<std::string>()));
     document["added"] = models.added;
     document["retired"] = models.retired;
     document["held"] = held_json(engine.held());
     return document;
   });
+  // For the next command by itself; a daemon that serves has no need of it.
+  bool same = !daemon_.serving() && before.text == after.text;
+  if (same) memory.keep(before, *seen.survey, json_text(answer));
+  return answer;
 }
 
 Json WorkspaceBackend::start(Trigger trigger, const std::map<std::string, std::string>& commits) {

@@ -65,8 +65,9 @@ Source& SourceSet::at(const std::string& name) const {
 Parts::Parts(const fs::path& folder) {
   fs::path file = folder / "lockstep.yaml";
   Diagnostics diagnostics;
-  std::optional<Workspace> parsed =
-      parse_workspace(real_files().read(file, kMaxWorkspaceFile_bytes), file, diagnostics);
+  std::string text = real_files().read(file, kMaxWorkspaceFile_bytes);
+  digest_ = sha256(text);
+  std::optional<Workspace> parsed = parse_workspace(text, file, diagnostics);
   diagnostics.throw_if_any();
   workspace_ = std::move(*parsed);
   names_ = workspace_sources(workspace_);

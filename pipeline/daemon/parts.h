@@ -32,6 +32,8 @@ class Parts {
   explicit Parts(const fs::path& folder);
 
   const Workspace& workspace() const { return workspace_; }
+  // Of the bytes of lockstep.yaml.
+  const Digest& digest() const { return digest_; }
   const WorkspaceSources& names() const { return names_; }
   const std::vector<Error>& warnings() const { return warnings_; }
   // The folder of images as people see it: relative where it is inside the workspace.
@@ -51,6 +53,7 @@ class Parts {
   std::unique_ptr<RegistryClient> registry() const;
 
  private:
+  Digest digest_;
   Workspace workspace_;
   WorkspaceSources names_;
   std::vector<Error> warnings_;

@@ -93,6 +93,7 @@ void Daemon::look_for_changes(std::map<std::string, std::string>& said) {
 
 int Daemon::serve() {
   serving_ = true;
+  begin();
   work();
   bool all_local = true;
   std::vector<std::unique_ptr<RefWatch>> all = watches(parts_, &all_local);

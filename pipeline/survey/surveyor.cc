@@ -140,12 +140,12 @@ const GroupReading& Surveyor::axis_reading(const MatrixAxis& axis, const Survey&
 
 AxisValues Surveyor::axis_values(const MatrixAxis& axis, const Survey& survey) {
   AxisValues out;
-  for (const auto& [key, state] : axis_reading(axis, survey).states) {
-    if (state.rows() == 0) continue;
+  for (const auto& [key, slice] : axis_reading(axis, survey).slices) {
+    if (slice.rows == 0) continue;
     if (key == kNoValue && axis.null_as) {
       out.values.push_back(*axis.null_as);
     } else if (key == kNoValue) {
-      out.unmapped += state.rows();
+      out.unmapped += slice.rows;
     } else {
       out.values.push_back(single_value(key));
     }
@@ -161,10 +161,10 @@ void Surveyor::read_slices(Survey& survey) {
       const GroupReading& all = group(SliceGroup::of(spec), survey);
       std::vector<std::string> values;
       for (const auto& [column, value] : spec.where) values.push_back(value);
-      auto found = all.states.find(cut_key(values));
-      SliceState state = found == all.states.end() ? SliceState() : found->second;
-      reading.digest = state.digest();
-      reading.rows = state.rows();
+      auto found = all.slices.find(cut_key(values));
+      SliceSummary slice = found == all.slices.end() ? SliceState().summary() : found->second;
+      reading.digest = slice.digest;
+      reading.rows = slice.rows;
       reading.commit = all.commit;
     } catch (const Error& error) {
       if (error.code == ErrorCode::kUnavailable) throw;

@@ -259,6 +259,7 @@ TEST_CASE("reasons are empty exactly where the fingerprints are equal") {
     Recipe old = before.recipe(), now = after.recipe();
     bool same = old.fingerprint == now.fingerprint;
     INFO(old.document << "\n" << now.document);
+    REQUIRE(canonical_json(Json::parse(now.document)) == now.document);
     REQUIRE(after.reasons(old.document).empty() == same);
     REQUIRE(before.reasons(now.document).empty() == same);
     ++(same ? equal : different);
