@@ -76,9 +76,9 @@ std::optional<ResultRecord> SqliteStore::result(const Digest& fingerprint) {
     r.outputs[name] = Digest::parse(hex.get<std::string>());
   }
   r.folders = body.at("folders").get<decltype(r.folders)>();
-  r.metrics = body.at("metrics");
-  r.environment = body.at("environment");
-  r.recipe = body.at("recipe");
+  r.metrics = std::move(body.at("metrics"));
+  r.environment = std::move(body.at("environment"));
+  r.recipe = std::move(body.at("recipe").get_ref<std::string&>());
   r.duration_ms = body.at("duration_ms");
   return r;
 }
