@@ -18,7 +18,7 @@ Json recorded_slice(const Version& version, const Json& slice);
 std::map<std::string, std::string> parse_slice(const std::string& text);
 
 // Rows of a recorded slice that differ from an earlier recording of it; from nothing all are new.
-// Where the old commit is gone the counts stay 0.
+// Where the old commit is gone, or an old record does not say what cuts it, the counts stay 0.
 RowCounts slice_changes(SourceSet& sources, const Json& slice, const Json& before,
                         const Version& version);
 

@@ -15,6 +15,7 @@ Json slices_json(const Survey& survey, const Step& step) {
                    {"source", spec.source},
                    {"table", spec.table},
                    {"slice", spec.name()},
+                   {"where", spec.where},
                    {"digest", reading.digest.hex()},
                    {"rows", reading.rows},
                    {"commit", reading.commit}});
