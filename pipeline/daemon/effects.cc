@@ -139,20 +139,26 @@ void Effects::lane_loop(Lane& lane) {
 void Effects::perform(Pending& pending, Lane& lane) {
   EffectDone done{pending.intent.id, pending.intent.kind, pending.intent.target, false, "",
                   Json::object()};
+  bool again = false;
   try {
     done.data = perform(pending.intent);
     done.ok = true;
   } catch (const Error& error) {
     done.error = error.what();
-    bool again = temporary(error) || !about_attempts(pending.intent.kind);
-    if (again) {
-      int64_t pause = std::min<int64_t>(kLongestPause_ms, 500LL << std::min(pending.tries, 10));
-      pending.not_before_ms = SystemClock().now_ms() + pause;
-      if (++pending.tries == kTriesBeforeItIsSaid) daemon_.say(done);
-      std::lock_guard<std::mutex> lock(mutex_);
-      lane.push_back(pending);
-      return;
-    }
+    again = temporary(error) || !about_attempts(pending.intent.kind);
+  } catch (const std::exception& error) {
+    // Of a library, or for want of memory: nobody said whether it passes. Only a start may be given
+    // up, as a failed attempt; what else is left undone would be left for ever.
+    done.error = fmt::format("unexpected: {}", error.what());
+    again = pending.intent.kind != "start";
+  }
+  if (again) {
+    int64_t pause = std::min<int64_t>(kLongestPause_ms, 500LL << std::min(pending.tries, 10));
+    pending.not_before_ms = SystemClock().now_ms() + pause;
+    if (++pending.tries == kTriesBeforeItIsSaid) daemon_.say(done);
+    std::lock_guard<std::mutex> lock(mutex_);
+    lane.push_back(pending);
+    return;
   }
   {
     std::lock_guard<std::mutex> lock(mutex_);
