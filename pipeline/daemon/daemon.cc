@@ -194,7 +194,9 @@ void Daemon::count_deltas(Preview& seen, const Trigger& trigger) {
   Survey& survey = *seen.survey;
   std::vector<Stale> stale = in_loop([&](Engine& engine) {
     std::vector<Stale> found;
-    seen.world = std::make_unique<DryWorld>(engine, seen.survey);
+    // Somebody's run starts again what is used up; a question has nobody, and says what is.
+    bool by_hand = trigger.kind == "manual" && !trigger.who.empty();
+    seen.world = std::make_unique<DryWorld>(engine, seen.survey, by_hand);
     // Throws here, where nothing has changed, what the real plan would throw in the engine.
     seen.plan = engine.preview(seen.survey, trigger, *seen.world);
     for (uint32_t i = 0; i < survey.graph->steps.size(); ++i) {

@@ -93,8 +93,8 @@ void EngineWorld::accept(StepId id, const PlannedStep& planned, const ResultReco
   if (made) engine_.take_decision(*made, decide(engine_.registry_, *made));
 }
 
-bool DryWorld::used_up(const Digest& fingerprint, bool) {
-  return engine_.past_.used_up(fingerprint);
+bool DryWorld::used_up(const Digest& fingerprint, bool asked) {
+  return !(by_hand_ && asked) && engine_.past_.used_up(fingerprint);
 }
 
 std::optional<ModelRef> DryWorld::champion(const std::string& model) {

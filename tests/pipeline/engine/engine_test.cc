@@ -347,3 +347,22 @@ TEST_CASE("a run by hand forgives what failed before it, not what fails in it") 
   CHECK(b.live().empty());
   CHECK(b.result(run) == "failed");
 }
+
+TEST_CASE("what is used up: a plan calls it failed, a preview of a run by hand would start it") {
+  Ready b;
+  b.edit(1, "changed");
+  b.look();
+  b.fail(kA);
+  REQUIRE(b.live().empty());
+  std::shared_ptr<Survey> seen = b.surveyor.survey({});
+  auto state = [&](bool by_hand) {
+    DryWorld dry(*b.engine, seen, by_hand);
+    Trigger trigger{"manual", "ann", {}, false, true};
+    std::unique_ptr<Plan> plan = b.engine->preview(seen, trigger, dry);
+    return std::string(word(plan->at(seen->graph->by_name.at(kA)).state));
+  };
+  CHECK(state(false) == "failed");
+  CHECK(state(true) == "run");
+  CHECK(b.live().empty());  // neither has forgiven anything
+  CHECK(state(false) == "failed");
+}
