@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,8 @@ struct SliceDelta {
   std::vector<CommitInfo> by;  // commits between that touched the slice, newest first
 };
 
+using SourceCommit = std::pair<std::string, std::string>;
+
 struct Survey {
   std::map<std::string, std::string> commits;  // source → commit
   std::shared_ptr<const Graph> graph;
@@ -48,6 +51,8 @@ struct Survey {
   std::map<std::string, std::vector<CommitInfo>> recent;
   // Filled for the slices of stale steps, for people to read; no decision looks at it.
   std::map<SliceId, SliceDelta> deltas;
+  // Of the commits that were asked about (SurveyOptions): those no longer on the watched branch.
+  std::set<SourceCommit> off_branch;
   bool kept_old_workflows = false;  // today's do not load; these are the last that did
   std::vector<std::string> notes;   // rewritten history, a workflow that kept its old definition
 };

@@ -173,6 +173,7 @@ Preview Daemon::preview(const Trigger& trigger, const std::map<std::string, std:
   options.commits = commits;
   in_loop([&](Engine& engine) {
     options.cursors = engine.cursors();
+    options.asked = engine.live_commits();
     // A person who waits is told what is wrong; the daemon goes on with what loaded last.
     if (!trigger.once) options.last_good = prefixed(engine.store(), "workflows/");
   });

@@ -92,6 +92,8 @@ class Engine {
   const EngineOptions& options() const { return options_; }
   std::vector<Slot> slots() const;  // with what runs on them now
   std::map<std::string, std::string> cursors();
+  // The commits that live attempts were started for.
+  std::set<SourceCommit> live_commits();
   Json held();
   // The models that the last plan was for; nothing before the first plan.
   std::optional<std::set<std::string>> planned();
@@ -131,6 +133,8 @@ class Engine {
   void succeed(AttemptRecord& record, const AttemptResult& result);
   void fail(AttemptRecord& record, const AttemptResult& result);
   void accept_stray(const AttemptRecord& record, const ResultRecord& result);
+  // Why a result that no plan wants moves nothing; empty: it is gated like any candidate.
+  std::string moved_on(const AttemptRecord& record);
   void take_decision(const Candidate& candidate, const Decision& decision);
 
   // ends of runs (engine_finish.cc)
@@ -158,6 +162,7 @@ class Engine {
   std::vector<ChannelSpec> channels_;      // of the last plan's graph
   std::set<std::string> produced_;         // models of the last plan's graph
   std::map<std::string, Digest> decided_;  // model or step → what the newest plan accepted
+  std::set<SourceCommit> off_branch_;      // of live attempts, as the last survey saw it
   std::vector<Intent> new_intents_;
   std::vector<std::function<void()>> when_durable_;  // answers of the turn under way
   int64_t oldest_unreleased_ms_ = 0;                 // 0: every alias move is in a release

@@ -186,28 +186,40 @@ void Engine::succeed(AttemptRecord& record, const AttemptResult& result) {
   ++active_->revision;
 }
 
-// A result that no plan wants any more is gated like any candidate, unless the model has moved on
-// since the attempt began, or the newest plan has decided for another result: then the version is
-// kept and nothing moves.
-void Engine::accept_stray(const AttemptRecord& record, const ResultRecord& result) {
+// A result that no plan wants any more is gated like any candidate only if its commits are still on
+// their branches, the model has not moved since the attempt began, and the newest plan has not
+// decided for another result.
+std::string Engine::moved_on(const AttemptRecord& record) {
   std::string name = record.context.at("accepted_as");
   auto decided = decided_.find(name);
-  bool moved_on = decided != decided_.end() && decided->second != record.fingerprint;
+  if (decided != decided_.end() && decided->second != record.fingerprint) {
+    return "a newer plan has decided for another result";
+  }
+  std::optional<RunRecord> run = store_.run(record.run);
+  for (const auto& [source, commit] : run ? run->commits : std::map<std::string, std::string>()) {
+    if (!off_branch_.count({source, commit})) continue;
+    return fmt::format("commit {} is no longer on the branch of {}", commit.substr(0, 7), source);
+  }
+  const ModelState* model = record.model.empty() ? nullptr : registry_.model(record.model);
+  int64_t began = record.context.value("ledger", int64_t{0});
+  for (const Moved& moved : model ? model->moves : std::vector<Moved>()) {
+    if (moved.move.alias == kChampion && moved.seq > began) return "the model has moved since";
+  }
+  return "";
+}
+
+// Where it moves nothing, the version is kept all the same.
+void Engine::accept_stray(const AttemptRecord& record, const ResultRecord& result) {
+  std::string name = record.context.at("accepted_as");
+  std::string why = moved_on(record);
   if (!record.context.contains("version")) {
-    if (!moved_on) past_.accept(name, record.fingerprint);
+    if (why.empty()) past_.accept(name, record.fingerprint);
     return;
   }
   Candidate candidate = candidate_from(record.context, result);
   if (!produced_.empty() && !produced_.count(candidate.version.model)) return;
   Decision decision = decide(registry_, candidate);
-  const ModelState* model = registry_.model(candidate.version.model);
-  int64_t began = record.context.value("ledger", int64_t{0});
-  if (model) {
-    for (const Moved& moved : model->moves) {
-      moved_on = moved_on || (moved.move.alias == kChampion && moved.seq > began);
-    }
-  }
-  if (!moved_on) {
+  if (why.empty()) {
     past_.accept(name, record.fingerprint);
     return take_decision(candidate, decision);
   }
@@ -216,6 +228,8 @@ void Engine::accept_stray(const AttemptRecord& record, const ResultRecord& resul
     if (!std::holds_alternative<AliasMove>(fact)) facts.push_back(std::move(fact));
   }
   append(facts);
+  note(fmt::format("{} stays: the result of {} came late, {}", candidate.version.model, record.id,
+                   why));
 }
 
 void Engine::fail(AttemptRecord& record, const AttemptResult& result) {

@@ -132,6 +132,7 @@ std::unique_ptr<Plan> Engine::preview(std::shared_ptr<const Survey> survey, cons
 
 void Engine::take(SurveyDone& done) {
   const Graph& graph = *done.survey->graph;
+  off_branch_ = done.survey->off_branch;
   std::optional<std::set<std::string>> before = planned();
   auto [added, retired] = membership(graph, registry_, before.value_or(std::set<std::string>()));
   try {

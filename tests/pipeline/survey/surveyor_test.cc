@@ -252,3 +252,20 @@ TEST_CASE("heads: what can't be reached is left out and named") {
   CHECK_THAT(errors.at("code"), Catch::Contains("no route"));
   CHECK_THROWS_WITH(w.look(), Catch::Contains("no route"));
 }
+
+TEST_CASE("commits that are asked about: which of them are still on their branches") {
+  Workplace w;
+  std::string base = w.tables.history.head;
+  std::string lost = w.tables.commit({{"utterances", utterances({{9, "z"}})}});
+  w.tables.history.head = base;
+  std::string newest = w.tables.commit({{"utterances", utterances({{1, "a"}})}});
+  SurveyOptions options;
+  options.asked = {
+      {"tables", base}, {"tables", lost}, {"code", w.code.history.head}, {"gone", "x"}};
+  CHECK(w.look(options)->off_branch == std::set<SourceCommit>{{"tables", lost}});
+  SECTION("seen from the head, though an older commit is planned") {
+    options.commits = {{"tables", base}};
+    options.asked.emplace("tables", newest);
+    CHECK(w.look(options)->off_branch == std::set<SourceCommit>{{"tables", lost}});
+  }
+}
