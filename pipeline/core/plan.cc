@@ -225,7 +225,8 @@ void Plan::settle(StepId id) {
     next.state = StepState::kRun;
   }
   enter(id, std::move(next));
-  if (result) world_.accept(id, steps_[id.value], *result);
+  // What nobody asked for stays as it is.
+  if (result && selected(id)) world_.accept(id, steps_[id.value], *result);
 }
 
 // Puts the step into its newly found state, by the legal way, and has its consumers looked at.
@@ -274,7 +275,7 @@ void Plan::succeeded(const Digest& fingerprint, const ResultRecord& result) {
     steps_[id.value].note.clear();
     outputs_[id.value] = result.outputs;
     set(id, StepState::kDone);
-    world_.accept(id, steps_[id.value], result);
+    if (selected(id)) world_.accept(id, steps_[id.value], result);
     touch_dependents(id);
   }
   drain();
