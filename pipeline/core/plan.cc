@@ -268,8 +268,18 @@ void Plan::started(StepId id) {
   }
 }
 
+void Plan::impossible(StepId id, const std::string& why) {
+  if (at(id).state != StepState::kRun) return;
+  steps_[id.value].note = why;
+  steps_[id.value].forced = false;
+  set(id, StepState::kFailed);
+  touch_dependents(id);
+  drain();
+}
+
 void Plan::succeeded(const Digest& fingerprint, const ResultRecord& result) {
   for (StepId id : wanting(fingerprint)) {
+    if (at(id).state == StepState::kFailed) set(id, StepState::kWaiting);  // what it could not run
     if (decided(at(id).state)) continue;
     steps_[id.value].forced = false;
     steps_[id.value].note.clear();

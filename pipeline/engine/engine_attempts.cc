@@ -42,10 +42,7 @@ bool Engine::fail_impossible(const std::vector<Slot>& slots) {
     std::string why = unschedulable(slots, active_->survey->graph->tmpl(id).resources);
     if (!why.empty()) impossible[id] = why;
   }
-  for (const auto& [id, why] : impossible) {
-    if (active_->plan->at(id).state != StepState::kRun) continue;
-    active_->plan->failed(active_->plan->at(id).recipe->fingerprint, why, true);
-  }
+  for (const auto& [id, why] : impossible) active_->plan->impossible(id, why);
   return !impossible.empty();
 }
 

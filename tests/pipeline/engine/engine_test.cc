@@ -366,3 +366,17 @@ TEST_CASE("what is used up: a plan calls it failed, a preview of a run by hand w
   CHECK(b.live().empty());  // neither has forgiven anything
   CHECK(state(false) == "failed");
 }
+
+TEST_CASE("a step too large for every slot does not fail its smaller twin") {
+  Bench b;
+  StepTemplate large = step_of("large", "large", {rows_of("utterances")});
+  StepTemplate small = step_of("small", "small", {rows_of("utterances")});
+  large.resources.cpus = small.resources.cpus = 1;
+  large.resources.pool = "nowhere";
+  b.workflows.always[0].steps = {large, small};
+  std::string run = b.look();
+  CHECK(b.live() == Names{"small"});
+  b.succeed("small", "bytes");
+  CHECK(b.result(run) == "done");
+  CHECK(b.champion("large") == 1);
+}
