@@ -50,7 +50,8 @@ struct Run {
   std::vector<GateReport> gates_failed;
   size_t gates_passed = 0;
   std::vector<std::string> added, retired, notes;
-  Json held;  // null, or what waits for approve-change
+  Json held;                  // null, or what waits for approve-change
+  std::string superseded_by;  // the run that took its place; empty: none
   int64_t revision = 0;
 };
 
@@ -119,7 +120,8 @@ class Engine {
                      const std::vector<std::string>& retired);
   void begin_run(SurveyDone& done, bool first, std::vector<std::string> added,
                  std::vector<std::string> retired);
-  void supersede();
+  std::vector<std::string> supersede();  // the runs that are superseded now
+  void name_successor(const std::vector<std::string>& runs);
   void carry_renamed(Run& run);
   void cancel_unwanted();
   void keep_produced();

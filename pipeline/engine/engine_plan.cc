@@ -146,8 +146,9 @@ void Engine::take(SurveyDone& done) {
     return answer(done, "");
   }
   if (before && hold_accident(done, added, retired)) return;
-  supersede();
+  std::vector<std::string> superseded = supersede();
   begin_run(done, !before, std::move(added), std::move(retired));
+  if (active_) name_successor(superseded);
 }
 
 // RULES "Accidents are held": a commit that would retire more than one model and more than 10 %
@@ -211,9 +212,11 @@ Json Engine::approve() {
 
 // Attempts that the new plan still wants are adopted by their fingerprints; the rest is finished,
 // or cancelled where the policy says so.
-void Engine::supersede() {
+std::vector<std::string> Engine::supersede() {
+  std::vector<std::string> superseded;
   if (active_) {
     active_->record.result = active_->cancelling ? "cancelled" : "superseded";
+    if (!active_->cancelling) superseded.push_back(active_->record.id);
     active_->record.finished_ms = clock_.now_ms();
     active_->record.document = run_document(*active_, registry_, clock_.now_ms());
     store_.put(active_->record);
@@ -227,6 +230,18 @@ void Engine::supersede() {
     left.finished_ms = clock_.now_ms();
     if (left.document.is_object()) left.document["result"] = "superseded";
     store_.put(left);
+    superseded.push_back(left.id);
+  }
+  return superseded;
+}
+
+// Whoever waits for a run that was superseded can follow it.
+void Engine::name_successor(const std::vector<std::string>& runs) {
+  for (const std::string& id : runs) {
+    if (last_ && last_->record.id == id) last_->superseded_by = active_->record.id;
+    RunRecord run = *store_.run(id);
+    if (run.document.is_object()) run.document["superseded_by"] = active_->record.id;
+    store_.put(run);
   }
 }
 

@@ -222,3 +222,18 @@ TEST_CASE("an old result of a commit that is no longer on its branch moves nothi
   b.succeed(kA, "a 3");
   CHECK(b.bytes("intent-a") == sha256("a 3"));
 }
+
+TEST_CASE("a superseded run names the one that took its place") {
+  Ready b;
+  b.edit(1, "changed");
+  std::string first = b.by_hand({"intent-a"});
+  std::string second = b.by_hand();
+  CHECK(b.document(first).at("superseded_by") == second);
+  CHECK(b.document(second).at("superseded_by").is_null());
+  SECTION("also after a new process has taken it up") {
+    b.restart();
+    std::string third = b.by_hand();
+    CHECK(b.document(second).at("superseded_by") == third);
+  }
+  b.finish_all("2");
+}
