@@ -88,7 +88,8 @@ class Backend {
   //  "gate":{"passed","verdict"}|null,"withdrawn":{"who","reason"}|null,
   //  "pinned":{"version","alias","who","reason"}|null}
   virtual Json why(const std::string& name) = 0;
-  // [{"model","version","in_step":bool,"rows","commits","hours","why"}]
+  // [{"model","version","in_step":bool,"rows","commits","hours","why",
+  //   "gate":{"version","verdict","checks"}|null}]; "gate" only where one failed
   virtual Json lag() = 0;
   // [{"source","table","rows"|null,"columns":[{"name","type"}],"key":[…],"partition"|null,
   //   "commit","error"|null}]
