@@ -91,6 +91,9 @@ bool RowSet::add_row(const FileMap& map, const std::vector<CsvField>& row, const
     const Value value = cell(column);
     if (value.tag == ValueTag::kNull || value.payload != payload) return false;
   }
+  if (problems_) {
+    for (size_t column = 0; column < map.fields.size(); ++column) cell(column);
+  }
   const size_t begin = cells_.size();
   for (const size_t column : stored_) cells_.push_back(cell(column));
   for (const size_t at : key_) {
@@ -100,6 +103,28 @@ bool RowSet::add_row(const FileMap& map, const std::vector<CsvField>& row, const
                 "every row needs its key", fmt::format("{}:{}", place, line));
   }
   return true;
+}
+
+void RowSet::collect(std::vector<Error>& problems, size_t most) {
+  problems_ = &problems;
+  most_problems_ = most;
+}
+
+void RowSet::found(Error problem) {
+  if (!problems_) throw problem;
+  if (problems_->size() < most_problems_) problems_->push_back(std::move(problem));
+}
+
+// The next row that has as many fields as there are columns.
+bool RowSet::next_row(CsvReader& reader, std::vector<CsvField>& row) {
+  while (true) {
+    try {
+      return reader.next(row);
+    } catch (const Error& error) {
+      found(error);
+      if (!reader.skip_row()) return false;
+    }
+  }
 }
 
 void RowSet::add(const Source& source, std::string_view csv) {
@@ -121,9 +146,15 @@ void RowSet::add(const Source& source, std::string_view header, const std::vecto
   for (const CsvPart& part : parts) {
     reserve(static_cast<size_t>(std::count(part.text.begin(), part.text.end(), '\n')) + 1);
     CsvReader reader(part.text, source.place, source.limits, {part.line, columns});
-    while (reader.next(row)) {
-      if (add_row(map, row, source.place, reader.line())) {
-        origins_.push_back({file, static_cast<uint32_t>(reader.line())});
+    while (next_row(reader, row)) {
+      const size_t before = cells_.size();
+      try {
+        if (add_row(map, row, source.place, reader.line())) {
+          origins_.push_back({file, static_cast<uint32_t>(reader.line())});
+        }
+      } catch (const Error& error) {
+        found(error);
+        cells_.resize(before);
       }
     }
   }
@@ -167,15 +198,16 @@ void RowSet::sort() {
   }
   for (size_t i = 1; i < order_.size(); ++i) {
     if (compare_rows(order_[i - 1], order_[i]) != 0) continue;
+    if (problems_ && problems_->size() >= most_problems_) return;
     std::string key;
     for (const size_t at : key_) {
       key +=
           fmt::format("{}{}={}", key.empty() ? "" : ", ", schema_.schema.columns[stored_[at]].name,
                       printable(display(cells(i)[at]), 60));
     }
-    throw Error(ErrorCode::kInvalid,
+    found(Error(ErrorCode::kInvalid,
                 fmt::format("the key {} is already at {}", key, place_of(order_[i - 1])),
-                "keys are unique in a table", place_of(order_[i]));
+                "keys are unique in a table", place_of(order_[i])));
   }
 }
 

@@ -212,6 +212,28 @@ void GitTableStore::read(const TableRead& request, const RowSink& sink) {
   });
 }
 
+std::vector<Error> GitTableStore::problems(const std::string& commit, const std::string& table,
+                                           size_t most) {
+  return in_git_source(config_.origin.name, [&] {
+    if (opened_.size() >= kMaxOpened) opened_.clear();
+    const TableAt& at = open(commit, table);
+    std::vector<Error> all;
+    RowSet rows(at.schema, {});
+    rows.collect(all, most);
+    for (const TableFile& file : layout().files(at, {})) {
+      if (all.size() >= most) return all;
+      try {
+        with_file(file, [&](std::string_view csv) { rows.add(source_of(at, file), csv); });
+      } catch (const Error& error) {
+        if (error.code == ErrorCode::kUnavailable) throw;
+        all.push_back(error);
+      }
+    }
+    rows.sort();
+    return all;
+  });
+}
+
 void GitTableStore::diff(const std::string& table, const std::string& from, const std::string& to,
                          const std::vector<std::string>& columns, const DiffSink& sink) {
   in_git_source(config_.origin.name, [&] {

@@ -46,6 +46,10 @@ class GitTableStore : public TableStore {
   void diff(const std::string& table, const std::string& from, const std::string& to,
             const std::vector<std::string>& columns, const DiffSink& sink) override;
 
+  // What is wrong with the rows of a table, every file of it read whole: ragged rows, cells that
+  // are not of their type, keys that occur twice, each with its place; `most` at most.
+  std::vector<Error> problems(const std::string& commit, const std::string& table, size_t most);
+
   GitOrigin& origin() { return origin_; }
   // Files read so far: shown by tests and benchmarks.
   uint64_t files_read() const { return files_read_; }

@@ -48,6 +48,61 @@ Json queue_json(const Run* run) {
   return all;
 }
 
+void add(Json& list, const Error& error) {
+  list.push_back({{"code", word(error.code)},
+                  {"message", error.message},
+                  {"hint", error.hint},
+                  {"where", error.where}});
+}
+
+using TableAtCommit = std::tuple<std::string, std::string, std::string>;  // source, table, at
+
+// The tables that the workflows read, matrices included.
+std::set<TableAtCommit> tables_read(const std::vector<Workflow>& workflows) {
+  std::set<TableAtCommit> all;
+  for (const Workflow& workflow : workflows) {
+    for (const StepTemplate& step : workflow.steps) {
+      for (const InputTemplate& input : step.inputs) {
+        if (input.kind == InputKind::kRows) all.emplace(input.source, input.table, input.at);
+      }
+      for (const MatrixAxis& axis : step.matrix) {
+        if (!axis.table.empty()) all.emplace(axis.source, axis.table, "");
+      }
+    }
+  }
+  return all;
+}
+
+// Everything that is wrong with rows that some workflow reads, each with file and line: a plan says
+// the first only. Gives the tables ("source/table") that have any.
+std::set<std::string> add_row_problems(SourceSet& sources, const std::vector<Workflow>& workflows,
+                                       const std::map<std::string, std::string>& commits,
+                                       Json& errors) {
+  constexpr size_t kMostOfATable = 50;
+  std::set<std::string> broken;
+  for (const auto& [source, table, at] : tables_read(workflows)) {
+    auto store = sources.tables.find(source);
+    auto head = commits.find(source);
+    if (store == sources.tables.end() || head == commits.end()) continue;
+    try {
+      std::string commit = at.empty() ? head->second : store->second->resolve(at);
+      std::vector<Error> found = store->second->problems(commit, table, kMostOfATable + 1);
+      if (!found.empty()) broken.insert(source + "/" + table);
+      bool more = found.size() > kMostOfATable;
+      if (more) found.pop_back();
+      for (const Error& one : found) add(errors, one);
+      if (more) {
+        add(errors, Error(ErrorCode::kInvalid, fmt::format("{}/{}: there is more than these {}",
+                                                           source, table, kMostOfATable)));
+      }
+    } catch (const Error& error) {
+      // No such table or commit, a schema that is wrong: the steps that read it say so.
+      if (error.code == ErrorCode::kUnavailable) throw;
+    }
+  }
+  return broken;
+}
+
 Json held_json(const Json& held) {
   if (held.is_null()) return held;
   size_t gone = held.at("retired").size(), fresh = held.at("added").size();
@@ -111,19 +166,14 @@ Json WorkspaceBackend::status() {
 Json WorkspaceBackend::check() {
   Json errors = Json::array(), warnings = Json::array(), workflows = Json::array();
   size_t instances = 0, models = 0;
-  auto add = [](Json& list, const Error& error) {
-    list.push_back({{"code", word(error.code)},
-                    {"message", error.message},
-                    {"hint", error.hint},
-                    {"where", error.where}});
-  };
   for (const Error& warning : daemon_.parts().warnings()) add(warnings, warning);
   try {
     std::unique_ptr<SourceSet> sources = daemon_.parts().open_sources();
     GitWorkflows loader(daemon_.parts(), *sources);
     std::map<std::string, std::string> heads;
     for (auto& [name, repo] : sources->code) heads[name] = repo->head();
-    for (const Workflow& workflow : loader.load(heads)) {
+    std::vector<Workflow> loaded = loader.load(heads);
+    for (const Workflow& workflow : loaded) {
       workflows.push_back(
           {{"name", workflow.name}, {"file", workflow.file}, {"steps", workflow.steps.size()}});
     }
@@ -134,8 +184,13 @@ Json WorkspaceBackend::check() {
     for (const Problem& problem : seen->graph->problems) {
       add(errors, Error(ErrorCode::kInvalid, problem.message, "", problem.where));
     }
-    for (const SliceReading& slice : seen->slices) {
-      if (!slice.error.empty()) add(errors, Error(ErrorCode::kInvalid, slice.error));
+    std::set<std::string> broken = add_row_problems(*sources, loaded, seen->commits, errors);
+    std::set<std::string> said;
+    for (size_t i = 0; i < seen->slices.size(); ++i) {
+      const SliceSpec& spec = seen->graph->slices[i];
+      const std::string& error = seen->slices[i].error;
+      bool fresh = !error.empty() && !broken.count(spec.source + "/" + spec.table);
+      if (fresh && said.insert(error).second) add(errors, Error(ErrorCode::kInvalid, error));
     }
     for (const CodeReading& code : seen->code) {
       if (!code.error.empty()) add(errors, Error(ErrorCode::kInvalid, code.error));

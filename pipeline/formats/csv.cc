@@ -51,6 +51,18 @@ bool CsvReader::next(std::vector<CsvField>& row) {
   return true;
 }
 
+bool CsvReader::skip_row() {
+  // What is wrong with a whole row is seen behind its end, the rest in the middle of it.
+  bool whole = at_ > row_begin_ && text_[at_ - 1] == '\n';
+  if (!whole) {
+    const size_t end = text_.find('\n', at_);
+    if (end == text_.npos) return false;
+    at_ = end + 1;
+    ++line_;
+  }
+  return at_ < text_.size();
+}
+
 bool CsvReader::skip_blank_lines() {
   while (at_ < text_.size()) {
     if (text_[at_] == '\n') {

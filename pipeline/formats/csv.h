@@ -48,6 +48,10 @@ class CsvReader {
   // after a closing quote, an unterminated quote, ragged rows, anything above the limits.
   bool next(std::vector<CsvField>& row);
 
+  // After next() has thrown: goes on behind the line that was wrong, so that what follows can be
+  // looked at, too. False where nothing follows.
+  bool skip_row();
+
   // The 1-based line where the last row began.
   uint64_t line() const { return row_line_; }
 
