@@ -36,6 +36,13 @@ Json slots_json(const Engine& engine, Past& past) {
   return all;
 }
 
+// The runner that serves this workspace now: it may outlive the daemon that started it.
+Json runner_json(const fs::path& state) {
+  int pid = FileLock::owner(state / "lock");
+  if (pid == 0) return nullptr;
+  return {{"pid", pid > 0 ? Json(pid) : Json()}};
+}
+
 Json queue_json(const Run* run) {
   Json all = Json::array();
   if (!run || !run->plan) return all;
@@ -159,7 +166,7 @@ Json WorkspaceBackend::status() {
                 {"sources", sources},
                 {"channels", channels},
                 {"held", held_json(engine.held())},
-                {"runner", daemon_.effects().working() ? Json{{"pid", nullptr}} : Json()}};
+                {"runner", runner_json(daemon_.parts().state() / "runner")}};
   });
 }
 
