@@ -3,6 +3,7 @@
 // Calls may come from several threads. They throw Error; routes turn it into a status.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,6 +16,13 @@ struct Caller {
   std::string user;
   std::string reason;
   bool dry_run = false;
+};
+
+// How long an answer may be held back for news, and whether anybody is still there to hear it.
+struct Patience {
+  int64_t wait_ms = 0;
+  std::function<bool()> gone;  // null: always there
+  bool over() const { return gone && gone(); }
 };
 
 class Backend {
@@ -62,15 +70,16 @@ class Backend {
   //  "moves":[{"model","from","to","why"}],"added":[…],"retired":[…],
   //  "releases":[{"channel","tag","known":bool,"moved":bool,"models":N,"folder","image"|null,
   //               "pushed"|null,"missing":[…],"held_back":[…]}],"held":held|null,"notes":[…]}
-  // Waits up to `wait_ms` while the run is not finished and "revision" is still `seen`.
-  virtual Json run(const std::string& id, int64_t seen, int64_t wait_ms) = 0;
+  // "superseded_by":run|null of a superseded one. Waits while the run is not finished and
+  // "revision" is still `seen`.
+  virtual Json run(const std::string& id, int64_t seen, const Patience& patience) = 0;
   // [{"run","result","trigger","started","finished","executed","failed","release"}], newest first
   virtual Json runs(size_t limit) = 0;
   // {"log":text,"offset":next offset,"end":bool,"attempt","run"}; waits like run(). An empty `run`
   // means the step's newest attempt of any run. "end": the attempt is over and this is its last
   // byte. Bytes that are not UTF-8 come as U+FFFD.
   virtual Json log(const std::string& run, const std::string& step, uint64_t offset,
-                   int64_t wait_ms) = 0;
+                   const Patience& patience) = 0;
   // {"run","cancelled":[step…]}
   virtual Json cancel(const std::string& run, const Caller& caller) = 0;
   // `what`: a run, step or model; its used-up attempts count from zero again. {"run":id}

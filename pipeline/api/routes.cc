@@ -23,13 +23,13 @@ Json start_run(Backend& backend, const Call& call) {
 
 Json run(Backend& backend, const Call& call) {
   return backend.run(call.parameter("run"), call.query_number("seen", -1, -1, kMaxNumber),
-                     call.query_number("wait_ms", 0, 0, kMaxWaitMs));
+                     call.patience());
 }
 
 Json log(Backend& backend, const Call& call) {
   return backend.log(call.query("run"), call.need_query("step"),
                      static_cast<uint64_t>(call.query_number("offset", 0, 0, kMaxNumber)),
-                     call.query_number("wait_ms", 0, 0, kMaxWaitMs));
+                     call.patience());
 }
 
 Json diff(Backend& backend, const Call& call) {

@@ -16,10 +16,10 @@ class WorkspaceBackend : public Backend {
   Json check() override;
   Json plan() override;
   Json start_run(const Json& options, const Caller& caller) override;
-  Json run(const std::string& id, int64_t seen, int64_t wait_ms) override;
+  Json run(const std::string& id, int64_t seen, const Patience& patience) override;
   Json runs(size_t limit) override;
   Json log(const std::string& run, const std::string& step, uint64_t offset,
-           int64_t wait_ms) override;
+           const Patience& patience) override;
   Json cancel(const std::string& run, const Caller& caller) override;
   Json retry(const std::string& what, const Caller& caller) override;
   Json trigger(const std::string& workflow, const Json& inputs, const Caller& caller) override;

@@ -284,8 +284,9 @@ Json WorkspaceBackend::run_now(Engine& engine, const std::string& id) const {
   return document;
 }
 
-Json WorkspaceBackend::run(const std::string& id, int64_t seen, int64_t wait_ms) {
-  int64_t until_ms = SystemClock().now_ms() + wait_ms;
+Json WorkspaceBackend::run(const std::string& id, int64_t seen, const Patience& patience) {
+  constexpr int64_t kLookForCaller_ms = 500;
+  int64_t until_ms = SystemClock().now_ms() + patience.wait_ms;
   while (true) {
     int64_t revision = daemon_.revision();
     Json document = daemon_.in_loop([&](Engine& engine) { return run_now(engine, id); });
@@ -295,17 +296,18 @@ Json WorkspaceBackend::run(const std::string& id, int64_t seen, int64_t wait_ms)
     int64_t left_ms = until_ms - SystemClock().now_ms();
     bool over = document.at("result") != "running";
     // A run is shown as finished when its release has its image, or when that had to be put off.
-    if (over && !daemon_.effects().settled(std::max<int64_t>(left_ms, 0))) {
-      document["result"] = "running";
-      return document;
-    }
-    if (over) {
+    int64_t pause_ms = std::clamp<int64_t>(left_ms, 0, kLookForCaller_ms);
+    bool enough = left_ms <= 0 || daemon_.stopping() || patience.over();
+    if (over && daemon_.effects().settled(pause_ms)) {
       return daemon_.in_loop([&](Engine& engine) { return run_now(engine, id); });
     }
-    if (document.value("revision", int64_t{0}) != seen || left_ms <= 0 || daemon_.stopping()) {
-      return document;
+    if (over) {
+      document["result"] = "running";
+      if (enough) return document;
+      continue;
     }
-    daemon_.wait_turn(revision, left_ms);
+    if (document.value("revision", int64_t{0}) != seen || enough) return document;
+    daemon_.wait_turn(revision, pause_ms);
   }
 }
 
@@ -329,9 +331,9 @@ Json WorkspaceBackend::runs(size_t limit) {
 }
 
 Json WorkspaceBackend::log(const std::string& run, const std::string& step, uint64_t offset,
-                           int64_t wait_ms) {
+                           const Patience& patience) {
   constexpr uint64_t kPiece_bytes = 1 << 20;
-  int64_t until_ms = SystemClock().now_ms() + wait_ms;
+  int64_t until_ms = SystemClock().now_ms() + patience.wait_ms;
   while (true) {
     std::optional<AttemptRecord> attempt =
         daemon_.in_loop([&](Engine& engine) { return engine.store().last_attempt(run, step); });
@@ -345,7 +347,8 @@ Json WorkspaceBackend::log(const std::string& run, const std::string& step, uint
         attempt->state == AttemptState::kStarting || attempt->state == AttemptState::kRunning;
     std::string text = daemon_.read_log(attempt->id, offset, kPiece_bytes);
     bool end = !live && text.size() < kPiece_bytes;
-    if (!text.empty() || end || daemon_.stopping() || SystemClock().now_ms() >= until_ms) {
+    bool enough = daemon_.stopping() || patience.over() || SystemClock().now_ms() >= until_ms;
+    if (!text.empty() || end || enough) {
       return {{"log", replace_invalid_utf8(text)},
               {"offset", offset + text.size()},
               {"end", end},
