@@ -62,6 +62,9 @@ class WorkspaceBackend : public Backend {
   // The last graph's channels; after a start without a plan they are read from the workflows.
   void know_graph();
   Json start(Trigger trigger, const std::map<std::string, std::string>& commits);
+  // What collection frees beside bytes; with `dry` only counted.
+  size_t free_refs(const std::set<std::string>& kept_releases, bool dry);
+  size_t free_checkpoints(bool dry);
   // The run's document as it is now; null: there is no such run.
   Json run_now(Engine& engine, const std::string& id) const;
 

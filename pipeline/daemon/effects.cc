@@ -9,6 +9,7 @@
 #include "connectors/oci_layout/layout.h"
 #include "pipeline/daemon/daemon.h"
 #include "pipeline/daemon/release_image.h"
+#include "pipeline/daemon/versions.h"
 #include "pipeline/exec/prepare.h"
 
 namespace lockstep {
@@ -213,23 +214,13 @@ Json Effects::build(const std::string& tag) {
 // What a release was trained on stays readable, whatever becomes of the branches: replay and
 // rollback need the commits.
 void Effects::hold_training_rows(const std::string& tag) {
-  std::set<std::pair<std::string, std::string>> commits = daemon_.in_loop([&](Engine& engine) {
-    std::set<std::pair<std::string, std::string>> found;
-    const ReleaseState* state = engine.registry().release(tag);
-    for (const auto& [name, entry] : state->release.models) {
-      const ModelState* model = engine.registry().holder(name, entry);
-      const Version* version = model ? model->version(entry.version) : nullptr;
-      for (const Json& slice : version ? version->slices : Json::array()) {
-        found.emplace(slice.at("source"), slice.at("commit"));
-      }
-    }
-    return found;
-  });
+  std::set<SourceCommit> commits =
+      daemon_.in_loop([&](Engine& engine) { return training_commits(engine.registry(), {tag}); });
   for (const auto& [source, commit] : commits) {
     auto store = release_sources_->tables.find(source);
     if (store == release_sources_->tables.end()) continue;
     try {
-      store->second->origin().repository().keep(commit);
+      store->second->origin().repository().keep(daemon_.parts().owner(), commit);
     } catch (const Error& error) {
       // Not ours to write, or gone already: said by a replay that needs it.
       spdlog::warn("commit {} of {} can't be held: {}", commit.substr(0, 7), source, error.what());

@@ -80,6 +80,10 @@ std::string Parts::releases_shown() const {
   return (outside ? workspace_.releases : inside).string();
 }
 
+std::string Parts::owner() const {
+  return sha256(workspace_.folder.string()).hex().substr(0, 16);
+}
+
 std::unique_ptr<SourceSet> Parts::open_sources() const {
   auto set = std::make_unique<SourceSet>();
   for (const SourceSpec& spec : workspace_.sources) {

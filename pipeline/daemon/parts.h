@@ -39,6 +39,8 @@ class Parts {
   // The folder of images as people see it: relative where it is inside the workspace.
   std::string releases_shown() const;
   fs::path state() const { return workspace_.folder / ".lockstep"; }
+  // The word under which this workspace keeps commits in repositories (GitRepository::keep).
+  std::string owner() const;
   fs::path socket() const { return state() / "socket"; }
 
   std::unique_ptr<SourceSet> open_sources() const;

@@ -60,6 +60,22 @@ Json recorded_slice(const Version& version, const Json& slice) {
   return nullptr;
 }
 
+std::set<SourceCommit> training_commits(const Registry& registry,
+                                        const std::set<std::string>& tags) {
+  std::set<SourceCommit> found;
+  for (const std::string& tag : tags) {
+    const ReleaseState* state = registry.release(tag);
+    for (const auto& [name, entry] : state ? state->release.models : decltype(Release::models)()) {
+      const ModelState* model = registry.holder(name, entry);
+      const Version* version = model ? model->version(entry.version) : nullptr;
+      for (const Json& slice : version ? version->slices : Json::array()) {
+        found.emplace(slice.at("source"), slice.at("commit"));
+      }
+    }
+  }
+  return found;
+}
+
 std::map<std::string, std::string> parse_slice(const std::string& text) {
   std::map<std::string, std::string> where;
   std::string rest = text;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,10 @@ namespace lockstep {
 
 // The slice that `version` recorded for the same input; null: none.
 Json recorded_slice(const Version& version, const Json& slice);
+
+// The commits whose rows the models of these releases were trained on.
+std::set<SourceCommit> training_commits(const Registry& registry,
+                                        const std::set<std::string>& tags);
 
 // "client=client-3" or "client=a,lang=b" as column → value; throws invalid.
 std::map<std::string, std::string> parse_slice(const std::string& text);
