@@ -19,6 +19,8 @@ struct SliceReading {
   uint64_t rows = 0;
   std::string commit;  // the commit it was read at
   std::string error;   // not empty: could not be read; blocks the steps that need it
+  // Of a slice that names no columns: all of its table, sorted by name. Else null.
+  std::shared_ptr<const std::vector<std::string>> columns;
 };
 
 struct CodeReading {

@@ -179,6 +179,7 @@ void Surveyor::read_slices(Survey& survey) {
       reading.digest = slice.digest;
       reading.rows = slice.rows;
       reading.commit = all.commit;
+      reading.columns = all.columns;
     } catch (const Error& error) {
       if (error.code == ErrorCode::kUnavailable) throw;
       reading.error = error.what();
