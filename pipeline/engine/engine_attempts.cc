@@ -67,6 +67,8 @@ bool Engine::fail_impossible(const std::vector<Slot>& slots) {
 void Engine::start_ready() {
   if (!active_ || active_->cancelling) return;
   std::vector<Slot> all = slots();
+  // While all are taken nobody is looked at: the end of what runs is a turn, too.
+  if (!any_room(all) && !past_.live().empty()) return;
   while (fail_impossible(all)) ++active_->revision;
   if (active_->plan->ready().empty() || !any_room(all)) return;
   note_reasons(*active_);
