@@ -2,6 +2,8 @@
 // pipeline/api/backend.h.
 #pragma once
 
+#include <atomic>
+
 #include "pipeline/api/backend.h"
 #include "pipeline/daemon/daemon.h"
 
@@ -69,6 +71,7 @@ class WorkspaceBackend : public Backend {
   Json run_now(Engine& engine, const std::string& id) const;
 
   Daemon& daemon_;
+  std::atomic<int64_t> document_ms_{0};  // what the last run document took
 };
 
 // "2026-11-22T04:00:00Z" of a version, for documents.

@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 #include "pipeline/core/names.h"
 #include "pipeline/daemon/backend.h"
@@ -285,30 +287,40 @@ Json WorkspaceBackend::run_now(Engine& engine, const std::string& id) const {
 }
 
 Json WorkspaceBackend::run(const std::string& id, int64_t seen, const Patience& patience) {
-  constexpr int64_t kLookForCaller_ms = 500;
-  int64_t until_ms = SystemClock().now_ms() + patience.wait_ms;
+  // The document holds every step and is made in the loop: who follows a run may take a twentieth
+  // of the loop's time.
+  constexpr int64_t kLookForCaller_ms = 500, kLeastPause_ms = 100, kShare = 20;
+  int64_t begin_ms = SystemClock().now_ms(), until_ms = begin_ms + patience.wait_ms;
+  int64_t pause_ms = seen < 0 ? 0 : std::max(kLeastPause_ms, kShare * document_ms_);
+  auto left_ms = [&] {
+    return std::clamp<int64_t>(until_ms - SystemClock().now_ms(), 0, kLookForCaller_ms);
+  };
+  auto enough = [&] { return left_ms() == 0 || daemon_.stopping() || patience.over(); };
+  Json document;
   while (true) {
-    int64_t revision = daemon_.revision();
-    Json document = daemon_.in_loop([&](Engine& engine) { return run_now(engine, id); });
+    while (!daemon_.wait_run(id, seen, begin_ms + pause_ms, left_ms()) && !enough()) {
+    }
+    document = daemon_.in_loop([&](Engine& engine) {
+      int64_t before_ms = SystemClock().now_ms();
+      Json now = run_now(engine, id);
+      document_ms_ = SystemClock().now_ms() - before_ms;
+      return now;
+    });
     if (document.is_null()) {
       throw Error(ErrorCode::kNotFound, "no run is called " + id, "`lockstep runs` lists them");
     }
-    int64_t left_ms = until_ms - SystemClock().now_ms();
-    bool over = document.at("result") != "running";
-    // A run is shown as finished when its release has its image, or when that had to be put off.
-    int64_t pause_ms = std::clamp<int64_t>(left_ms, 0, kLookForCaller_ms);
-    bool enough = left_ms <= 0 || daemon_.stopping() || patience.over();
-    if (over && daemon_.effects().settled(pause_ms)) {
-      return daemon_.in_loop([&](Engine& engine) { return run_now(engine, id); });
-    }
-    if (over) {
-      document["result"] = "running";
-      if (enough) return document;
-      continue;
-    }
-    if (document.value("revision", int64_t{0}) != seen || enough) return document;
-    daemon_.wait_turn(revision, pause_ms);
+    if (document.at("result") != "running") break;
+    if (document.value("revision", int64_t{0}) != seen || enough()) return document;
+    // One that an earlier process left open: no turn here tells of it.
+    std::this_thread::sleep_for(std::chrono::milliseconds(kLeastPause_ms));
   }
+  // A run is shown as finished when its release has its image, or when that had to be put off.
+  while (!daemon_.effects().settled(left_ms())) {
+    if (!enough()) continue;
+    document["result"] = "running";
+    return document;
+  }
+  return daemon_.in_loop([&](Engine& engine) { return run_now(engine, id); });
 }
 
 Json WorkspaceBackend::runs(size_t limit) {

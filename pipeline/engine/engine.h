@@ -43,7 +43,13 @@ struct Run {
   std::shared_ptr<const Survey> survey;
   std::unique_ptr<Plan> plan;  // null for a held run
   std::map<StepId, StepRun> steps;
-  std::map<StepId, int64_t> ready_since_ms;
+  // Of each step why and since when it waits for a slot; known once it was first to be run.
+  struct Wait {
+    bool known = false;
+    Priority priority = Priority::kCode;
+    int64_t since_ms = 0;
+  };
+  std::vector<Wait> waits;
   std::vector<double> chain;
   Json planned = Json::object();  // {"counts", "waits_for"} at its start
   std::vector<Json> moves, releases;
@@ -129,6 +135,7 @@ class Engine {
 
   // attempts (engine_attempts.cc)
   void start_ready();
+  void start_some(std::vector<struct Turn>& line);
   bool fail_impossible(const std::vector<Slot>& slots);
   void start(StepId id, size_t slot);
   std::vector<struct InputFile> input_files(StepId id);

@@ -100,6 +100,11 @@ bool takes_too_many(const Registry& registry, const std::vector<std::string>& go
   return lost > 1 && lost * 10 > live;
 }
 
+Priority priority(const std::string& trigger) {
+  if (trigger == "manual") return Priority::kManual;
+  return trigger == "data" || trigger == "first" ? Priority::kData : Priority::kCode;
+}
+
 std::string trigger_word(const std::vector<Reason>& reasons, const Trigger& trigger) {
   auto has = [&](const char* kind) {
     return std::any_of(reasons.begin(), reasons.end(),
@@ -331,16 +336,18 @@ void Engine::begin_run(SurveyDone& done, bool first, std::vector<std::string> ad
   answer(done, run.record.id);
 }
 
+// Once for each step, when it is first to be run: the look at all of them costs next to nothing.
 void Engine::note_reasons(Run& run) {
-  for (uint32_t i = 0; i < run.survey->graph->steps.size(); ++i) {
+  run.waits.resize(run.survey->graph->steps.size());
+  for (uint32_t i = 0; i < run.waits.size(); ++i) {
     StepId id{i};
+    if (run.waits[i].known) continue;
     const PlannedStep& planned = run.plan->at(id);
     if (planned.state != StepState::kRun && planned.state != StepState::kRunning) continue;
     StepRun& step = run.steps[id];
-    if (!step.trigger.empty()) continue;
     step.reasons = why_stale(*run.plan, id, world_->last_recipe(run.survey->graph->steps[i]));
     step.trigger = trigger_word(step.reasons, run.trigger);
-    run.ready_since_ms.emplace(id, clock_.now_ms());
+    run.waits[i] = {true, priority(step.trigger), clock_.now_ms()};
   }
 }
 

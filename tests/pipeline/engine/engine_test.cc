@@ -263,6 +263,24 @@ TEST_CASE("one attempt per model, and never more than there are slots") {
   CHECK(b.bytes("intent-b") == sha256("b new"));
 }
 
+TEST_CASE("hundreds that may not start yet keep nobody else from starting") {
+  Bench b;
+  std::vector<std::pair<int64_t, std::string>> clients;
+  for (int64_t i = 1; i <= 300; ++i) clients.push_back({i, fmt::format("c{:03}", i)});
+  b.rows(clients);
+  StepTemplate last = step_of("zz", "zz", {code_of({"train/"})});
+  b.workflows.always = {workflow_of({train_by_client(), last})};
+  b.workflows.always[0].steps[0].max_parallel = 2;
+  b.look();
+  CHECK(b.live() == Names{"train[client=c001]", "train[client=c002]", "zz"});
+  b.succeed("zz", "zz");
+  b.succeed("train[client=c002]", "2");
+  CHECK(b.live() == Names{"train[client=c001]", "train[client=c003]"});
+  b.finish_all("1");
+  CHECK(b.started.size() == 301);
+  CHECK(std::all_of(b.started.begin(), b.started.end(), [](auto& one) { return one.second == 1; }));
+}
+
 TEST_CASE("a step that no slot can hold fails, and those below it go on") {
   Ready b;
   StepTemplate head = step_of("head", "head", {model_of("intent-a")});
