@@ -53,8 +53,7 @@ Daemon::~Daemon() {
   // One more turn: the intents of the last command are then in their lanes, and waited for.
   if (!failed_) flush();
   if (!failed_) effects_->settled(serving_ ? 10'000 : kPatience_ms);
-  stop_ = true;
-  changed_.notify_all();
+  stop();
   if (server_) server_->stop();
   survey_thread_.join();
   effects_->stop();  // its threads may ask the loop until then
@@ -91,7 +90,7 @@ void Daemon::loop() {
       effects_->act(engine_->take_intents());
       if (turned) {
         ++revision_;
-        changed_.notify_all();
+        wake();
       }
     }
   } catch (const std::exception& error) {
@@ -101,7 +100,7 @@ void Daemon::loop() {
       failure_ = error.what();
     }
     failed_ = true;
-    changed_.notify_all();
+    wake();
   }
 }
 
@@ -287,6 +286,13 @@ std::string Daemon::read_log(const std::string& attempt, uint64_t offset, uint64
 
 void Daemon::stop() {
   stop_ = true;
+  wake();
+}
+
+// Who looked before the change and is about to wait holds the lock, and would miss a notice that
+// does not wait for it.
+void Daemon::wake() {
+  { std::lock_guard<std::mutex> lock(mutex_); }
   changed_.notify_all();
 }
 

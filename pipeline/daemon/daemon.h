@@ -88,6 +88,7 @@ class Daemon {
   // Throws unavailable when the engine stopped before.
   void wait_for(std::future<void>& told);
   std::string failure();
+  void wake();  // those who wait for a turn, a request or the end
   void loop();
   void survey_loop();
   void survey(SurveyRequest& request);
