@@ -68,7 +68,6 @@ class Effects {
   Daemon& daemon_;
   std::unique_ptr<SourceSet> sources_;          // for the attempts' lane
   std::unique_ptr<SourceSet> release_sources_;  // for the releases' lane
-  std::unique_ptr<LocalExecutor> executor_;
   std::mutex mutex_;
   std::condition_variable changed_;
   Lane attempts_, releases_;
@@ -76,6 +75,7 @@ class Effects {
   int busy_releases_ = 0;
   std::map<std::string, std::promise<AttemptResult>> once_;  // by attempt id
   std::set<int64_t> known_;                                  // intents taken and not confirmed
+  std::unique_ptr<LocalExecutor> executor_;  // ends before what its results are given to
   std::thread attempts_thread_, releases_thread_;
 };
 
