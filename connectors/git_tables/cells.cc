@@ -6,6 +6,7 @@
 #include <cctype>
 #include <utility>
 
+#include "pipeline/base/base64.h"
 #include "pipeline/base/error.h"
 #include "pipeline/base/json.h"
 #include "pipeline/base/text.h"

@@ -227,6 +227,14 @@ std::string TableEdit::new_path(const std::optional<Value>& partition) const {
 }
 
 TableEdit::File& TableEdit::new_file(const std::optional<Value>& partition) {
+  const std::string column = partition ? *table_.schema.schema.partition : "id";
+  // Such a folder would be passed over, or read as something else.
+  if (column.find_first_of("/=") != column.npos || column[0] == '.' || column[0] == '_') {
+    throw Error(ErrorCode::kInvalid,
+                fmt::format("table {}: no folder can be named after its partition column {}",
+                            table_.name, printable(column)),
+                "rename the column, or take partition: out of the schema");
+  }
   auto made = std::make_unique<File>(File{new_path(partition), partition, nullptr});
   const std::string place = layout_.place(table_.commit, made->path);
   check_path(made->path, place);

@@ -14,10 +14,6 @@ std::string printable(std::string_view text, size_t max_bytes = 200);
 // RFC 4648 section 4, with padding.
 std::string base64(std::string_view bytes);
 
-// The bytes of such text. Strict, so that equal bytes have one spelling: padded, no line ends, no
-// bits left over. Throws invalid.
-std::string base64_bytes(std::string_view text);
-
 // RFC 3986: every byte but the unreserved ones (section 2.3) as %XX.
 std::string percent_encode(std::string_view text);
 

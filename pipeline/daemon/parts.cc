@@ -115,7 +115,16 @@ std::unique_ptr<TableWriter> Parts::open_writer(const std::string& source) const
 
 std::string Parts::sheet(const ImportSpec& import) const {
   DownloadOptions options;
-  if (!import.web) return real_files().read(import.from, options.max_bytes);
+  if (!import.web) {
+    std::error_code ignored;
+    const bool other =
+        fs::exists(import.from, ignored) && !fs::is_regular_file(import.from, ignored);
+    if (other) {
+      throw Error(ErrorCode::kInvalid, printable(import.from) + " is not a file",
+                  "a pipe would never say whether it is whole");
+    }
+    return real_files().read(import.from, options.max_bytes);
+  }
   options.username = import.credentials.username;
   options.ca_file = import.credentials.ca_file;
   if (import.credentials.password) {

@@ -7,6 +7,7 @@
 #include <numeric>
 #include <set>
 
+#include "pipeline/base/base64.h"
 #include "pipeline/base/error.h"
 #include "pipeline/base/text.h"
 #include "pipeline/formats/csv.h"

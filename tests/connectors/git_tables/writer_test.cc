@@ -125,6 +125,14 @@ TEST_CASE("writer: hive folders, rows that move, new partitions", "[git_tables]"
         std::string::npos);
 }
 
+TEST_CASE("writer: a partition column that can't name a folder", "[git_tables]") {
+  Tables tables("key: [id]\npartition: _part\ncolumns: {id: int, _part: text}\n");
+  tables.fixture.write("t/.keep", "");
+  tables.commit();
+  const Error error = tables.refused({"t", {"id", "_part"}, {{number(1), text("a")}}, {}});
+  CHECK_THAT(error.message, Catch::Contains("no folder can be named after"));
+}
+
 TEST_CASE("writer: folders without partitions take new rows in their first file", "[git_tables]") {
   Tables tables("key: [id]\ncolumns: {id: int, text: text}\n");
   tables.fixture.write("t/b.csv", "id,text\n1,one\n");
