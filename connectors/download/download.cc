@@ -2,10 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <chrono>
 
-#include "connectors/oci_registry/http.h"
+#include "connectors/download/fetch.h"
 #include "connectors/oci_registry/url.h"
 #include "pipeline/base/error.h"
 #include "pipeline/base/text.h"
@@ -29,19 +28,17 @@ class Download {
   Download(const std::string& url, const DownloadOptions& options)
       : options_(options),
         shown_(shown_url(url)),
-        end_(SteadyClock::now() + std::chrono::milliseconds(options.limit_ms)),
-        client_({options.ca_file, options.stall_ms, options.stall_ms, options.stall_ms}) {
+        end_(SteadyClock::now() + std::chrono::milliseconds(options.limit_ms)) {
     url_ = usable([&] { return parse_url(url); });
     first_ = url_;
   }
 
   std::string run() {
     for (int left = options_.max_redirects;; --left) {
-      body_.clear();
-      const HttpResponse response = ask();
-      if (response.status / 100 != 3) return take(response);
+      FetchAnswer answer = ask();
+      if (answer.status / 100 != 3) return take(std::move(answer));
       if (left == 0) throw error(ErrorCode::kInvalid, "redirects without end");
-      follow(response);
+      follow(answer.location);
     }
   }
 
@@ -67,54 +64,52 @@ class Download {
     return url;
   }
 
-  void follow(const HttpResponse& response) {
-    const Url next =
-        usable([&] { return resolve_url(url_, wire_location(response.header("location"))); });
+  void follow(const std::string& location) {
+    const Url next = usable([&] { return resolve_url(url_, location); });
     if (url_.tls && !next.tls) throw error(ErrorCode::kInvalid, "redirects away from https");
     url_ = next;
   }
 
-  HttpResponse ask() {
-    HttpRequest request;
-    request.url = url_;
-    request.headers = {{"Accept", "text/csv, text/plain;q=0.9, */*;q=0.5"}};
+  FetchAnswer ask() {
+    FetchRequest request{url_, {}, options_.ca_file, options_.max_bytes, {}, end_};
+    request.stall = std::chrono::milliseconds(options_.stall_ms);
+    request.headers["Accept"] = "text/csv, text/plain;q=0.9, */*;q=0.5";
     if (!options_.password.empty() && url_.same_origin(first_)) {
       const bool basic = !options_.username.empty();
       request.headers["Authorization"] =
           basic ? "Basic " + base64(options_.username + ":" + options_.password)
                 : "Bearer " + options_.password;
     }
-    request.max_body = UINT64_MAX;  // counted here, where the message has no query
-    request.sink = [this](std::string_view part) { receive(part); };
-    try {
-      return client_.send(request);
-    } catch (const Error& failed) {
-      if (failed.message.rfind(shown_, 0) == 0) throw;  // our own
-      if (failed.code == ErrorCode::kUnavailable && !body_.empty()) {
-        throw error(ErrorCode::kCorrupt, fmt::format("ended early, after {} bytes", body_.size()),
-                    "try again");
-      }
-      const bool denied = failed.code == ErrorCode::kDenied;
-      throw error(failed.code,
-                  denied ? "has a certificate that is not trusted" : "can't be read: no answer",
-                  denied ? "name the file of its authority as ca-file" : "is the server there?");
+    FetchAnswer answer = fetch(request);
+    check_end(answer);
+    return answer;
+  }
+
+  void check_end(const FetchAnswer& answer) const {
+    using End = FetchAnswer::End;
+    switch (answer.end) {
+      case End::kWhole:
+      case End::kUnknown:  // of no concern unless it is what was asked for
+        return;
+      case End::kCut:
+        throw error(ErrorCode::kCorrupt,
+                    fmt::format("ended early, after {} bytes", answer.body.size()), "try again");
+      case End::kTooLarge:
+        throw error(ErrorCode::kInvalid,
+                    fmt::format("is larger than {} bytes", options_.max_bytes));
+      case End::kTooSlow:
+        throw error(ErrorCode::kUnavailable, "did not answer in time, or not to its end",
+                    "the server is slow; try again");
+      case End::kUntrusted:
+        throw error(ErrorCode::kDenied, "has a certificate that is not trusted",
+                    "name the file of its authority as ca-file");
+      case End::kNone:
+        throw error(ErrorCode::kUnavailable, "gives no answer", "is the server there?");
     }
   }
 
-  void receive(std::string_view part) {
-    if (SteadyClock::now() > end_) {
-      throw error(ErrorCode::kUnavailable,
-                  fmt::format("was not whole after {} s", (options_.limit_ms + 999) / 1000),
-                  "the server is slow; try again");
-    }
-    if (part.size() > options_.max_bytes - body_.size()) {
-      throw error(ErrorCode::kInvalid, fmt::format("is larger than {} bytes", options_.max_bytes));
-    }
-    body_.append(part);
-  }
-
-  std::string take(const HttpResponse& response) {
-    const int status = response.status;
+  std::string take(FetchAnswer answer) {
+    const int status = answer.status;
     if (status == 401 || status == 403) {
       throw error(ErrorCode::kDenied, fmt::format("answers {}", status),
                   "publish the sheet, or give the import credentials");
@@ -125,38 +120,25 @@ class Download {
     if (status != 200) {
       throw error(ErrorCode::kUnavailable, fmt::format("answers {}", status), "try again later");
     }
-    check_whole(response);
-    return std::move(body_);
-  }
-
-  void check_whole(const HttpResponse& response) const {
-    const std::string encoding = lower(response.header("content-encoding"));
+    const std::string encoding = lower(answer.content_encoding);
     if (!encoding.empty() && encoding != "identity") {
       throw error(ErrorCode::kInvalid, "comes compressed, though nobody asked for that");
     }
-    if (lower(response.header("content-type")).rfind("text/html", 0) == 0) {
+    if (lower(answer.content_type).rfind("text/html", 0) == 0) {
       throw error(ErrorCode::kInvalid, "is a web page, not CSV",
                   "give the address of the CSV export; is the sheet published?");
     }
-    const bool chunked = lower(response.header("transfer-encoding")) == "chunked";
-    const std::string length = response.header("content-length");
-    if (!chunked && length.empty()) {
+    if (answer.end == FetchAnswer::End::kUnknown) {
       throw error(ErrorCode::kCorrupt, "does not say how long it is, so it may have been cut",
                   "serve it with a Content-Length");
     }
-    if (!chunked && length != std::to_string(body_.size())) {
-      throw error(ErrorCode::kCorrupt,
-                  fmt::format("ended early: {} bytes of {}", body_.size(), printable(length, 20)),
-                  "try again");
-    }
+    return std::move(answer.body);
   }
 
   const DownloadOptions& options_;
   std::string shown_;
   SteadyClock::time_point end_;
-  HttpClient client_;
   Url url_, first_;
-  std::string body_;
 };
 
 }  // namespace

@@ -30,8 +30,8 @@ std::string message_of(const WriteOrder& order) {
   if (!order.trailers.empty()) out += "\n";
   for (const auto& [name, value] : order.trailers) {
     good = good && one_line(value) && !name.empty() &&
-           name.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-") ==
-               name.npos;
+           name.find_first_not_of(
+               "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-") == name.npos;
     out += name + ": " + value + "\n";
   }
   if (!good || !valid_utf8(out)) {

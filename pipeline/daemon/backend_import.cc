@@ -1,5 +1,6 @@
 // Sheets brought into tables.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -20,6 +21,7 @@ ImportSpec find_import(const Workspace& workspace, const std::string& name) {
     names.push_back(import.name);
   }
   std::string hint = did_you_mean(name, names);
+  if (hint.empty() && !names.empty()) hint = fmt::format("there is {}", fmt::join(names, ", "));
   if (names.empty()) hint = "add one under imports: in lockstep.yaml";
   throw Error(ErrorCode::kNotFound, "no import is called " + printable(name), hint);
 }
@@ -101,7 +103,10 @@ Json WorkspaceBackend::import_sheet(const std::string& name, const Json& options
   if (found.empty() || caller.dry_run) return out;
   order.author = import.author.empty() ? caller.user : import.author;
   order.email = import.author.empty() ? "lockstep@localhost" : import.email;
-  order.subject = fmt::format("import {} from {}: {}", table, place, found.counts());
+  // Folders of this machine don't belong into the history.
+  const std::string named =
+      import.web ? place : printable(fs::path(import.from).filename().string());
+  order.subject = fmt::format("import {} from {}: {}", table, named, found.counts());
   order.body = caller.reason;
   order.trailers = {{"Lockstep-Import", name}, {"Lockstep-Import-Sha256", sha256(csv).hex()}};
   if (!import.author.empty()) order.trailers["Lockstep-Import-By"] = caller.user;

@@ -111,7 +111,7 @@ Error error_of(const std::string& url, const DownloadOptions& options = quick())
   } catch (const Error& error) {
     const std::string text = error.message + error.hint + error.where;
     CHECK(text.find("s3cret") == text.npos);
-    CHECK(text.find('?') == text.npos);
+    CHECK(text.find("token") == text.npos);
     return error;
   }
   return Error(ErrorCode::kConflict, "nothing was refused");
@@ -191,7 +191,7 @@ TEST_CASE("download: too large, too slow, nobody there") {
   server.piece = 100;
   server.pause_ms = 10;
   options.limit_ms = 100;
-  CHECK_THAT(error_of(server.url(), options).message, Catch::Contains("was not whole after 1 s"));
+  CHECK_THAT(error_of(server.url(), options).message, Catch::Contains("did not answer in time"));
   std::string gone;
   {
     RawServer other([](const std::string&) { return std::string(); });

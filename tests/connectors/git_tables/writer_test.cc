@@ -28,7 +28,13 @@ GitTablesConfig config_of(const std::string& place) {
 }
 
 WriteOrder order_on(const std::string& base) {
-  return {"main", base, "Ann", "ann@example.org", "import", "", {{"Lockstep-Import", "sheet"}}};
+  return {"main",
+          base,
+          "Ann",
+          "ann@example.org",
+          "import",
+          "",
+          {{"Lockstep-Import", "sheet"}, {"Lockstep-Sha256", "0a"}}};
 }
 
 Value number(int64_t n) {
@@ -97,7 +103,8 @@ TEST_CASE("writer: a file keeps its quotes, line ends, mark and order", "[git_ta
         "5,\"\",,\"\"\r\n"
         "7,\"seven\nlines\",,x\r\n");
   CHECK(tables.fixture.git({"show", "-s", "--format=%an <%ae> %cn|%B|%P", made}) ==
-        "Ann <ann@example.org> Ann|import\n\nLockstep-Import: sheet\n|" + base);
+        "Ann <ann@example.org> Ann|import\n\nLockstep-Import: sheet\nLockstep-Sha256: 0a\n|" +
+            base);
   // Once more: everything is there already, so there is nothing to commit.
   change.remove.clear();
   CHECK(tables.put(change) == made);
