@@ -76,6 +76,7 @@ class GitRepository {
   std::vector<std::string> kept(const std::string& owner) const;  // commit ids, sorted
 
  private:
+  friend class GitCommits;
   friend class GitTrees;
 
   std::string what(std::string_view thing) const;

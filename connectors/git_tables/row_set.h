@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "connectors/git_tables/file_header.h"
 #include "connectors/git_tables/row_delta.h"
 #include "connectors/git_tables/schema_file.h"
 #include "pipeline/base/error.h"
@@ -57,14 +58,11 @@ class RowSet {
     uint32_t file;
     uint32_t line;
   };
-  struct FileMap;
 
   size_t stride() const { return stored_.size(); }
-  FileMap map_header(const std::vector<CsvField>& header, const std::string& place,
-                     const std::optional<Value>& partition) const;
   Value read_cell(size_t column, const CsvField& field, const std::string& place,
                   uint64_t line) const;
-  bool add_row(const FileMap& map, const std::vector<CsvField>& row, const std::string& place,
+  bool add_row(const FileHeader& map, const std::vector<CsvField>& row, const std::string& place,
                uint64_t line);
   bool next_row(CsvReader& reader, std::vector<CsvField>& row);
   void found(Error problem);

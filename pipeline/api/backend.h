@@ -109,6 +109,13 @@ class Backend {
   virtual Json diff(const std::string& table, const std::string& from, const std::string& to,
                     const std::string& slice, size_t limit) = 0;
 
+  // Brings a sheet of the workspace file into its table: one commit, or none where nothing differs
+  // or with `dry_run`. {"import","source","table","branch","place","sha256","bytes","base",
+  //  "commit"|null,"added","removed","changed","unchanged","kept","dry_run":bool,
+  //  "rows":[as in diff, the first ones],"more":bool}
+  // options: {"from":absolute path of a file instead|"","accept_change":bool}
+  virtual Json import_sheet(const std::string& name, const Json& options, const Caller& caller) = 0;
+
   // CONTRACT `models`: [{"name","version","sha256","pinned","metrics","channels":{…},"retired"}]
   virtual Json models() = 0;
   // Everything recorded about a version (default: champion): the Version's fields as JSON, plus

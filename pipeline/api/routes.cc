@@ -38,6 +38,11 @@ Json diff(Backend& backend, const Call& call) {
                       static_cast<size_t>(call.query_number("limit", 100, 0, 100'000)));
 }
 
+Json import_sheet(Backend& backend, const Call& call) {
+  return backend.import_sheet(call.parameter("name"), options(call, {"from"}, {"accept_change"}),
+                              call.caller());
+}
+
 Json predict(Backend& backend, const Call& call) {
   Json wanted = Json::object();
   Json texts = call.texts("texts");
@@ -209,6 +214,14 @@ const std::vector<Route> kWork = {
      {},
      "rows that differ between two commits",
      diff},
+    {"POST",
+     "/v1/imports/{name}",
+     "operator",
+     true,
+     {},
+     {"from", "accept_change", "dry_run", "reason"},
+     "bring a sheet into its table",
+     import_sheet},
     {"POST",
      "/v1/gc",
      "operator",

@@ -34,6 +34,9 @@ class WorkspaceBackend : public Backend {
   Json diff(const std::string& table, const std::string& from, const std::string& to,
             const std::string& slice, size_t limit) override;
 
+  // backend_import.cc
+  Json import_sheet(const std::string& name, const Json& options, const Caller& caller) override;
+
   // backend_models.cc
   Json models() override;
   Json model(const std::string& name, std::optional<int64_t> version) override;

@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <thread>
 
+#include "connectors/download/download.h"
+#include "connectors/git_tables/writer.h"
 #include "pipeline/yaml/diagnostics.h"
 
 namespace lockstep {
@@ -42,6 +44,13 @@ GitOriginConfig origin(const SourceSpec& spec, const fs::path& state) {
     config.credentials.password =
         read_secret_ref(*spec.credentials.password, "the password of source " + spec.name);
   }
+  return config;
+}
+
+GitTablesConfig tables_config(const SourceSpec& spec, const fs::path& state) {
+  GitTablesConfig config;
+  config.origin = origin(spec, state);
+  config.folder = spec.folder;
   return config;
 }
 
@@ -88,15 +97,41 @@ std::unique_ptr<SourceSet> Parts::open_sources() const {
   auto set = std::make_unique<SourceSet>();
   for (const SourceSpec& spec : workspace_.sources) {
     if (spec.kind == SourceKind::kGitTables) {
-      GitTablesConfig config;
-      config.origin = origin(spec, state());
-      config.folder = spec.folder;
-      set->tables[spec.name] = std::make_unique<GitTableStore>(config);
+      set->tables[spec.name] = std::make_unique<GitTableStore>(tables_config(spec, state()));
     } else {
       set->code[spec.name] = std::make_unique<GitCodeRepo>(origin(spec, state()));
     }
   }
   return set;
+}
+
+std::unique_ptr<TableWriter> Parts::open_writer(const std::string& source) const {
+  for (const SourceSpec& spec : workspace_.sources) {
+    if (spec.name != source || spec.kind != SourceKind::kGitTables) continue;
+    return std::make_unique<GitTableWriter>(tables_config(spec, state()));
+  }
+  throw Error(ErrorCode::kNotFound, "no source of tables is called " + source);
+}
+
+std::string Parts::sheet(const ImportSpec& import) const {
+  DownloadOptions options;
+  if (!import.web) {
+    std::error_code ignored;
+    const bool other =
+        fs::exists(import.from, ignored) && !fs::is_regular_file(import.from, ignored);
+    if (other) {
+      throw Error(ErrorCode::kInvalid, printable(import.from) + " is not a file",
+                  "a pipe would never say whether it is whole");
+    }
+    return real_files().read(import.from, options.max_bytes);
+  }
+  options.username = import.credentials.username;
+  options.ca_file = import.credentials.ca_file;
+  if (import.credentials.password) {
+    options.password =
+        read_secret_ref(*import.credentials.password, "the password of import " + import.name);
+  }
+  return download(import.from, options);
 }
 
 std::string Parts::secret(const std::string& name) const {

@@ -185,9 +185,9 @@ void CsvReader::check_row(const std::vector<CsvField>& row, size_t begin) {
   }
 }
 
-void append_csv_field(std::string& out, std::optional<std::string_view> field) {
+void append_csv_field(std::string& out, std::optional<std::string_view> field, bool quoted) {
   if (!field) return;
-  const bool plain = !field->empty() && field->find_first_of(",\"\r\n") == field->npos &&
+  const bool plain = !quoted && !field->empty() && field->find_first_of(",\"\r\n") == field->npos &&
                      field->substr(0, kByteOrderMark.size()) != kByteOrderMark;
   if (plain) {
     out.append(*field);

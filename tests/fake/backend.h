@@ -76,6 +76,9 @@ class FakeBackend : public Backend {
     return answer(
         "diff", {{"table", table}, {"from", from}, {"to", to}, {"slice", slice}, {"limit", limit}});
   }
+  Json import_sheet(const std::string& name, const Json& options, const Caller& caller) override {
+    return answer("import_sheet", {{"name", name}, {"options", options}}, caller);
+  }
   Json models() override { return answer("models"); }
   Json model(const std::string& name, std::optional<int64_t> version) override {
     return answer("model", {{"name", name}, {"version", number(version)}});

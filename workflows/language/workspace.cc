@@ -24,26 +24,13 @@ std::optional<SourceKind> read_kind(const YamlNode& node, const std::string& wha
   return *word == "git-tables" ? SourceKind::kGitTables : SourceKind::kGitRepo;
 }
 
-// Part of git's rule for branch names (git-check-ref-format).
-bool branch_name(std::string_view text) {
-  if (text.find("..") != text.npos || text.find("//") != text.npos ||
-      text.find("@{") != text.npos) {
-    return false;
-  }
-  return text[0] != '-' && text[0] != '/' && text[0] != '.' && text.back() != '/' &&
-         text.back() != '.' && text.find_first_of(" ~^:?*[\\") == text.npos;
-}
-
 void read_source_words(Fields& fields, const WorkspaceReading& reading, SourceSpec& source) {
   Diagnostics& diagnostics = reading.diagnostics;
   if (const YamlNode* node = fields.need("place", "a path or an address")) {
     source.place = read_git_place(*node, fields.of("place"), reading).value_or("");
   }
   if (const YamlNode* node = fields.take("branch")) {
-    if (auto text = read_text(*node, fields.of("branch"), diagnostics)) source.branch = *text;
-    if (!branch_name(source.branch)) {
-      expected(*node, fields.of("branch"), "a branch's name as text", diagnostics);
-    }
+    source.branch = read_branch(*node, fields.of("branch"), diagnostics);
   }
   if (const YamlNode* node = fields.take("credentials")) {
     source.credentials = read_credentials(*node, fields.of("credentials"), true, reading);
@@ -224,6 +211,7 @@ void read_workspace(const YamlNode& root, const WorkspaceReading& reading, Works
   read_pools(fields, reading.diagnostics, workspace);
   read_releases(fields, reading, workspace);
   read_channel(fields, reading.diagnostics, workspace);
+  read_imports(fields, reading, workspace);
   read_secrets(fields, reading, workspace);
   read_policies(fields, reading.diagnostics, workspace.policies);
   fields.not_yet({"listeners", "notifications", "tokens"});
