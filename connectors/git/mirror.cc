@@ -8,7 +8,6 @@
 #include <optional>
 
 #include "connectors/git/names.h"
-#include "connectors/git/process.h"
 #include "connectors/git/repository.h"
 #include "pipeline/base/error.h"
 #include "pipeline/base/files.h"
@@ -65,10 +64,10 @@ constexpr std::array<Symptom, 17> kSymptoms = {{
      kCheckPlace},
 }};
 
-Error fetch_error(std::string_view place, std::string_view output) {
+Error remote_error(std::string_view doing, std::string_view place, std::string_view output) {
   for (const Symptom& symptom : kSymptoms) {
     if (!has(output, symptom.text)) continue;
-    return Error(symptom.code, fmt::format("cannot fetch {}: {}", place, symptom.meaning),
+    return Error(symptom.code, fmt::format("cannot {} {}: {}", doing, place, symptom.meaning),
                  std::string(symptom.hint));
   }
   while (!output.empty() && (output.back() == '\n' || output.back() == '\r')) {
@@ -76,7 +75,7 @@ Error fetch_error(std::string_view place, std::string_view output) {
   }
   const size_t line = output.rfind('\n');
   const std::string last = printable(line == output.npos ? output : output.substr(line + 1), 300);
-  return Error(ErrorCode::kUnavailable, fmt::format("cannot fetch {}: {}", place, last));
+  return Error(ErrorCode::kUnavailable, fmt::format("cannot {} {}: {}", doing, place, last));
 }
 
 // A path as one double-quoted word of ssh_config(5), where '%' and '$' begin expansions.
@@ -264,33 +263,59 @@ void GitMirror::remove_leftovers() const {
   for (const auto& path : found) std::filesystem::remove_all(path, ignored);
 }
 
-void GitMirror::run_fetch() const {
+// Of its output git's last words matter; two seconds let it remove its lock files.
+ProcessResult GitMirror::run_git(std::vector<std::string> arguments) const {
   ProcessRequest request;
-  request.argv = {"git",
-                  "--git-dir=" + folder_.string(),
-                  "fetch",
-                  "--quiet",
-                  "--prune",
-                  "--no-tags",
-                  "--no-recurse-submodules",
-                  "--no-write-fetch-head",
-                  "--no-auto-maintenance",
-                  "--no-show-forced-updates",
-                  "--",
-                  url_.text,
-                  "+refs/heads/*:refs/heads/*",
-                  "+refs/tags/*:refs/tags/*"};
+  request.argv = {"git", "--git-dir=" + folder_.string()};
+  request.argv.insert(request.argv.end(), arguments.begin(), arguments.end());
   request.env = environment();
   request.folder = folder_.string();
-  request.limit_ms = limits_.limit_ms;
-  const ProcessResult result = run_process(request);
-  if (result.timed_out) {
-    throw Error(ErrorCode::kUnavailable,
-                fmt::format("cannot fetch {}: no end after {} s", url_.text,
-                            (limits_.limit_ms + 999) / 1000),
-                "the server hangs or is slow; it is asked again");
+  request.timeout_ms = limits_.limit_ms;
+  request.grace_ms = 2'000;
+  request.max_output_bytes = 64 * 1024;
+  request.keep_newest = true;
+  return run_process(request);
+}
+
+void GitMirror::run_fetch() const {
+  const ProcessResult result =
+      run_git({"fetch", "--quiet", "--prune", "--no-tags", "--no-recurse-submodules",
+               "--no-write-fetch-head", "--no-auto-maintenance", "--no-show-forced-updates", "--",
+               url_.text, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"});
+  if (result.timed_out) throw too_slow("fetch");
+  if (!result.ok()) throw remote_error("fetch", url_.text, result.err);
+}
+
+Error GitMirror::too_slow(std::string_view doing) const {
+  return Error(ErrorCode::kUnavailable,
+               fmt::format("cannot {} {}: no end after {} s", doing, url_.text,
+                           (limits_.limit_ms + 999) / 1000),
+               "the server hangs or is slow; it is asked again");
+}
+
+bool GitMirror::push(const std::string& branch, const std::string& from, const std::string& to) {
+  prepare();
+  const std::string full = "refs/heads/" + branch;
+  const ProcessResult result = run_git(
+      {"push", "--porcelain", "--no-verify", "--no-recurse-submodules",
+       fmt::format("--force-with-lease={}:{}", full, from), "--", url_.text, to + ":" + full});
+  if (result.timed_out) throw too_slow("push to");
+  if (result.ok()) return true;
+  // git-push(1), --porcelain: "!<TAB>from:to<TAB>[rejected] (reason)".
+  const size_t line = result.out.find("\t[rejected]");
+  if (line != result.out.npos) return false;
+  const size_t remote = result.out.find("\t[remote rejected] (");
+  if (remote == result.out.npos) throw remote_error("push to", url_.text, result.err);
+  const size_t end = result.out.find('\n', remote);
+  const std::string said = printable(result.out.substr(remote + 19, end - remote - 19), 200);
+  // Two who push at once: the server's lock on the ref, or its own comparison.
+  for (const char* race : {"cannot lock ref", "failed to update ref", "incorrect old value"}) {
+    if (has(said, race)) return false;
   }
-  if (result.exit_code != 0) throw fetch_error(url_.text, result.output);
+  throw Error(ErrorCode::kDenied,
+              fmt::format("cannot push to {}: the server refused branch {} {}", url_.text,
+                          printable(branch), said),
+              "write to another branch, or allow it there");
 }
 
 // Joins packs without dropping anything: a plan may still read what no ref names any more.
@@ -302,13 +327,8 @@ void GitMirror::repack_if_many() const {
     packs += at->path().extension() == ".pack";
   }
   if (packs <= limits_.max_packs) return;
-  ProcessRequest request;
-  request.argv = {"git",          "--git-dir=" + folder_.string(), "repack", "--quiet", "-d",
-                  "--geometric=2"};
-  request.env = environment();
-  request.folder = folder_.string();
-  request.limit_ms = limits_.limit_ms;
-  run_process(request);  // a failure costs speed only; the next fetch tries again
+  // A failure costs speed only; the next fetch tries again.
+  run_git({"repack", "--quiet", "-d", "--geometric=2"});
 }
 
 void GitMirror::fetch() {

@@ -20,13 +20,19 @@ struct ApiRequest {
   std::string path;                          // percent-encoded segments (see api_path), no query
   std::map<std::string, std::string> query;  // decoded
   Json body = Json::object();
-  std::string user;  // who asks: the peer's user name; never from the body
+  std::string user;            // who asks: the peer's user name; never from the body
+  std::function<bool()> gone;  // has the peer hung up? Null: it can't
 };
 
 struct ApiResponse {
   int status = 200;
   Json body;  // on errors: {"error":{"code","message","hint","where"[,"all":[…]]}}
+  // Not empty: the body as json_text wrote it once; `body` is null then. Within one process only.
+  std::string text;
 };
+
+// A document as people and scripts get it: laid out in lines, with a line feed at its end.
+std::string json_text(const Json& document);
 
 // A way to the API: a socket client or the routes of this very process.
 using ApiCall = std::function<ApiResponse(const ApiRequest&)>;

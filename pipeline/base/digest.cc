@@ -30,6 +30,16 @@ struct ChaCha {
   }
 };
 
+// So it is here: SHA256() fetches at every call, which takes as long as hashing a kilobyte.
+struct FetchedSha256 {
+  EVP_MD_CTX* context = EVP_MD_CTX_new();
+  EVP_MD* hash = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  ~FetchedSha256() {
+    EVP_MD_CTX_free(context);
+    EVP_MD_free(hash);
+  }
+};
+
 }  // namespace
 
 std::string hex(std::span<const uint8_t> bytes) {
@@ -75,7 +85,12 @@ size_t DigestHash::operator()(const Digest& d) const noexcept {
 
 Digest sha256(std::string_view bytes) {
   Digest digest;
-  SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), digest.bytes.data());
+  thread_local FetchedSha256 sha;
+  if (EVP_DigestInit_ex(sha.context, sha.hash, nullptr) != 1 ||
+      EVP_DigestUpdate(sha.context, bytes.data(), bytes.size()) != 1 ||
+      EVP_DigestFinal_ex(sha.context, digest.bytes.data(), nullptr) != 1) {
+    openssl_failed("SHA-256");
+  }
   return digest;
 }
 

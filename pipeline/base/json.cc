@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstring>
 
 #include "pipeline/base/error.h"
 
@@ -88,40 +89,6 @@ class Writer {
     }
   }
 
-  std::string out;
-
- private:
-  void write_array(const Json& value) {
-    out += '[';
-    bool first = true;
-    for (const Json& item : value) {
-      if (!std::exchange(first, false)) out += ',';
-      write(item);
-    }
-    out += ']';
-  }
-
-  void write_object(const Json& value) {
-    std::vector<std::pair<std::u16string, Json::const_iterator>> order;
-    for (auto it = value.begin(); it != value.end(); ++it) {
-      if (rfc8785_ && !valid_utf8(it.key())) throw Error(ErrorCode::kInvalid, "key is not UTF-8");
-      order.emplace_back(rfc8785_ ? utf16(it.key()) : std::u16string(), it);
-    }
-    if (rfc8785_) {
-      std::stable_sort(order.begin(), order.end(),
-                       [](const auto& a, const auto& b) { return a.first < b.first; });
-    }
-    out += '{';
-    bool first = true;
-    for (const auto& [unused, it] : order) {
-      if (!std::exchange(first, false)) out += ',';
-      write_text(it.key());
-      out += ':';
-      write(it.value());
-    }
-    out += '}';
-  }
-
   // RFC 8785 section 3.2.2.2: short escapes where JSON has them, \u00xx for other controls.
   void write_text(const std::string& text) {
     if (!valid_utf8(text)) throw Error(ErrorCode::kInvalid, "text is not valid UTF-8");
@@ -163,6 +130,40 @@ class Writer {
     out += '"';
   }
 
+  std::string out;
+
+ private:
+  void write_array(const Json& value) {
+    out += '[';
+    bool first = true;
+    for (const Json& item : value) {
+      if (!std::exchange(first, false)) out += ',';
+      write(item);
+    }
+    out += ']';
+  }
+
+  void write_object(const Json& value) {
+    std::vector<std::pair<std::u16string, Json::const_iterator>> order;
+    for (auto it = value.begin(); it != value.end(); ++it) {
+      if (rfc8785_ && !valid_utf8(it.key())) throw Error(ErrorCode::kInvalid, "key is not UTF-8");
+      order.emplace_back(rfc8785_ ? utf16(it.key()) : std::u16string(), it);
+    }
+    if (rfc8785_) {
+      std::stable_sort(order.begin(), order.end(),
+                       [](const auto& a, const auto& b) { return a.first < b.first; });
+    }
+    out += '{';
+    bool first = true;
+    for (const auto& [unused, it] : order) {
+      if (!std::exchange(first, false)) out += ',';
+      write_text(it.key());
+      out += ':';
+      write(it.value());
+    }
+    out += '}';
+  }
+
   bool rfc8785_;
 };
 
@@ -177,6 +178,12 @@ std::string canonical_json(const Json& value) {
 std::string rfc8785_json(const Json& value) {
   Writer writer(true);
   writer.write(value);
+  return std::move(writer.out);
+}
+
+std::string canonical_text(const std::string& text) {
+  Writer writer(false);
+  writer.write_text(text);
   return std::move(writer.out);
 }
 
@@ -207,6 +214,12 @@ static size_t utf8_length(std::string_view text) {
 
 bool valid_utf8(std::string_view text) {
   while (!text.empty()) {
+    uint64_t word = 0;  // eight ASCII characters at once
+    for (; text.size() >= 8; text.remove_prefix(8)) {
+      std::memcpy(&word, text.data(), 8);
+      if (word & 0x8080808080808080u) break;
+    }
+    if (text.empty()) break;
     size_t length = utf8_length(text);
     if (length == 0) return false;
     text.remove_prefix(length);

@@ -14,6 +14,8 @@ using Json = nlohmann::json;
 // (so 1.0 and 1 are one number); 64-bit integers are printed exactly. Throws invalid on NaN,
 // infinities and text that is not UTF-8.
 std::string canonical_json(const Json& value);
+// The same of a text.
+std::string canonical_text(const std::string& text);
 
 // RFC 8785 in full: as above, but keys sorted by UTF-16 code units and integers as doubles.
 std::string rfc8785_json(const Json& value);

@@ -150,6 +150,14 @@ Json Moving::body() const {
   return {{"reason", reason}, {"dry_run", dry_run}};
 }
 
+int Moving::post(Context& context, const std::vector<std::string>& path, const Json& fields,
+                 Render render) const {
+  Json whole = body();
+  whole.update(fields);
+  return context.show(context.post(path, whole),
+                      [&](const Doc& doc) { return render(doc, context.style(), dry_run); });
+}
+
 int run_cli(int argc, const char* const* argv, const CliEnvironment& environment) {
   CLI::App root("Retrains exactly the models whose rows or code changed.", "lockstep");
   Commands commands(root);

@@ -40,6 +40,10 @@ struct Moving {
 
   void add_to(CLI::App* command, bool reason_needed = false);
   Json body() const;  // {"reason","dry_run"}
+  // Posts `fields` together with these and shows the answer.
+  using Render = std::string (*)(const Doc& answer, const Style& style, bool dry_run);
+  int post(Context& context, const std::vector<std::string>& path, const Json& fields,
+           Render render) const;
 };
 
 void add_work_commands(Commands& commands);       // plan, run, status, logs, …

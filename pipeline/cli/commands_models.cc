@@ -132,14 +132,10 @@ void add_rollback(Commands& commands) {
   rollback->add_flag("--override-pins", options->override_pins, "Even where it is pinned");
   options->moving.add_to(rollback, true);
   commands.on(rollback, [options](Context& context) {
-    Json body = options->moving.body();
-    body["channel"] = options->channel;
-    body["override_pins"] = options->override_pins;
+    Json body = {{"channel", options->channel}, {"override_pins", options->override_pins}};
     if (options->to) body["to"] = options->to;
-    return context.show(context.post({"v1", "models", options->model, "rollback"}, body),
-                        [&](const Doc& doc) {
-                          return render_rollback(doc, context.style(), options->moving.dry_run);
-                        });
+    return options->moving.post(context, {"v1", "models", options->model, "rollback"}, body,
+                                render_rollback);
   });
 }
 
@@ -158,13 +154,9 @@ void add_pin(Commands& commands) {
   options->moving.add_to(pin);
   commands.on(pin, [options](Context& context) {
     ModelName wanted = read_model_name(options->model);
-    Json body = options->moving.body();
-    body["channel"] = options->channel;
-    body["override_pins"] = options->override_pins;
+    Json body = {{"channel", options->channel}, {"override_pins", options->override_pins}};
     put_version(body, "version", wanted.version);
-    return context.show(
-        context.post({"v1", "models", wanted.name, "pin"}, body),
-        [&](const Doc& doc) { return render_pins(doc, context.style(), options->moving.dry_run); });
+    return options->moving.post(context, {"v1", "models", wanted.name, "pin"}, body, render_pins);
   });
 }
 

@@ -74,14 +74,12 @@ void add_rollback(Commands& commands, CLI::App* release) {
   rollback->add_flag("--override-pins", options->override_pins, "Even where models are pinned");
   options->moving.add_to(rollback);
   commands.on(rollback, [options](Context& context) {
-    Json body = options->moving.body();
-    body["to"] = options->to;
-    body["at"] = options->at;
-    body["channel"] = options->channel;
-    body["override_pins"] = options->override_pins;
-    return context.show(context.post({"v1", "release", "rollback"}, body), [&](const Doc& doc) {
-      return render_release_rollback(doc, context.style(), options->moving.dry_run);
-    });
+    return options->moving.post(context, {"v1", "release", "rollback"},
+                                {{"to", options->to},
+                                 {"at", options->at},
+                                 {"channel", options->channel},
+                                 {"override_pins", options->override_pins}},
+                                render_release_rollback);
   });
 }
 
@@ -96,11 +94,8 @@ void add_rebuild(Commands& commands, CLI::App* release) {
   rebuild->add_option("--channel", options->channel, "This channel");
   options->moving.add_to(rebuild, true);
   commands.on(rebuild, [options](Context& context) {
-    Json body = options->moving.body();
-    body["channel"] = options->channel;
-    return context.show(context.post({"v1", "release", "rebuild"}, body), [&](const Doc& doc) {
-      return render_release_rebuild(doc, context.style(), options->moving.dry_run);
-    });
+    return options->moving.post(context, {"v1", "release", "rebuild"},
+                                {{"channel", options->channel}}, render_release_rebuild);
   });
 }
 
@@ -115,11 +110,8 @@ void add_push(Commands& commands, CLI::App* release) {
   push->add_option("TAG", options->tag, "A tag, or how it begins");
   options->moving.add_to(push);
   commands.on(push, [options](Context& context) {
-    Json body = options->moving.body();
-    body["which"] = options->tag;
-    return context.show(context.post({"v1", "release", "push"}, body), [&](const Doc& doc) {
-      return render_release_push(doc, context.style(), options->moving.dry_run);
-    });
+    return options->moving.post(context, {"v1", "release", "push"}, {{"which", options->tag}},
+                                render_release_push);
   });
 }
 

@@ -19,8 +19,8 @@ void add_plan(Commands& commands) {
   auto all = std::make_shared<bool>(false);
   plan->add_flag("--all", *all, "Do not cut long lists");
   commands.on(plan, [all](Context& context) {
-    return context.show(context.get({"v1", "plan"}),
-                        [&](const Doc& doc) { return render_plan(doc, context.style(), *all); });
+    return context.show_answer(
+        {"v1", "plan"}, [&](const Doc& doc) { return render_plan(doc, context.style(), *all); });
   });
 }
 

@@ -69,14 +69,19 @@ fs::path Context::workspace() const {
   return find_workspace(folder());
 }
 
-Json Context::call(const ApiRequest& request) {
+ApiResponse Context::ask(const ApiRequest& request) {
   if (!api_) api_ = environment_.open(workspace());
   ApiResponse response = api_(request);
-  if (response.status < 400) return std::move(response.body);
+  if (response.status < 400) return response;
   std::vector<Error> all;
   Error error = read_error(response.body, &all);
   if (all.size() > 1) throw Errors(std::move(all));
   throw error;
+}
+
+Json Context::call(const ApiRequest& request) {
+  ApiResponse response = ask(request);
+  return response.text.empty() ? std::move(response.body) : parse_json(response.text, "an answer");
 }
 
 Json Context::get(const std::vector<std::string>& segments,
@@ -89,7 +94,7 @@ Json Context::post(const std::vector<std::string>& segments, const Json& body) {
 }
 
 void Context::print_json(const Json& document) {
-  out() << document.dump(2, ' ', false, Json::error_handler_t::replace) << "\n";
+  out() << json_text(document);
 }
 
 int Context::print_error(const Error& error) {

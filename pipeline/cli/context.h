@@ -44,11 +44,21 @@ class Context {
     }
     return code;
   }
+  // The same of one question's answer, which as JSON needs no reading where it is text already.
+  template <class Render>
+  int show_answer(const std::vector<std::string>& segments, const Render& render) {
+    ApiResponse answer = ask({"GET", api_path(segments), {}, Json::object(), ""});
+    if (answer.text.empty()) return show(answer.body, render);
+    if (!json) return show(parse_json(answer.text, "an answer"), render);
+    out() << answer.text;
+    return kExitDone;
+  }
   void print_json(const Json& document);
   // The error as the contract has it; gives its exit code.
   int print_error(const Error& error);
 
  private:
+  ApiResponse ask(const ApiRequest& request);
   Json call(const ApiRequest& request);
 
   const CliEnvironment& environment_;

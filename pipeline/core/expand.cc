@@ -57,6 +57,7 @@ class Expansion {
 
   // Inputs that name other steps can only be tied once all steps are there.
   void tie() {
+    drop_rivals();
     Instances instances = drop_untied();
     std::map<uint32_t, std::vector<StepId>> of_template;
     for (uint32_t i = 0; i < graph.steps.size(); ++i) {
@@ -294,6 +295,23 @@ class Expansion {
           input.step);
     }
     return "";
+  }
+
+  // Steps that register one model are refused, all: a value that joins the data must not take over
+  // the model of another step.
+  void drop_rivals() {
+    std::map<std::string, std::vector<std::string>> makers;
+    for (const Step& step : graph.steps) {
+      if (!step.registers.empty()) makers[step.registers].push_back(step.name);
+    }
+    std::erase_if(makers, [](const auto& one) { return one.second.size() < 2; });
+    for (const auto& [model, names] : makers) {
+      leave_out("model " + model,
+                fmt::format("{} would both register it, so neither runs: give one of them another "
+                            "name under `registers`",
+                            fmt::join(names, " and ")));
+    }
+    std::erase_if(graph.steps, [&](const Step& step) { return makers.count(step.registers) > 0; });
   }
 
   // Leaves out steps that read what is not there, and those that read them. Gives the rest.

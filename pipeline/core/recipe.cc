@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <tuple>
+
 namespace lockstep {
 namespace {
 
@@ -19,50 +22,99 @@ std::string_view kind_word(InputKind kind) {
   return "rows";
 }
 
-Json input_json(const StepInput& input, const Digest& digest) {
-  Json out = {{"kind", kind_word(input.kind)}, {"digest", digest.hex()}};
-  if (input.kind != InputKind::kRows) return out;
-  out["columns"] = input.columns;
-  out["format"] = input.format;
-  if (input.holdout) {
-    out["holdout"] = {{"fraction", input.holdout->fraction},
-                      {"key", input.holdout->key},
-                      {"salt", input.holdout->salt}};
+// Its keys are written in their order, which is that of canonical JSON.
+// `all`: the columns of the table, where the input names none.
+std::string input_text(const StepInput& input, const Digest& digest,
+                       const std::vector<std::string>* all) {
+  std::string kind = fmt::format("\"kind\":\"{}\"}}", kind_word(input.kind));
+  std::string out = "{";
+  bool rows = input.kind == InputKind::kRows;
+  if (rows)
+    out +=
+        "\"columns\":" + canonical_json(input.columns.empty() && all ? *all : input.columns) + ",";
+  out += "\"digest\":\"" + digest.hex() + "\",";
+  if (rows) out += "\"format\":" + canonical_text(input.format) + ",";
+  if (rows && input.holdout) {
+    Json holdout = {{"fraction", input.holdout->fraction},
+                    {"key", input.holdout->key},
+                    {"salt", input.holdout->salt}};
+    out += "\"holdout\":" + canonical_json(holdout) + ",";
   }
-  return out;
+  return out + kind;
 }
 
-// The walk. The visitor sees (section, name, value) for everything that decides the result, and
-// nothing else: names of step, workflow and model, needs, resources, timeouts, retries and gates
-// stay out (docs/FORMATS.md).
+// The walk. The visitor sees (section, name, value as canonical JSON) for everything that decides
+// the result, and nothing else: names of step, workflow and model, needs, resources, timeouts,
+// retries and gates stay out (docs/FORMATS.md).
 template <class Visitor>
 void walk_recipe(const Survey& survey, StepId id, const InputDigests& inputs, Visitor& visit) {
   const Step& step = survey.graph->step(id);
   const StepTemplate& tmpl = survey.graph->tmpl(id);
   if (!tmpl.uses.empty()) {
-    visit("definition", "uses", Json{{"name", tmpl.uses}, {"revision", tmpl.revision}});
+    Json uses = {{"name", tmpl.uses}, {"revision", tmpl.revision}};
+    visit("definition", "uses", canonical_json(uses));
   } else {
-    visit("definition", "run", Json(tmpl.run));
+    visit("definition", "run", canonical_text(tmpl.run));
   }
-  for (const auto& [name, value] : step.with.items()) visit("with", name, value);
-  for (const auto& [name, value] : step.env) visit("env", name, Json(value));
-  for (const auto& [name, file] : tmpl.outputs) visit("outputs", name, Json(file));
-  for (const std::string& name : tmpl.secrets) visit("secrets", name, Json(true));
+  for (const auto& [name, value] : step.with.items()) visit("with", name, canonical_json(value));
+  for (const auto& [name, value] : step.env) visit("env", name, canonical_text(value));
+  for (const auto& [name, file] : tmpl.outputs) visit("outputs", name, canonical_text(file));
+  for (const std::string& name : tmpl.secrets) visit("secrets", name, "true");
   for (size_t i = 0; i < step.inputs.size(); ++i) {
-    visit("inputs", step.inputs[i].name, input_json(step.inputs[i], inputs[i]));
+    const StepInput& input = step.inputs[i];
+    const std::vector<std::string>* all = nullptr;
+    if (input.kind == InputKind::kRows) all = survey.slices[input.slice.value].columns.get();
+    visit("inputs", input.name, input_text(input, inputs[i], all));
   }
   // The class, not the model of the device: a new card of the same kind retrains nothing.
-  visit("environment", "device", Json(tmpl.resources.gpu_memory_bytes > 0 ? "gpu" : "cpu"));
+  visit("environment", "device", tmpl.resources.gpu_memory_bytes > 0 ? "\"gpu\"" : "\"cpu\"");
   for (CodeId lock : step.lock_files) {
-    visit("environment", "files", Json(survey.code[lock.value].digest.hex()));
+    visit("environment", "files", "\"" + survey.code[lock.value].digest.hex() + "\"");
   }
 }
 
-struct DocumentVisitor {
-  Json document = {{"format", 1}};
-  void operator()(const char* section, const std::string& name, Json value) {
-    document[section][name] = std::move(value);
+// Writes the document without building it: sections and the names in each sorted by bytes, empty
+// sections left out. Of two values with one name the last one stays.
+class DocumentVisitor {
+ public:
+  void operator()(std::string_view section, const std::string& name, std::string value) {
+    items_.push_back({section, name, std::move(value)});
   }
+
+  std::string text() {
+    items_.push_back({"format", "", "1"});
+    std::stable_sort(items_.begin(), items_.end(), before);
+    std::string out;
+    for (size_t i = 0; i < items_.size(); ++i) {
+      const Item& item = items_[i];
+      if (i + 1 < items_.size() && !before(item, items_[i + 1])) continue;
+      bool opens = out.empty() || section_ != item.section;
+      if (opens && !out.empty()) out += section_ == "format" ? "," : "},";
+      if (opens) out += fmt::format("{}\"{}\":", out.empty() ? "{" : "", item.section);
+      section_ = item.section;
+      if (item.section == "format") {
+        out += item.value;
+        continue;
+      }
+      out += opens ? '{' : ',';
+      out += canonical_text(item.name);
+      out += ':';
+      out += item.value;
+    }
+    return out + (section_ == "format" ? "}" : "}}");
+  }
+
+ private:
+  struct Item {
+    std::string_view section;
+    std::string name, value;
+  };
+  static bool before(const Item& a, const Item& b) {
+    return std::tie(a.section, a.name) < std::tie(b.section, b.name);
+  }
+
+  std::vector<Item> items_;
+  std::string_view section_;
 };
 
 std::string shown(const Json& value) {
@@ -85,7 +137,8 @@ struct ExplainVisitor {
   Json before;
   std::vector<Reason> reasons;
 
-  void operator()(const std::string& section, const std::string& name, const Json& value) {
+  void operator()(const std::string& section, const std::string& name, const std::string& text) {
+    Json value = Json::parse(text);
     std::optional<Json> old;
     auto found = before.find(section);
     if (found != before.end() && found->contains(name)) {
@@ -93,7 +146,7 @@ struct ExplainVisitor {
       found->erase(name);
     }
     // As the document has them: two numbers that a double can't tell apart are two.
-    if (old && canonical_json(*old) == canonical_json(value)) return;
+    if (old && canonical_json(*old) == text) return;
     bool is_input = section == "inputs";
     std::string label = is_input || section == "definition" ? name : section + "." + name;
     std::string kind = is_input ? value.at("kind").get<std::string>() : "definition";
@@ -124,7 +177,7 @@ Recipe make_recipe(const Survey& survey, StepId step, const InputDigests& inputs
   DocumentVisitor visitor;
   walk_recipe(survey, step, inputs, visitor);
   Recipe recipe;
-  recipe.document = canonical_json(visitor.document);
+  recipe.document = visitor.text();
   recipe.fingerprint = sha256(recipe.document);
   return recipe;
 }

@@ -26,12 +26,20 @@ std::vector<std::string> digest_columns(const std::vector<std::string>& read,
 std::string row_bytes(const std::vector<std::string>& columns, const Row& row,
                       uint64_t multiplicity = 0);
 
+// What a slice's state adds up to.
+struct SliceSummary {
+  Digest digest;
+  uint64_t rows = 0;
+  bool operator==(const SliceSummary&) const = default;
+};
+
 class SliceState {
  public:
   void add(std::string_view row_bytes);
   void remove(std::string_view row_bytes);
   uint64_t rows() const { return rows_; }
   Digest digest() const;
+  SliceSummary summary() const { return {digest(), rows_}; }
   bool operator==(const SliceState&) const = default;
 
   // 8 bytes row count LE, then 2,048 bytes of lanes LE. parse throws corrupt.

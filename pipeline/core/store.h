@@ -11,6 +11,7 @@
 
 #include "pipeline/base/digest.h"
 #include "pipeline/base/json.h"
+#include "pipeline/core/slice.h"
 
 namespace lockstep {
 
@@ -93,17 +94,25 @@ class Store {
   virtual std::vector<Intent> intents() = 0;
 };
 
+// A slice as it is remembered: its sum is read by every plan, its state where rows changed.
+struct RememberedSlice {
+  SliceSummary summary;
+  std::string state;  // SliceState::serialize; empty: the slice is gone
+};
+
 // The port to slice states remembered between surveys, so that a commit costs what it changed.
 class SliceCache {
  public:
   virtual ~SliceCache() = default;
-  // `group`: digest of (source, table, columns, cutting column, at); `tip`: what it was read at.
+  // `group`: digest of (source, table, columns, cutting columns, at); `tip`: what it was read at.
   virtual std::string tip(const std::string& group) = 0;  // empty: nothing remembered
-  // Partition value → serialized SliceState.
-  virtual std::map<std::string, std::string> states(const std::string& group) = 0;
-  // Replaces the tip and the given values' states (an empty state removes the value).
+  // By partition value; throws corrupt when they are damaged.
+  virtual std::map<std::string, SliceSummary> summaries(const std::string& group) = 0;
+  // The serialized state of one value; empty: not remembered.
+  virtual std::string state(const std::string& group, const std::string& value) = 0;
+  // Replaces the tip and the given values' slices.
   virtual void update(const std::string& group, const std::string& tip,
-                      const std::map<std::string, std::string>& changed, bool replace_all) = 0;
+                      const std::map<std::string, RememberedSlice>& changed, bool replace_all) = 0;
 };
 
 }  // namespace lockstep

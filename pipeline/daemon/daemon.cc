@@ -22,18 +22,23 @@ Daemon::Daemon(const fs::path& folder)
     : parts_(folder),
       lock_(parts_.state() / "lock", "the workspace " + parts_.workspace().folder.string()),
       db_(parts_.state() / "state.db"),
-      survey_db_(parts_.state() / "state.db"),
       store_(db_),
-      slice_cache_(survey_db_),
-      ledger_(db_),
       artifacts_(parts_.state() / "artifacts"),
+      plans_(parts_, store_, artifacts_),
+      ledger_(db_),
       survey_sources_(parts_.open_sources()),
-      ask_sources_(parts_.open_sources()),
       backend_(make_backend(*this)),
       api_(*backend_) {
   fs::permissions(parts_.state(), fs::perms::owner_all);
+}
+
+void Daemon::begin() {
+  if (engine_) return;
+  survey_db_ = std::make_unique<Database>(parts_.state() / "state.db");
+  slice_cache_ = std::make_unique<SqliteSliceCache>(*survey_db_);
+  ask_sources_ = parts_.open_sources();
   workflows_ = std::make_unique<GitWorkflows>(parts_, *survey_sources_);
-  surveyor_ = std::make_unique<Surveyor>(survey_sources_->watched(), *workflows_, slice_cache_);
+  surveyor_ = std::make_unique<Surveyor>(survey_sources_->watched(), *workflows_, *slice_cache_);
   EngineOptions options;
   options.slots = parts_.slots();
   options.max_new = parts_.workspace().policies.max_new;
@@ -49,12 +54,12 @@ Daemon::Daemon(const fs::path& folder)
 // Whatever is under way stays durable: attempts go on in the runner, intents in the store.
 Daemon::~Daemon() {
   constexpr int64_t kPatience_ms = 600'000;
+  if (!loop_thread_.joinable()) return;
   if (working_ && !serving_) finish_active();
   // One more turn: the intents of the last command are then in their lanes, and waited for.
   if (!failed_) flush();
   if (!failed_) effects_->settled(serving_ ? 10'000 : kPatience_ms);
-  stop_ = true;
-  changed_.notify_all();
+  stop();
   if (server_) server_->stop();
   survey_thread_.join();
   effects_->stop();  // its threads may ask the loop until then
@@ -74,9 +79,13 @@ void Daemon::flush() {
 // Another command may have begun a run here, through the socket: it is seen to its end.
 void Daemon::finish_active() {
   constexpr int64_t kLook_ms = 500;
+  auto active = [](Engine& engine) {
+    return engine.active() ? engine.active()->record.id : std::string();
+  };
   try {
-    while (in_loop([](Engine& engine) { return engine.active() != nullptr; })) {
-      wait_turn(revision_, kLook_ms);
+    for (std::string run = in_loop(active); !run.empty(); run = in_loop(active)) {
+      while (!wait_run(run, -1, INT64_MAX, kLook_ms)) {
+      }
     }
   } catch (const Error& error) {
     spdlog::warn("{}", error.what());
@@ -85,22 +94,19 @@ void Daemon::finish_active() {
 
 void Daemon::loop() {
   try {
-    effects_->act(engine_->take_intents());
+    effects_->act(engine_->take_intents(), *engine_);
     while (!loop_over_) {
       bool turned = engine_->turn(kTurnWait_ms);
-      effects_->act(engine_->take_intents());
-      if (turned) {
-        ++revision_;
-        changed_.notify_all();
-      }
+      effects_->act(engine_->take_intents(), *engine_);
+      if (turned) tell_progress();
     }
   } catch (const std::exception& error) {
     // The turn was rolled back; what the store has is sound. A new process begins from there.
     {
       std::lock_guard<std::mutex> lock(mutex_);
       failure_ = error.what();
+      failed_ = true;
     }
-    failed_ = true;
     changed_.notify_all();
   }
 }
@@ -116,11 +122,35 @@ std::string Daemon::failure() {
   return failure_;
 }
 
-int64_t Daemon::wait_turn(int64_t revision, int64_t wait_ms) {
+void Daemon::tell_progress() {
+  const Run* run = engine_->newest();
+  if (!run) return;
+  std::lock_guard<std::mutex> lock(mutex_);
+  bool over = engine_->active() == nullptr;
+  if (progress_.run == run->record.id && progress_.revision == run->revision &&
+      progress_.over == over) {
+    return;
+  }
+  progress_ = {run->record.id, run->revision, over};
+  changed_.notify_all();
+}
+
+bool Daemon::wait_run(const std::string& run, int64_t seen, int64_t earliest_ms, int64_t wait_ms) {
+  int64_t until_ms = SystemClock().now_ms() + wait_ms;
   std::unique_lock<std::mutex> lock(mutex_);
-  changed_.wait_for(lock, std::chrono::milliseconds(wait_ms),
-                    [&] { return revision_ != revision || stop_ || failed_; });
-  return revision_;
+  auto another = [&] { return progress_.revision != seen; };
+  auto ended = [&] { return stop_ || failed_ || progress_.run != run || progress_.over; };
+  while (!ended()) {
+    int64_t now = SystemClock().now_ms();
+    bool fresh = another();
+    if (fresh && now >= earliest_ms) return true;
+    if (now >= until_ms) return false;
+    int64_t next = fresh ? std::min(earliest_ms, until_ms) : until_ms;
+    // Not woken by every turn: once there is something new, only the run's end is worth it.
+    changed_.wait_for(lock, std::chrono::milliseconds(next - now),
+                      [&] { return ended() || (!fresh && another()); });
+  }
+  return true;
 }
 
 void Daemon::say(const EffectDone& failed) {
@@ -163,39 +193,41 @@ void Daemon::survey(SurveyRequest& request) {
   }
 }
 
-std::shared_ptr<Survey> Daemon::look(const Trigger& trigger,
-                                     const std::map<std::string, std::string>& commits) {
+Preview Daemon::preview(const Trigger& trigger, const std::map<std::string, std::string>& commits) {
   SurveyOptions options;
   options.commits = commits;
   in_loop([&](Engine& engine) {
     options.cursors = engine.cursors();
+    options.asked = engine.live_commits();
     // A person who waits is told what is wrong; the daemon goes on with what loaded last.
     if (!trigger.once) options.last_good = prefixed(engine.store(), "workflows/");
   });
   std::lock_guard<std::mutex> lock(survey_mutex_);
-  std::shared_ptr<Survey> seen = surveyor_->survey(options);
-  count_deltas(*seen, trigger);
+  Preview seen;
+  seen.survey = surveyor_->survey(options);
+  count_deltas(seen, trigger);
   return seen;
 }
 
 // For people: how many rows of each stale slice differ from those its step last ran on, and who
 // committed them. Only the tables of stale slices are compared.
-void Daemon::count_deltas(Survey& survey, const Trigger& trigger) {
+void Daemon::count_deltas(Preview& seen, const Trigger& trigger) {
   struct Stale {
     StepId step;
     std::string before;  // recipe
     Json slices;         // as recorded with the last version
   };
-  auto shared = std::make_shared<Survey>(survey);
+  Survey& survey = *seen.survey;
   std::vector<Stale> stale = in_loop([&](Engine& engine) {
     std::vector<Stale> found;
-    DryWorld dry(engine, shared);
-    std::unique_ptr<Plan> plan;
+    // Somebody's run starts again what is used up; a question has nobody, and says what is.
+    bool by_hand = trigger.kind == "manual" && !trigger.who.empty();
+    seen.world = std::make_unique<DryWorld>(engine, seen.survey, by_hand);
     // Throws here, where nothing has changed, what the real plan would throw in the engine.
-    plan = engine.preview(shared, trigger, dry);
-    for (uint32_t i = 0; i < shared->graph->steps.size(); ++i) {
-      const Step& step = shared->graph->steps[i];
-      const PlannedStep& planned = plan->at(StepId{i});
+    seen.plan = engine.preview(seen.survey, trigger, *seen.world);
+    for (uint32_t i = 0; i < survey.graph->steps.size(); ++i) {
+      const Step& step = survey.graph->steps[i];
+      const PlannedStep& planned = seen.plan->at(StepId{i});
       if (planned.state != StepState::kRun && planned.state != StepState::kWaiting) continue;
       const ModelState* model = engine.registry().model(step.registers);
       if (!model || model->versions.empty()) continue;
@@ -285,8 +317,12 @@ std::string Daemon::read_log(const std::string& attempt, uint64_t offset, uint64
   return effects_->working() ? effects_->executor().log(attempt, offset, max_bytes) : "";
 }
 
+// Under the lock: else who has just looked, and is about to wait, would never be woken.
 void Daemon::stop() {
-  stop_ = true;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    stop_ = true;
+  }
   changed_.notify_all();
 }
 

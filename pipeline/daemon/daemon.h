@@ -15,6 +15,7 @@
 #include "pipeline/daemon/effects.h"
 #include "pipeline/daemon/git_workflows.h"
 #include "pipeline/daemon/parts.h"
+#include "pipeline/daemon/plan_memory.h"
 #include "pipeline/engine/engine.h"
 #include "pipeline/store/artifact_store.h"
 #include "pipeline/store/sqlite_store.h"
@@ -28,11 +29,33 @@ struct SurveyRequest {
   std::function<void(const std::string& run, const Error* error)> started;
 };
 
+// A survey and the plan that would be made of it, which changes nothing. The plan is that of one
+// moment: whoever uses it later asks whether the store has moved since.
+struct Preview {
+  std::shared_ptr<Survey> survey;
+  std::unique_ptr<World> world;  // the plan's
+  std::unique_ptr<Plan> plan;
+};
+
+// The newest run as the last turn left it.
+struct Progress {
+  std::string run;
+  int64_t revision = 0;
+  bool over = true;
+};
+
 class Daemon {
  public:
   // Takes the workspace's lock; throws conflict with the owner's pid, Errors for lockstep.yaml.
   explicit Daemon(const fs::path& folder);
   ~Daemon();
+  // Reads the past and begins to turn. Nothing but remembered_plan() is for use before it; does
+  // nothing the second time.
+  void begin();
+  // The document of the plan that would be made now, where it is known without making it.
+  std::optional<std::string> remembered_plan() const {
+    return engine_ ? std::nullopt : plans_.recall(*survey_sources_);
+  }
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;
 
@@ -49,6 +72,7 @@ class Daemon {
 
   Parts& parts() { return parts_; }
   ArtifactStore& artifacts() { return artifacts_; }
+  const PlanMemory& plans() const { return plans_; }
   Backend& backend() { return *backend_; }
   Api& api() { return api_; }
   Effects& effects() { return *effects_; }
@@ -69,14 +93,18 @@ class Daemon {
     return answer.get();
   }
 
-  // Waits until a turn has been done since `revision`, or the time is over. The new revision.
-  int64_t wait_turn(int64_t revision, int64_t wait_ms);
-  int64_t revision() const { return revision_; }
+  // Waits until the run is over or not the newest, or, from `earliest_ms` (clock) on, its revision
+  // is another than `seen`; at most `wait_ms`, false then. Disturbs the loop in nothing.
+  bool wait_run(const std::string& run, int64_t seen, int64_t earliest_ms, int64_t wait_ms);
   // Looks at the sources in the survey thread and hands the survey to the engine.
   void request(SurveyRequest request);
   // Looks now, in the caller's thread; what is stale has its changed rows counted.
   std::shared_ptr<Survey> look(const Trigger& trigger,
-                               const std::map<std::string, std::string>& commits);
+                               const std::map<std::string, std::string>& commits) {
+    return preview(trigger, commits).survey;
+  }
+  // The same, with the plan that found what is stale.
+  Preview preview(const Trigger& trigger, const std::map<std::string, std::string>& commits);
   // Log bytes of an attempt from `offset`: of the runner while it has them, then as they were kept.
   std::string read_log(const std::string& attempt, uint64_t offset, uint64_t max_bytes);
   fs::path log_file(const std::string& attempt) const;
@@ -89,9 +117,10 @@ class Daemon {
   void wait_for(std::future<void>& told);
   std::string failure();
   void loop();
+  void tell_progress();
   void survey_loop();
   void survey(SurveyRequest& request);
-  void count_deltas(Survey& survey, const Trigger& trigger);
+  void count_deltas(Preview& seen, const Trigger& trigger);
   void add_delta(Survey& survey, const Step& step, const StepInput& input, const Json& before);
   void adopt();
   void finish_active();
@@ -100,11 +129,13 @@ class Daemon {
 
   Parts parts_;
   FileLock lock_;
-  Database db_, survey_db_;
+  Database db_;
   SqliteStore store_;
-  SqliteSliceCache slice_cache_;
-  Ledger ledger_;
   ArtifactStore artifacts_;
+  PlanMemory plans_;
+  std::unique_ptr<Database> survey_db_;
+  std::unique_ptr<SqliteSliceCache> slice_cache_;
+  Ledger ledger_;
   SystemClock clock_;
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<SourceSet> survey_sources_, ask_sources_;
@@ -121,8 +152,8 @@ class Daemon {
   std::condition_variable changed_;
   std::deque<SurveyRequest> requests_;
   std::string failure_;
+  Progress progress_;
 
-  std::atomic<int64_t> revision_{0};
   std::atomic<bool> loop_over_{false}, stop_{false}, failed_{false}, working_{false},
       serving_{false};
   std::thread loop_thread_, survey_thread_;

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "pipeline/base/error.h"
-#include "pipeline/exec/subprocess.h"
+#include "pipeline/base/process.h"
 
 namespace lockstep {
 namespace {
@@ -53,7 +53,7 @@ printf '{"labels": %d}\n' "$count" > "$LOCKSTEP_OUTPUT/metrics.json"
 )sh";
 
 void git(const fs::path& folder, std::vector<std::string> arguments) {
-  Subprocess call;
+  ProcessRequest call;
   call.argv = {"git",
                "-C",
                folder.string(),
@@ -64,7 +64,7 @@ void git(const fs::path& folder, std::vector<std::string> arguments) {
                "-c",
                "init.defaultBranch=main"};
   call.argv.insert(call.argv.end(), arguments.begin(), arguments.end());
-  SubprocessResult result = run_subprocess(call);
+  ProcessResult result = run_process(call);
   if (!result.ok()) {
     throw Error(ErrorCode::kUnavailable, fmt::format("git {} failed in {}: {}", arguments[0],
                                                      folder.string(), result.err.substr(0, 200)));

@@ -40,6 +40,11 @@ class Door {
         if (served_) return (*served_)(request);
       }
     }
+    if (request.method == "GET" && request.path == "/v1/plan" && request.query.empty()) {
+      std::optional<std::string> known = daemon_->remembered_plan();
+      if (known) return {200, Json(), std::move(*known)};
+    }
+    daemon_->begin();
     ApiRequest mine = request;
     mine.user = user_name();
     return daemon_->api().handle(mine);

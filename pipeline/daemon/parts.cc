@@ -6,7 +6,10 @@
 #include <thread>
 
 #include "connectors/dolt/table_store.h"
+#include "connectors/dolt/writer.h"
+#include "connectors/download/download.h"
 #include "connectors/git_tables/table_store.h"
+#include "connectors/git_tables/writer.h"
 #include "pipeline/yaml/diagnostics.h"
 
 namespace lockstep {
@@ -87,8 +90,9 @@ Source& SourceSet::at(const std::string& name) const {
 Parts::Parts(const fs::path& folder) {
   fs::path file = folder / "lockstep.yaml";
   Diagnostics diagnostics;
-  std::optional<Workspace> parsed =
-      parse_workspace(real_files().read(file, kMaxWorkspaceFile_bytes), file, diagnostics);
+  std::string text = real_files().read(file, kMaxWorkspaceFile_bytes);
+  digest_ = sha256(text);
+  std::optional<Workspace> parsed = parse_workspace(text, file, diagnostics);
   diagnostics.throw_if_any();
   workspace_ = std::move(*parsed);
   names_ = workspace_sources(workspace_);
@@ -101,14 +105,15 @@ std::string Parts::releases_shown() const {
   return (outside ? workspace_.releases : inside).string();
 }
 
+std::string Parts::owner() const {
+  return sha256(workspace_.folder.string()).hex().substr(0, 16);
+}
+
 std::unique_ptr<SourceSet> Parts::open_sources() const {
   auto set = std::make_unique<SourceSet>();
   for (const SourceSpec& spec : workspace_.sources) {
     if (spec.kind == SourceKind::kGitTables) {
-      GitTablesConfig config;
-      config.origin = origin(spec, state());
-      config.folder = spec.folder;
-      set->tables[spec.name] = std::make_unique<GitTableStore>(config);
+      set->tables[spec.name] = std::make_unique<GitTableStore>(tables_config(spec, state()));
     } else if (spec.kind == SourceKind::kDolt) {
       set->tables[spec.name] = std::make_unique<DoltTableStore>(dolt(spec));
     } else {
@@ -116,6 +121,36 @@ std::unique_ptr<SourceSet> Parts::open_sources() const {
     }
   }
   return set;
+}
+
+std::unique_ptr<TableWriter> Parts::open_writer(const std::string& source) const {
+  for (const SourceSpec& spec : workspace_.sources) {
+    if (spec.name != source || !keeps_tables(spec.kind)) continue;
+    if (spec.kind == SourceKind::kDolt) return std::make_unique<DoltWriter>(dolt(spec));
+    return std::make_unique<GitTableWriter>(tables_config(spec, state()));
+  }
+  throw Error(ErrorCode::kNotFound, "no source of tables is called " + source);
+}
+
+std::string Parts::sheet(const ImportSpec& import) const {
+  DownloadOptions options;
+  if (!import.web) {
+    std::error_code ignored;
+    const bool other =
+        fs::exists(import.from, ignored) && !fs::is_regular_file(import.from, ignored);
+    if (other) {
+      throw Error(ErrorCode::kInvalid, printable(import.from) + " is not a file",
+                  "a pipe would never say whether it is whole");
+    }
+    return real_files().read(import.from, options.max_bytes);
+  }
+  options.username = import.credentials.username;
+  options.ca_file = import.credentials.ca_file;
+  if (import.credentials.password) {
+    options.password =
+        read_secret_ref(*import.credentials.password, "the password of import " + import.name);
+  }
+  return download(import.from, options);
 }
 
 std::string Parts::secret(const std::string& name) const {

@@ -6,7 +6,7 @@
 #include <sstream>
 
 #include "pipeline/base/error.h"
-#include "pipeline/exec/subprocess.h"
+#include "pipeline/base/process.h"
 
 namespace lockstep {
 
@@ -21,12 +21,12 @@ Json run_prediction(const Prediction& wanted, const std::vector<std::string>& te
     trunk = artifacts.path(digest).string();
   }
   artifacts.get(wanted.digest);
-  Subprocess call;
+  ProcessRequest call;
   call.argv = {Parts::program("lockstep-torch").string(), "predict", "--model",
                artifacts.path(wanted.digest).string(),    "--stdin", "--json"};
   if (!trunk.empty()) call.argv.insert(call.argv.end(), {"--trunk", trunk});
   for (const std::string& text : texts) call.input += Json(text).dump() + "\n";
-  SubprocessResult result = run_subprocess(call);
+  ProcessResult result = run_process(call);
   if (!result.ok()) {
     std::string said = result.err.substr(0, result.err.find('\n'));
     throw Error(

@@ -103,6 +103,7 @@ void Daemon::look_for_changes(std::map<std::string, std::string>& said) {
 
 int Daemon::serve() {
   serving_ = true;
+  begin();
   work();
   Signals signals(parts_);
   spdlog::info("serving {} on {}", parts_.workspace().folder.string(), parts_.socket().string());

@@ -19,7 +19,6 @@ Past::Past(Store& store, HasBytes has) : store_(store), has_(std::move(has)) {
     live_fingerprints_.insert(attempt.fingerprint);
     live_.emplace(attempt.id, std::move(attempt));
   }
-  accepted_ = store_.all(kAccepted);
 }
 
 const ResultRecord* Past::result(const Digest& fingerprint) {
@@ -83,9 +82,9 @@ void Past::forgive(const Digest& fingerprint, const std::string& except) {
 }
 
 std::string Past::last_recipe(const std::string& name) {
-  auto found = accepted_.find(kAccepted + name);
-  if (found == accepted_.end()) return "";
-  Digest fingerprint = Digest::parse(found->second);
+  std::string accepted = store_.get(kAccepted + name);
+  if (accepted.empty()) return "";
+  Digest fingerprint = Digest::parse(accepted);
   auto cached = cache_.find(fingerprint);
   if (cached != cache_.end()) return cached->second.recipe;
   std::optional<ResultRecord> kept = store_.result(fingerprint);
@@ -93,11 +92,8 @@ std::string Past::last_recipe(const std::string& name) {
 }
 
 void Past::accept(const std::string& name, const Digest& fingerprint) {
-  std::string& kept = accepted_[kAccepted + name];
   std::string hex = fingerprint.hex();
-  if (kept == hex) return;
-  kept = hex;
-  store_.set(kAccepted + name, hex);
+  if (store_.get(kAccepted + name) != hex) store_.set(kAccepted + name, hex);
 }
 
 }  // namespace lockstep

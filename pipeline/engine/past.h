@@ -40,7 +40,6 @@ class Past {
   HasBytes has_;
   std::map<std::string, AttemptRecord> live_;  // by id
   std::multiset<Digest> live_fingerprints_;
-  std::map<std::string, std::string> accepted_;  // name → fingerprint, hex
   std::unordered_map<Digest, ResultRecord, DigestHash> cache_;
 };
 

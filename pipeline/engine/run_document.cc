@@ -157,6 +157,7 @@ Json run_document(const Run& run, const Registry& registry, int64_t now_ms) {
   }
   return {{"run", record.id},
           {"result", record.result},
+          {"superseded_by", run.superseded_by.empty() ? Json() : Json(run.superseded_by)},
           {"executed", run.plan ? executed(run) : 0},
           {"current", count(StepState::kCurrent)},
           {"failed", count(StepState::kFailed)},
@@ -208,32 +209,37 @@ Json planned_summary(const Plan& plan) {
 Json plan_document(const Plan& plan, Past& past) {
   const Survey& survey = plan.survey();
   Json steps = Json::array();
-  Json counts = Json::object();
+  std::map<StepState, size_t> counted;
   for (StepId id : plan.graph().order) {
     const Step& step = plan.graph().step(id);
     const PlannedStep& planned = plan.at(id);
     std::string state(word(planned.state));
-    counts[state] = counts.value(state, 0) + 1;
+    ++counted[planned.state];
     std::vector<Reason> reasons;
     if (planned.state == StepState::kRun || planned.state == StepState::kRunning) {
       reasons = why_stale(plan, id,
                           past.last_recipe(step.registers.empty() ? step.name : step.registers));
     }
-    steps.push_back(
-        {{"step", step.name},
-         {"state", state},
-         {"fingerprint", planned.recipe ? Json(planned.recipe->fingerprint.hex()) : Json()},
-         {"model", step.registers.empty() ? Json() : Json(step.registers)},
-         {"reasons", reasons_json(survey, step, reasons)},
-         {"waits_for", names_json(plan.graph(), planned.waits_for)},
-         {"note", planned.note.empty() ? Json() : Json(planned.note)}});
+    // Filled and moved: a list in braces copies every value twice, for every step of the plan.
+    Json::object_t one;
+    one["step"] = step.name;
+    one["state"] = std::move(state);
+    one["fingerprint"] = planned.recipe ? Json(planned.recipe->fingerprint.hex()) : Json();
+    one["model"] = step.registers.empty() ? Json() : Json(step.registers);
+    one["reasons"] = reasons_json(survey, step, reasons);
+    one["waits_for"] = names_json(plan.graph(), planned.waits_for);
+    one["note"] = planned.note.empty() ? Json() : Json(planned.note);
+    steps.push_back(std::move(one));
   }
+  Json counts = Json::object();
+  for (const auto& [state, count] : counted) counts[std::string(word(state))] = count;
   Json problems = survey.notes;
   for (const Problem& problem : plan.graph().problems) {
     problems.push_back(problem.where + ": " + problem.message);
   }
-  return {
-      {"commits", survey.commits}, {"counts", counts}, {"steps", steps}, {"problems", problems}};
+  Json document = {{"commits", survey.commits}, {"counts", counts}, {"problems", problems}};
+  document["steps"] = std::move(steps);
+  return document;
 }
 
 }  // namespace lockstep

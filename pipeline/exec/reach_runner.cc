@@ -2,14 +2,12 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <spawn.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <atomic>
 #include <cerrno>
 #include <chrono>
-#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <optional>
@@ -18,6 +16,7 @@
 #include "pipeline/base/error.h"
 #include "pipeline/base/files.h"
 #include "pipeline/base/folder.h"
+#include "pipeline/base/process.h"
 #include "pipeline/base/sockets.h"
 
 namespace lockstep {
@@ -37,53 +36,30 @@ std::optional<Fd> try_connect(const RunnerPlace& place) {
 
 // What a runner needs to find programs; nothing else of the daemon's environment, which may hold
 // secrets, goes into a process that lives on.
-std::vector<std::string> runner_environment() {
-  std::vector<std::string> env;
+std::vector<std::pair<std::string, std::string>> runner_environment() {
+  std::vector<std::pair<std::string, std::string>> env;
   for (const char* name : {"PATH", "HOME", "LD_LIBRARY_PATH", "TZ"}) {
-    if (const char* value = std::getenv(name)) env.push_back(std::string(name) + "=" + value);
+    if (const char* value = std::getenv(name)) env.emplace_back(name, value);
   }
   return env;
 }
 
-std::vector<char*> pointers(const std::vector<std::string>& texts) {
-  std::vector<char*> out;
-  for (const std::string& text : texts) out.push_back(const_cast<char*>(text.c_str()));
-  out.push_back(nullptr);
-  return out;
-}
-
-pid_t spawn_runner(const RunnerPlace& place) {
+pid_t start_runner(const RunnerPlace& place) {
   fs::create_directories(place.state);
   chmod(place.state.c_str(), 0700);
-  std::string log = place.state / "runner.log";
-  std::vector<std::string> args = {place.program, "--state", place.state, "--socket",
-                                   place.socket_path()};
-  args.insert(args.end(), place.options.begin(), place.options.end());
-  std::vector<std::string> variables = runner_environment();
-  posix_spawn_file_actions_t files;
-  posix_spawn_file_actions_init(&files);
-  posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_addopen(&files, 1, log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
-  posix_spawn_file_actions_adddup2(&files, 1, 2);
-  posix_spawn_file_actions_addchdir_np(&files, "/");
-  posix_spawn_file_actions_addclosefrom_np(&files, 3);
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  posix_spawnattr_setflags(&attributes,
-                           POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-  sigset_t none, all;
-  sigemptyset(&none);
-  sigfillset(&all);
-  posix_spawnattr_setsigmask(&attributes, &none);
-  posix_spawnattr_setsigdefault(&attributes, &all);
-  pid_t pid = 0;
-  int number = posix_spawn(&pid, place.program.c_str(), &files, &attributes, pointers(args).data(),
-                           pointers(variables).data());
-  posix_spawnattr_destroy(&attributes);
-  posix_spawn_file_actions_destroy(&files);
-  if (number == 0) return pid;
-  throw Error(ErrorCode::kUnavailable,
-              fmt::format("cannot start {}: {}", place.program.string(), std::strerror(number)));
+  fs::path file = place.state / "runner.log";
+  Fd log(open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+  if (!log.open()) {
+    throw Error(ErrorCode::kUnavailable,
+                fmt::format("cannot write {}: {}", file.string(), std::strerror(errno)));
+  }
+  ProcessStart start;
+  start.argv = {place.program, "--state", place.state, "--socket", place.socket_path()};
+  start.argv.insert(start.argv.end(), place.options.begin(), place.options.end());
+  start.env = runner_environment();
+  start.folder = "/";
+  start.output = start.error = log.get();
+  return start_process(start);
 }
 
 [[noreturn]] void did_not_answer(const RunnerPlace& place, const std::string& why) {
@@ -110,7 +86,7 @@ Fd reach_runner(const RunnerPlace& place) {
                 "start lockstep-runner, or its systemd unit");
   }
   auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(place.wait_ms);
-  pid_t pid = spawn_runner(place);
+  pid_t pid = start_runner(place);
   last_started = pid;
   while (std::chrono::steady_clock::now() < deadline) {
     if (std::optional<Fd> fd = try_connect(place)) return std::move(*fd);

@@ -1,6 +1,7 @@
 #include "pipeline/store/artifact_store.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <fstream>
 
@@ -93,6 +94,24 @@ void ArtifactStore::each(const std::function<void(const Digest&, uint64_t)>& vis
 
 void ArtifactStore::remove(const Digest& digest) {
   files_.remove(place(digest));
+}
+
+// A folder's change time moves with the names in it, and no program can set it.
+std::string ArtifactStore::stamp(int64_t* newest_ns) {
+  constexpr int kFolders = 256;
+  std::string text;
+  *newest_ns = 0;
+  auto add = [&](const fs::path& folder) {
+    struct stat info {};
+    if (stat(folder.c_str(), &info) != 0) return;
+    int64_t changed_ns = int64_t{info.st_ctim.tv_sec} * 1'000'000'000 + info.st_ctim.tv_nsec;
+    *newest_ns = std::max(*newest_ns, changed_ns);
+    text += fmt::format("{}:{}:{} ", folder.filename().string(), info.st_ino, changed_ns);
+  };
+  add(folder_);
+  add(folder_ / "sha256");
+  for (int i = 0; i < kFolders; ++i) add(folder_ / "sha256" / fmt::format("{:02x}", i));
+  return sha256(text).hex();
 }
 
 }  // namespace lockstep

@@ -24,6 +24,10 @@ class ArtifactStore : public Artifacts {
   void each(const std::function<void(const Digest&, uint64_t)>& visit);
   void remove(const Digest& digest);
 
+  // Another text after every artifact that came or went, by whatever program, and the time in ns
+  // since 1970 of the newest of these changes. One within a tick of that time may be missed.
+  std::string stamp(int64_t* newest_ns);
+
  private:
   fs::path place(const Digest& digest) const;
 

@@ -11,7 +11,7 @@
 namespace lockstep {
 namespace {
 
-constexpr int kSchemaVersion = 1;
+constexpr int kSchemaVersion = 2;
 
 // The tables of the store are the state (docs/FORMATS.md). `ledger` is append-only.
 constexpr const char* kSchema = R"sql(
@@ -34,6 +34,32 @@ CREATE TABLE slice_tips(grp TEXT PRIMARY KEY, tip TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE slice_states(grp TEXT NOT NULL, value BLOB NOT NULL, state BLOB NOT NULL,
   PRIMARY KEY(grp, value)) WITHOUT ROWID;
 )sql";
+
+// Tables that a plan is made from. Whatever row of theirs is written, by whatever program, the
+// store's revision becomes another one, in the same transaction: never one that was there before.
+constexpr const char* kPlanned[] = {"results", "attempts", "settings", "ledger"};
+constexpr const char* kVersion2 = R"sql(
+DELETE FROM slice_tips;
+DELETE FROM slice_states;
+CREATE TABLE slice_sums(grp TEXT NOT NULL, value BLOB NOT NULL, digest BLOB NOT NULL,
+  rows INTEGER NOT NULL, PRIMARY KEY(grp, value)) WITHOUT ROWID;
+CREATE TABLE revision(id BLOB NOT NULL);
+INSERT INTO revision VALUES(randomblob(16));
+)sql";
+
+// What slices were remembered before is read again: their sums were not kept.
+std::string version_2() {
+  std::string sql = kVersion2;
+  for (const char* table : kPlanned) {
+    for (const char* change : {"INSERT", "UPDATE", "DELETE"}) {
+      sql += fmt::format(
+          "CREATE TRIGGER revised_{0}_{1} AFTER {1} ON {0} BEGIN "
+          "UPDATE revision SET id=randomblob(16); END;\n",
+          table, change);
+    }
+  }
+  return sql;
+}
 
 // SQLite calls a page of its shared index that can't be grown an I/O error, without a reason.
 bool no_space_beside(const char* file) {
@@ -147,7 +173,8 @@ void Database::migrate() {
   }
   if (version == kSchemaVersion) return;
   begin();
-  execute(kSchema);
+  if (version < 1) execute(kSchema);
+  execute(version_2().c_str());
   execute(fmt::format("PRAGMA user_version={}", kSchemaVersion).c_str());
   commit();
 }

@@ -1,5 +1,7 @@
 #include "pipeline/store/sqlite_store.h"
 
+#include <algorithm>
+
 #include "pipeline/base/error.h"
 
 namespace lockstep {
@@ -74,9 +76,9 @@ std::optional<ResultRecord> SqliteStore::result(const Digest& fingerprint) {
     r.outputs[name] = Digest::parse(hex.get<std::string>());
   }
   r.folders = body.at("folders").get<decltype(r.folders)>();
-  r.metrics = body.at("metrics");
-  r.environment = body.at("environment");
-  r.recipe = body.at("recipe");
+  r.metrics = std::move(body.at("metrics"));
+  r.environment = std::move(body.at("environment"));
+  r.recipe = std::move(body.at("recipe").get_ref<std::string&>());
   r.duration_ms = body.at("duration_ms");
   return r;
 }
@@ -231,38 +233,74 @@ std::vector<Intent> SqliteStore::intents() {
   return all;
 }
 
+std::string SqliteStore::revision() {
+  Statement row = db_.prepare("SELECT hex(id) FROM revision");
+  return row.step() ? row.text(0) : std::string();
+}
+
 std::string SqliteSliceCache::tip(const std::string& group) {
   Statement row = db_.prepare("SELECT tip FROM slice_tips WHERE grp=?");
   row.bind(group);
   return row.step() ? row.text(0) : std::string();
 }
 
-std::map<std::string, std::string> SqliteSliceCache::states(const std::string& group) {
-  Statement rows = db_.prepare("SELECT value, state FROM slice_states WHERE grp=?");
+std::map<std::string, SliceSummary> SqliteSliceCache::summaries(const std::string& group) {
+  Statement rows = db_.prepare("SELECT value, digest, rows FROM slice_sums WHERE grp=?");
   rows.bind(group);
-  std::map<std::string, std::string> found;
-  while (rows.step()) found[rows.blob(0)] = rows.blob(1);
+  std::map<std::string, SliceSummary> found;
+  while (rows.step()) {
+    SliceSummary summary;
+    std::string digest = rows.blob(1);
+    if (digest.size() != summary.digest.bytes.size()) {
+      throw Error(ErrorCode::kCorrupt, "a remembered slice is damaged");
+    }
+    std::copy(digest.begin(), digest.end(), summary.digest.bytes.begin());
+    summary.rows = static_cast<uint64_t>(rows.number(2));
+    found.emplace_hint(found.end(), rows.blob(0), summary);
+  }
   return found;
 }
 
+std::string SqliteSliceCache::state(const std::string& group, const std::string& value) {
+  Statement row = db_.prepare("SELECT state FROM slice_states WHERE grp=? AND value=?");
+  row.bind(group).bind_blob(value);
+  return row.step() ? row.blob(0) : std::string();
+}
+
+void SqliteSliceCache::put(const std::string& group, const std::string& value,
+                           const RememberedSlice& slice) {
+  db_.prepare("INSERT OR REPLACE INTO slice_states(grp, value, state) VALUES(?,?,?)")
+      .bind(group)
+      .bind_blob(value)
+      .bind_blob(slice.state)
+      .run();
+  db_.prepare("INSERT OR REPLACE INTO slice_sums(grp, value, digest, rows) VALUES(?,?,?,?)")
+      .bind(group)
+      .bind_blob(value)
+      .bind_blob(key(slice.summary.digest))
+      .bind(static_cast<int64_t>(slice.summary.rows))
+      .run();
+}
+
+void SqliteSliceCache::drop(const std::string& group, const std::string& value) {
+  db_.prepare("DELETE FROM slice_states WHERE grp=? AND value=?")
+      .bind(group)
+      .bind_blob(value)
+      .run();
+  db_.prepare("DELETE FROM slice_sums WHERE grp=? AND value=?").bind(group).bind_blob(value).run();
+}
+
 void SqliteSliceCache::update(const std::string& group, const std::string& tip,
-                              const std::map<std::string, std::string>& changed, bool replace_all) {
+                              const std::map<std::string, RememberedSlice>& changed,
+                              bool replace_all) {
   db_.begin();
   try {
-    if (replace_all) db_.prepare("DELETE FROM slice_states WHERE grp=?").bind(group).run();
-    for (const auto& [value, state] : changed) {
-      if (state.empty()) {
-        db_.prepare("DELETE FROM slice_states WHERE grp=? AND value=?")
-            .bind(group)
-            .bind_blob(value)
-            .run();
-        continue;
-      }
-      db_.prepare("INSERT OR REPLACE INTO slice_states(grp, value, state) VALUES(?,?,?)")
-          .bind(group)
-          .bind_blob(value)
-          .bind_blob(state)
-          .run();
+    if (replace_all) {
+      db_.prepare("DELETE FROM slice_states WHERE grp=?").bind(group).run();
+      db_.prepare("DELETE FROM slice_sums WHERE grp=?").bind(group).run();
+    }
+    for (const auto& [value, slice] : changed) {
+      slice.state.empty() ? drop(group, value) : put(group, value, slice);
     }
     db_.prepare("INSERT OR REPLACE INTO slice_tips(grp, tip) VALUES(?,?)")
         .bind(group)

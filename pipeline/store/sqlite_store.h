@@ -39,6 +39,10 @@ class SqliteStore : public Store {
   void done_intent(int64_t id) override;
   std::vector<Intent> intents() override;
 
+  // Another one, never seen before, after every change of what a plan is made from: results,
+  // attempts, settings and the ledger.
+  std::string revision();
+
  private:
   Database& db_;
 };
@@ -48,11 +52,15 @@ class SqliteSliceCache : public SliceCache {
  public:
   explicit SqliteSliceCache(Database& db) : db_(db) {}
   std::string tip(const std::string& group) override;
-  std::map<std::string, std::string> states(const std::string& group) override;
+  std::map<std::string, SliceSummary> summaries(const std::string& group) override;
+  std::string state(const std::string& group, const std::string& value) override;
   void update(const std::string& group, const std::string& tip,
-              const std::map<std::string, std::string>& changed, bool replace_all) override;
+              const std::map<std::string, RememberedSlice>& changed, bool replace_all) override;
 
  private:
+  void put(const std::string& group, const std::string& value, const RememberedSlice& slice);
+  void drop(const std::string& group, const std::string& value);
+
   Database& db_;
 };
 

@@ -103,16 +103,30 @@ Row digest_part(const Row& row, size_t count) {
   return Row(row.begin(), row.begin() + static_cast<std::ptrdiff_t>(count));
 }
 
-std::string group_name(const SliceGroup& g, const std::string& shape) {
-  Json json = {g.source, g.table, g.at, g.columns, g.holdout_key, g.cut, shape};
+std::string group_name(const SliceGroup& g) {
+  Json json = {g.source, g.table, g.at, g.columns, g.holdout_key, g.cut};
   return sha256(json.dump()).hex();
 }
 
+// What a group was read at, as SliceCache keeps it: one line each.
+struct Tip {
+  std::string commit, hash, shape;
+
+  std::string text() const { return commit + "\n" + hash + "\n" + shape; }
+  static Tip parse(const std::string& text) {
+    size_t first = text.find('\n'), second = text.find('\n', first + 1);
+    if (first == text.npos || second == text.npos) return {};
+    return {text.substr(0, first), text.substr(first + 1, second - first - 1),
+            text.substr(second + 1)};
+  }
+};
+
 }  // namespace
 
-GroupReading SliceReader::from_scratch(const SliceGroup& group, const Layout& layout,
-                                       const std::string& commit) {
-  GroupReading reading{commit, {}};
+std::map<std::string, SliceState> SliceReader::from_scratch(const SliceGroup& group,
+                                                            const Layout& layout,
+                                                            const std::string& commit) {
+  std::map<std::string, SliceState> states;
   std::map<std::pair<std::string, std::string>, uint64_t> copies;  // keyless: (cut, row) → count
   TableRead request{commit, group.table, layout.asked, {}};
   store(group.source).read(request, [&](const Row& row) {
@@ -122,88 +136,114 @@ GroupReading SliceReader::from_scratch(const SliceGroup& group, const Layout& la
     if (layout.keyless) {
       ++copies[{key, row_bytes(layout.digested, part)}];
     } else {
-      reading.states[key].add(row_bytes(layout.digested, part));
+      states[key].add(row_bytes(layout.digested, part));
     }
   });
   for (const auto& [place, count] : copies) {
     std::string bytes = place.second;
     for (int i = 0; i < 8; ++i) bytes += static_cast<char>(count >> (8 * i) & 0xff);
-    reading.states[place.first].add(bytes);
+    states[place.first].add(bytes);
   }
-  return reading;
+  return states;
+}
+
+// The sums of all slices of a group; false when they are damaged.
+bool SliceReader::remembered(const std::string& name, GroupReading& reading) {
+  try {
+    reading.slices = cache_.summaries(name);
+    return true;
+  } catch (const Error& error) {
+    if (error.code != ErrorCode::kCorrupt) throw;
+    return false;
+  }
+}
+
+// The remembered state of one slice; throws corrupt when it is not the one that was summed up.
+SliceState SliceReader::recall(const SliceGroup& group, const std::string& key,
+                               const GroupReading& reading) {
+  auto known = reading.slices.find(key);
+  if (known == reading.slices.end()) return {};
+  SliceState state = SliceState::parse(cache_.state(group_name(group), key));
+  if (state.summary() == known->second) return state;
+  throw Error(ErrorCode::kCorrupt, "a remembered slice is damaged");
 }
 
 bool SliceReader::from_diff(const SliceGroup& group, const Layout& layout, const std::string& from,
-                            const std::string& to, GroupReading& reading,
-                            std::set<std::string>& touched) {
+                            GroupReading& reading,
+                            std::map<std::string, RememberedSlice>& changed) {
+  std::map<std::string, SliceState> touched;
   auto note = [&](const Row& row, bool add) {
     std::string key = key_of(row, layout.cut);
     std::string bytes = row_bytes(layout.digested, digest_part(row, layout.digested.size()));
-    touched.insert(key);
-    SliceState& state = reading.states[key];
-    add ? state.add(bytes) : state.remove(bytes);
+    auto state = touched.find(key);
+    if (state == touched.end()) {
+      state = touched.emplace(key, recall(group, key, reading)).first;
+    }
+    add ? state->second.add(bytes) : state->second.remove(bytes);
   };
   try {
     store(group.source)
-        .diff(group.table, from, to, layout.asked, [&](const Row* before, const Row* after) {
-          ++rows_read_;
-          if (before) note(*before, false);
-          if (after) note(*after, true);
-        });
+        .diff(group.table, from, reading.commit, layout.asked,
+              [&](const Row* before, const Row* after) {
+                ++rows_read_;
+                if (before) note(*before, false);
+                if (after) note(*after, true);
+              });
   } catch (const Error& error) {
     // The old commit is gone, the key changed, or what was remembered is damaged: it can't be
     // brought forward. From scratch either works or says what is wrong.
     if (error.code == ErrorCode::kUnavailable) throw;
     return false;
   }
-  return true;
-}
-
-// The remembered states; false when they are damaged.
-bool SliceReader::recall(const std::string& name, GroupReading& reading) {
-  try {
-    for (const auto& [key, state] : cache_.states(name)) {
-      reading.states[key] = SliceState::parse(state);
+  for (const auto& [key, state] : touched) {
+    bool gone = state.rows() == 0;
+    changed[key] = {state.summary(), gone ? std::string() : state.serialize()};
+    if (gone) {
+      reading.slices.erase(key);
+    } else {
+      reading.slices[key] = changed[key].summary;
     }
-    return true;
-  } catch (const Error& error) {
-    if (error.code != ErrorCode::kCorrupt) throw;
-    reading.states.clear();
-    return false;
   }
+  return true;
 }
 
 GroupReading SliceReader::read(const SliceGroup& group, const std::string& plan_commit) {
   TableStore& tables = store(group.source);
   std::string commit = group.at.empty() ? plan_commit : tables.resolve(group.at);
   std::string hash = table_hash(group.source, group.table, commit);
-  Layout where = layout(group, tables.schema(commit, group.table), commit);
-  std::string name = group_name(group, where.shape);
-  std::string tip = cache_.tip(name);
-  std::string now = commit + "\n" + hash;
-  GroupReading reading{commit, {}};
-  bool recalled = !tip.empty() && recall(name, reading);
-  if (recalled && tip.substr(tip.find('\n') + 1) == hash) {
-    if (tip != now) cache_.update(name, now, {}, false);
+  std::string name = group_name(group);
+  Tip tip = Tip::parse(cache_.tip(name));
+  GroupReading reading{commit, {}, nullptr};
+  if (group.columns.empty()) {
+    std::vector<std::string> all;
+    for (const Column& column : tables.schema(commit, group.table).columns) {
+      all.push_back(column.name);
+    }
+    std::sort(all.begin(), all.end());
+    reading.columns = std::make_shared<const std::vector<std::string>>(std::move(all));
+  }
+  bool known = !tip.commit.empty() && remembered(name, reading);
+  if (known && tip.hash == hash) {
+    // Equal content and schema: nothing of the table needs to be looked at.
+    Tip now{commit, hash, tip.shape};
+    if (tip.commit != commit) cache_.update(name, now.text(), {}, false);
     return reading;
   }
-  if (recalled && !where.keyless) {
-    std::set<std::string> touched;
-    if (from_diff(group, where, tip.substr(0, tip.find('\n')), commit, reading, touched)) {
-      std::map<std::string, std::string> changed;
-      for (const std::string& key : touched) {
-        bool gone = reading.states[key].rows() == 0;
-        changed[key] = gone ? std::string() : reading.states[key].serialize();
-        if (gone) reading.states.erase(key);
-      }
-      cache_.update(name, now, changed, false);
-      return reading;
-    }
+  Layout where = layout(group, tables.schema(commit, group.table), commit);
+  Tip now{commit, hash, where.shape};
+  std::map<std::string, RememberedSlice> changed;
+  bool usable = known && tip.shape == where.shape && !where.keyless;
+  if (usable && from_diff(group, where, tip.commit, reading, changed)) {
+    cache_.update(name, now.text(), changed, false);
+    return reading;
   }
-  reading = from_scratch(group, where, commit);
-  std::map<std::string, std::string> all;
-  for (const auto& [key, state] : reading.states) all[key] = state.serialize();
-  cache_.update(name, now, all, true);
+  reading.slices.clear();
+  changed.clear();
+  for (const auto& [key, state] : from_scratch(group, where, commit)) {
+    changed[key] = {state.summary(), state.serialize()};
+    reading.slices[key] = changed[key].summary;
+  }
+  cache_.update(name, now.text(), changed, true);
   return reading;
 }
 

@@ -5,7 +5,6 @@
 
 #include <functional>
 #include <map>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -35,7 +34,9 @@ inline const std::string kNoValue = "0:";
 
 struct GroupReading {
   std::string commit;
-  std::map<std::string, SliceState> states;  // cut key → state
+  std::map<std::string, SliceSummary> slices;  // by cut key
+  // Where the group names none: all columns of the table, sorted by name. Else null.
+  std::shared_ptr<const std::vector<std::string>> columns;
 };
 
 class SliceReader {
@@ -56,11 +57,12 @@ class SliceReader {
  private:
   struct Layout;
   Layout layout(const SliceGroup& group, const TableSchema& schema, const std::string& commit);
-  GroupReading from_scratch(const SliceGroup& group, const Layout& layout,
-                            const std::string& commit);
+  std::map<std::string, SliceState> from_scratch(const SliceGroup& group, const Layout& layout,
+                                                 const std::string& commit);
+  bool remembered(const std::string& name, GroupReading& reading);
   bool from_diff(const SliceGroup& group, const Layout& layout, const std::string& from,
-                 const std::string& to, GroupReading& reading, std::set<std::string>& touched);
-  bool recall(const std::string& name, GroupReading& reading);
+                 GroupReading& reading, std::map<std::string, RememberedSlice>& changed);
+  SliceState recall(const SliceGroup& group, const std::string& key, const GroupReading& reading);
   TableStore& store(const std::string& source);
   std::string table_hash(const std::string& source, const std::string& table,
                          const std::string& commit);

@@ -86,7 +86,20 @@ std::shared_ptr<Survey> Surveyor::survey(const SurveyOptions& options) {
   read_slices(*survey);
   read_code(*survey);
   read_history(*survey, options);
+  ask_branches(*survey, options);
   return survey;
+}
+
+// Against the watched heads, not the commits of this survey: those may be fixed older ones.
+void Surveyor::ask_branches(Survey& survey, const SurveyOptions& options) {
+  std::map<std::string, std::string> tips;
+  for (const auto& [name, commit] : options.asked) {
+    if (!watched_.tables.count(name) && !watched_.code.count(name)) continue;
+    if (!tips.count(name)) {
+      tips[name] = options.commits.count(name) ? source(name).head() : survey.commits.at(name);
+    }
+    if (!source(name).descends(tips[name], commit)) survey.off_branch.emplace(name, commit);
+  }
 }
 
 std::vector<Workflow> Surveyor::load(Survey& survey, const SurveyOptions& options) {
@@ -140,12 +153,12 @@ const GroupReading& Surveyor::axis_reading(const MatrixAxis& axis, const Survey&
 
 AxisValues Surveyor::axis_values(const MatrixAxis& axis, const Survey& survey) {
   AxisValues out;
-  for (const auto& [key, state] : axis_reading(axis, survey).states) {
-    if (state.rows() == 0) continue;
+  for (const auto& [key, slice] : axis_reading(axis, survey).slices) {
+    if (slice.rows == 0) continue;
     if (key == kNoValue && axis.null_as) {
       out.values.push_back(*axis.null_as);
     } else if (key == kNoValue) {
-      out.unmapped += state.rows();
+      out.unmapped += slice.rows;
     } else {
       out.values.push_back(single_value(key));
     }
@@ -161,11 +174,12 @@ void Surveyor::read_slices(Survey& survey) {
       const GroupReading& all = group(SliceGroup::of(spec), survey);
       std::vector<std::string> values;
       for (const auto& [column, value] : spec.where) values.push_back(value);
-      auto found = all.states.find(cut_key(values));
-      SliceState state = found == all.states.end() ? SliceState() : found->second;
-      reading.digest = state.digest();
-      reading.rows = state.rows();
+      auto found = all.slices.find(cut_key(values));
+      SliceSummary slice = found == all.slices.end() ? SliceState().summary() : found->second;
+      reading.digest = slice.digest;
+      reading.rows = slice.rows;
       reading.commit = all.commit;
+      reading.columns = all.columns;
     } catch (const Error& error) {
       if (error.code == ErrorCode::kUnavailable) throw;
       reading.error = error.what();

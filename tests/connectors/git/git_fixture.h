@@ -1,5 +1,5 @@
 // A real repository in a folder that disappears with the test, made by the git program.
-// Knows nothing of the classes under test but the process runner.
+// Knows nothing of the classes under test.
 #pragma once
 
 #include <cstdlib>
@@ -9,9 +9,9 @@
 #include <string_view>
 #include <vector>
 
-#include "connectors/git/process.h"
 #include "pipeline/base/error.h"
 #include "pipeline/base/files.h"
+#include "pipeline/base/process.h"
 
 namespace lockstep {
 
@@ -44,11 +44,9 @@ class GitFixture {
                    {"GIT_COMMITTER_EMAIL", "bob@example.org"},
                    {"GIT_COMMITTER_DATE", date_}};
     ProcessResult result = run_process(request);
-    if (result.exit_code != 0) {
-      throw Error(ErrorCode::kUnavailable, "git " + args[1] + ": " + result.output);
-    }
-    while (!result.output.empty() && result.output.back() == '\n') result.output.pop_back();
-    return result.output;
+    if (!result.ok()) throw Error(ErrorCode::kUnavailable, "git " + args[1] + ": " + result.err);
+    while (!result.out.empty() && result.out.back() == '\n') result.out.pop_back();
+    return result.out;
   }
 
   void write(const std::string& path, std::string_view text) {

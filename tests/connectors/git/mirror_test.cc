@@ -55,7 +55,7 @@ TEST_CASE("git mirror: follows branches and tags, keeps what is kept", "[git]") 
   mirror.fetch();
   GitRepository copy(mirror.folder());
   CHECK(copy.branch("main") == first);
-  copy.keep(first);
+  copy.keep("here", first);
 
   // Rewritten, removed, replaced by a folder of the same name, and a new tag.
   fixture.git({"commit", "-q", "--amend", "--allow-empty", "-m", "other"});
@@ -72,7 +72,7 @@ TEST_CASE("git mirror: follows branches and tags, keeps what is kept", "[git]") 
   fixture.git({"tag", "-d", "v1"});
   mirror.fetch();
   CHECK(copy.refs().size() == 2);
-  CHECK_NOTHROW(copy.resolve("refs/lockstep/keep/" + first));
+  CHECK_NOTHROW(copy.resolve("refs/lockstep/keep/here/" + first));
 }
 
 TEST_CASE("git mirror: what a killed fetch left does not stop the next", "[git]") {
@@ -134,9 +134,9 @@ TEST_CASE("git mirror: many packs become few, and nothing is lost", "[git]") {
                     "sh",
                     (packs / "pack").string(),
                     (fixture.temp() / "ids").string()};
-    request.env = {{"PATH", std::getenv("PATH")}};
+    request.env = {{{"PATH", std::getenv("PATH")}}};
     request.folder = fixture.folder().string();
-    REQUIRE(run_process(request).exit_code == 0);
+    REQUIRE(run_process(request).ok());
   }
   mirror.fetch();
   CHECK(count() <= 2);
@@ -222,9 +222,9 @@ TEST_CASE("git mirror: certificates are checked", "[git]") {
                   "/CN=x",
                   "-addext",
                   "subjectAltName=IP:127.0.0.1"};
-  request.env = {{"PATH", std::getenv("PATH")}};
+  request.env = {{{"PATH", std::getenv("PATH")}}};
   request.folder = fixture.temp().string();
-  REQUIRE(run_process(request).exit_code == 0);
+  REQUIRE(run_process(request).ok());
   std::ofstream(pem, std::ios::app) << real_files().read(pem + ".crt");
   GitHttpHost host(fixture.temp(), "", pem);
 

@@ -1,8 +1,5 @@
 #include "connectors/git_repo/code_repo.h"
 
-#include <sys/stat.h>
-
-#include "connectors/git_repo/export.h"
 #include "tests/catch.h"
 #include "tests/connectors/git/git_fixture.h"
 
@@ -15,10 +12,6 @@ GitCodeRepo repo_of(const GitFixture& fixture) {
   config.name = "code";
   config.place = fixture.folder().string();
   return GitCodeRepo(std::move(config));
-}
-
-std::string text_of(const fs::path& path) {
-  return real_files().read(path);
 }
 
 }  // namespace
@@ -65,37 +58,6 @@ TEST_CASE("code repo: declared paths, sorted by bytes, at the commit", "[git_rep
   CHECK(repo.list(fixture.commit("empty"), {"train/**", "*.py"}) == paths);
 }
 
-TEST_CASE("code repo: export writes exactly the listed paths", "[git_repo]") {
-  GitFixture fixture;
-  fixture.write("train/b.py", "b");
-  fixture.write("train/data/x", std::string("\0\r\n", 3));
-  fixture.write("other", "o");
-  fs::permissions(fixture.folder() / "train/b.py", fs::perms::owner_all);
-  fs::create_symlink("../b.py", fixture.folder() / "train/data/link");
-  fs::create_symlink("data", fixture.folder() / "train/also");
-  const std::string id = fixture.commit();
-  GitCodeRepo repo = repo_of(fixture);
-  const fs::path out = fixture.temp() / "out";
-  export_code(repo, repo.list(id, {"train"}), out);
-  CHECK(text_of(out / "train/b.py") == "b");
-  CHECK(text_of(out / "train/data/x") == std::string("\0\r\n", 3));
-  CHECK(text_of(out / "train/data/link") == "b");
-  CHECK(fs::read_symlink(out / "train/also") == "data");
-  CHECK_FALSE(fs::exists(out / "other"));
-  struct stat info {};
-  REQUIRE(stat((out / "train/b.py").c_str(), &info) == 0);
-  CHECK((info.st_mode & 0777) == 0755);
-  REQUIRE(stat((out / "train/data/x").c_str(), &info) == 0);
-  CHECK((info.st_mode & 0777) == 0644);
-  CHECK(error_of([&] { export_code(repo, {}, out); }).code == ErrorCode::kConflict);
-
-  ExportLimits small;
-  small.max_total_bytes = 3;
-  CHECK(error_of([&] {
-          export_code(repo, repo.list(id, {"train"}), fixture.temp() / "small", small);
-        }).code == ErrorCode::kInvalid);
-}
-
 TEST_CASE("code repo: hostile trees are refused where they are selected", "[git_repo]") {
   GitFixture fixture;
   const std::string blob = fixture.blob("x");
@@ -120,26 +82,4 @@ TEST_CASE("code repo: hostile trees are refused where they are selected", "[git_
   refused({{"120000", "l", fixture.blob("/etc/passwd")}}, ErrorCode::kDenied);
   refused({{"120000", "here", self}, {"120000", "l", through}}, ErrorCode::kDenied);
   refused({{"160000", "sub", std::string(40, '1')}}, ErrorCode::kInvalid);
-}
-
-TEST_CASE("code repo: export trusts no list", "[git_repo]") {
-  GitFixture fixture;
-  const std::string blob = fixture.blob("x");
-  const std::string link = fixture.blob("deep/folder");
-  fixture.commit();
-  GitCodeRepo repo = repo_of(fixture);
-  const auto refused = [&](const std::vector<CodePath>& paths) {
-    TempFolder folder;
-    INFO(paths.back().path);
-    CHECK(error_of([&] { export_code(repo, paths, folder.path() / "out"); }).code ==
-          ErrorCode::kInvalid);
-    CHECK_FALSE(fs::exists(folder.path() / "x"));
-  };
-  refused({{"../x", "100644", blob}});
-  refused({{"a/../../x", "100644", blob}});
-  refused({{".git/config", "100644", blob}});
-  refused({{"a", "040000", blob}});
-  refused({{"a", "100644", blob}, {"a", "100644", blob}});
-  refused({{"a", "100644", blob}, {"a/b", "100644", blob}});
-  refused({{"deep/folder/f", "100644", blob}, {"l", "120000", link}, {"l/m", "120000", link}});
 }

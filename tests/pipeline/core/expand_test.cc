@@ -105,10 +105,30 @@ TEST_CASE("two values with one name are refused, both, and said; the rest stands
   CHECK(graph->problems.size() == 1);
 }
 
-TEST_CASE("two steps that register one model are refused, naming both") {
+TEST_CASE("two steps that register one model are refused, naming both; the rest stands") {
   FakeSurvey f;
-  f.workflows = {workflow_of({step_of("a", "m")}, "one"), workflow_of({step_of("b", "m")}, "two")};
-  CHECK_THROWS_WITH(f.look(), Catch::Contains("model m is registered by two steps, a and b"));
+  StepTemplate fixed = step_of("fixed", "intent-a");
+  StepTemplate reader = step_of("reader", "r", {output_of("fixed", "model")});
+  StepTemplate user = step_of("user", "u", {model_of("intent-a"), model_of("intent-b")});
+  f.workflows = {workflow_of({train_by_client(), fixed, reader}, "one"),
+                 workflow_of({user}, "two")};
+  f.axes["utterances.client"] = values({"b", "c"});
+  CHECK(f.look()->graph->problems.empty());
+
+  f.axes["utterances.client"] = values({"a", "b", "c"});
+  auto graph = f.look()->graph;
+  CHECK(names(*graph) == Names{"train[client=b]", "train[client=c]", "user"});
+  CHECK(models(*graph) == Names{"intent-b", "intent-c", "u"});
+  CHECK(graph->incomplete);  // intent-a may not be retired
+  REQUIRE(graph->problems.size() == 2);
+  CHECK(graph->problems[0].where == "model intent-a");
+  CHECK_THAT(graph->problems[0].message,
+             Catch::StartsWith("train[client=a] and fixed would both register it"));
+  CHECK(graph->problems[1].where == "reader");  // it reads an output of a step that is not there
+}
+
+TEST_CASE("two steps of one name are refused") {
+  FakeSurvey f;
   f.workflows = {workflow_of({step_of("a", "m")}, "one"), workflow_of({step_of("a", "n")}, "two")};
   CHECK_THROWS_WITH(f.look(), Catch::Contains("two steps are called a"));
 }

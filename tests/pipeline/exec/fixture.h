@@ -18,6 +18,7 @@
 #include "pipeline/exec/reach_runner.h"
 #include "pipeline/exec/runner_client.h"
 #include "tests/catch.h"
+#include "tests/processes.h"
 
 namespace lockstep {
 
@@ -26,26 +27,6 @@ using namespace std::chrono_literals;
 // build/tests/exec_test → build/bin/lockstep-runner
 inline fs::path runner_program() {
   return fs::read_symlink("/proc/self/exe").parent_path().parent_path() / "bin/lockstep-runner";
-}
-
-inline bool eventually(const std::function<bool()>& holds,
-                       std::chrono::milliseconds patience = 20s) {
-  auto deadline = std::chrono::steady_clock::now() + patience;
-  while (!holds()) {
-    if (std::chrono::steady_clock::now() > deadline) return false;
-    std::this_thread::sleep_for(2ms);
-  }
-  return true;
-}
-
-// A zombie counts as gone: whoever is to reap it may take its time.
-inline bool process_gone(pid_t pid) {
-  waitpid(pid, nullptr, WNOHANG);
-  if (kill(pid, 0) != 0) return true;
-  std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
-  std::string text((std::istreambuf_iterator<char>(stat)), {});
-  size_t name_end = text.rfind(')');
-  return name_end == text.npos || text.substr(name_end, 3) == ") Z";
 }
 
 class TestRunner {

@@ -2,7 +2,6 @@
 #include <sys/stat.h>
 
 #include "pipeline/base/sockets.h"
-#include "pipeline/exec/subprocess.h"
 #include "tests/pipeline/exec/fixture.h"
 
 using namespace lockstep;
@@ -63,41 +62,4 @@ TEST_CASE("a started runner leads a session of its own and lacks the daemon's se
   CHECK(env.find("PATH=") != std::string::npos);
   CHECK(env.find("SECRET_OF_DAEMON") == std::string::npos);
   unsetenv("SECRET_OF_DAEMON");
-}
-
-TEST_CASE("a subprocess gives its bytes and status") {
-  Subprocess what;
-  what.argv = {"sh", "-c", "cat; echo err >&2; echo $X; exit 3"};
-  what.input = std::string(300'000, 'i');
-  what.env = std::vector<std::string>{"X=$(id)", "PATH=/usr/bin:/bin"};
-  SubprocessResult result = run_subprocess(what);
-  CHECK(result.exit_code == 3);
-  CHECK(result.out == what.input + "$(id)\n");
-  CHECK(result.err == "err\n");
-  CHECK_FALSE(result.ok());
-  what.argv = {"true"};
-  CHECK(run_subprocess(what).ok());
-}
-
-TEST_CASE("a subprocess has limits") {
-  Subprocess what;
-  what.argv = {"sh", "-c", "echo $$; sleep 1000"};
-  what.timeout_ms = 200;
-  SubprocessResult result = run_subprocess(what);
-  CHECK(result.timed_out);
-  CHECK(result.signal == SIGKILL);
-  CHECK(process_gone(std::stoi(result.out)));
-  what.argv = {"sh", "-c", "while :; do echo yyyyyyyyyyyyyyyy; done"};
-  what.timeout_ms = 60'000;
-  what.max_output_bytes = 10'000;
-  result = run_subprocess(what);
-  CHECK(result.cut);
-  CHECK(result.out.size() == 10'000);
-  what.argv = {"sh", "-c", "sleep 1000 & echo $!"};
-  result = run_subprocess(what);
-  CHECK(result.ok());
-  pid_t left = std::stoi(result.out);
-  CHECK(eventually([&] { return process_gone(left); }));
-  what.argv = {"no-such-program"};
-  CHECK_THROWS_AS(run_subprocess(what), Error);
 }

@@ -1,4 +1,7 @@
 #include <sys/stat.h>
+#include <unistd.h>
+
+#include <set>
 
 #include "pipeline/base/error.h"
 #include "pipeline/base/files.h"
@@ -48,14 +51,106 @@ TEST_CASE("a store from a newer version is refused") {
   CHECK_THROWS_AS(Database(folder.path() / "bad.db"), Error);
 }
 
+TEST_CASE("every change of what a plan is made from gives the store another revision") {
+  TempFolder folder;
+  Database db(folder.path() / "s.db");
+  SqliteStore store(db);
+  std::set<std::string> seen = {store.revision()};
+  auto changes = [&](const char* sql) {
+    db.execute(sql);
+    INFO(sql);
+    CHECK(seen.insert(store.revision()).second);
+  };
+  changes("INSERT INTO results VALUES(x'01', 'a1', '{}')");
+  changes("UPDATE results SET attempt = 'a2'");
+  changes("INSERT OR REPLACE INTO results VALUES(x'01', 'a3', '{}')");
+  changes("DELETE FROM results");
+  changes("INSERT INTO attempts VALUES('a1', x'01', 'r1', 's', 3, '{}')");
+  changes("UPDATE attempts SET state = 2");
+  changes("DELETE FROM attempts");
+  changes("INSERT INTO settings VALUES('cursor/tables', 'abc')");
+  changes("INSERT OR REPLACE INTO settings VALUES('cursor/tables', 'abc')");
+  changes("UPDATE settings SET value = 'def'");
+  changes("DELETE FROM settings");
+  changes("INSERT INTO ledger VALUES(1, 0, 'pin', 'm', '{}')");
+  changes("UPDATE ledger SET time_ms = 1");
+  changes("DELETE FROM ledger");
+  std::string last = store.revision();
+  SECTION("but not what is remembered of slices, nor the outbox") {
+    SqliteSliceCache(db).update("g", "c1", {{"a", {{sha256("a"), 1}, "1"}}}, true);
+    store.add_intent("publish", "production");
+    CHECK(store.revision() == last);
+  }
+  SECTION("and a turn that is rolled back leaves the one there was") {
+    store.begin();
+    store.set("planned", "1");
+    CHECK(store.revision() != last);
+    store.rollback();
+    CHECK(store.revision() == last);
+  }
+}
+
+TEST_CASE("a store of version 1 is brought forward with what it holds") {
+  TempFolder folder;
+  {
+    Database db(folder.path() / "s.db");
+    SqliteStore(db).set("cursor/tables", "abc");
+    SqliteSliceCache(db).update("g", "c1", {{"a", {{sha256("a"), 1}, "1"}}}, true);
+    std::string triggers;
+    {
+      Statement row = db.prepare(
+          "SELECT group_concat('DROP TRIGGER ' || name, ';') "
+          "FROM sqlite_master WHERE type = 'trigger'");
+      REQUIRE(row.step());
+      triggers = row.text(0);
+    }
+    db.execute(
+        (triggers + "; DROP TABLE revision; DROP TABLE slice_sums; PRAGMA user_version=1").c_str());
+  }
+  Database db(folder.path() / "s.db");
+  SqliteStore store(db);
+  CHECK(store.get("cursor/tables") == "abc");
+  CHECK(SqliteSliceCache(db).tip("g").empty());
+  std::string before = store.revision();
+  store.set("cursor/tables", "def");
+  CHECK(store.revision() != before);
+}
+
+TEST_CASE("artifacts that come or go move the stamp") {
+  TempFolder folder;
+  ArtifactStore artifacts(folder.path() / "artifacts");
+  int64_t newest_ns = 0;
+  std::set<std::string> seen = {artifacts.stamp(&newest_ns)};
+  Digest one = artifacts.put("one");
+  CHECK(seen.insert(artifacts.stamp(&newest_ns)).second);
+  CHECK(newest_ns > 0);
+  usleep(30'000);  // more than a tick of the file system's clock
+  Digest two = artifacts.put("two");
+  CHECK(seen.insert(artifacts.stamp(&newest_ns)).second);
+  usleep(30'000);
+  artifacts.remove(one);
+  CHECK(seen.insert(artifacts.stamp(&newest_ns)).second);
+  CHECK_FALSE(seen.insert(artifacts.stamp(&newest_ns)).second);
+  usleep(30'000);
+  fs::remove(artifacts.path(two));  // by whatever program
+  CHECK(seen.insert(artifacts.stamp(&newest_ns)).second);
+}
+
 TEST_CASE("slice states are replaced or updated by value") {
   Database db(":memory:");
   SqliteSliceCache cache(db);
-  cache.update("g", "c1", {{"a", "1"}, {"b", "2"}}, true);
-  cache.update("g", "c2", {{"a", ""}, {std::string("c\0d", 3), "3"}}, false);
+  SliceSummary a{sha256("a"), 1}, b{sha256("b"), 2}, c{sha256("c"), 3};
+  std::string odd("c\0d", 3);
+  cache.update("g", "c1", {{"a", {a, "1"}}, {"b", {b, "2"}}}, true);
+  cache.update("g", "c2", {{"a", {}}, {odd, {c, "3"}}}, false);
   CHECK(cache.tip("g") == "c2");
-  CHECK(cache.states("g") ==
-        std::map<std::string, std::string>{{"b", "2"}, {std::string("c\0d", 3), "3"}});
+  CHECK(cache.summaries("g") == std::map<std::string, SliceSummary>{{"b", b}, {odd, c}});
+  CHECK(cache.state("g", odd) == "3");
+  CHECK(cache.state("g", "a").empty());
+  CHECK(cache.summaries("other").empty());
+  cache.update("g", "c3", {{"a", {a, "1"}}}, true);
+  CHECK(cache.summaries("g") == std::map<std::string, SliceSummary>{{"a", a}});
+  CHECK(cache.state("g", odd).empty());
 }
 
 TEST_CASE("artifacts are named by their bytes and verified on read") {
