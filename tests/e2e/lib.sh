@@ -227,10 +227,10 @@ end_runner() {  # WORKSPACE: the runner outlives its daemon by design; not this 
 }
 
 # Sets packaged_python to a Python with the packages of tests/e2e/NAME_requirements.txt, which are
-# fetched once and kept in LOCKSTEP_TEST_CACHE.
+# fetched once and kept in LOCKSTEP_CACHE.
 python_with() {  # NAME
   local list=$source_root/tests/e2e/$1_requirements.txt cache place
-  cache=${LOCKSTEP_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/lockstep-tests}
+  cache=${LOCKSTEP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/lockstep}
   place=$cache/python-$1-$(sha256sum <"$list" | head -c 16)
   mkdir -p "$cache"
   (

@@ -140,7 +140,6 @@ inline const std::vector<std::string> kOpenEnds = {
 
 constexpr int kMaxFunctionLines = 70;
 constexpr int kMaxFileLines = 500;
-constexpr int kMaxColumns = 100;        // of C++
-constexpr int kMaxScriptColumns = 120;  // of scripts: a shell line does not break well
+constexpr int kMaxColumns = 100;  // of C++, scripts and CMakeLists.txt
 
 }  // namespace lockstep::tidy
