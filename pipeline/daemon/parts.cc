@@ -50,6 +50,13 @@ GitOriginConfig origin(const SourceSpec& spec, const fs::path& state) {
   return config;
 }
 
+GitTablesConfig tables_config(const SourceSpec& spec, const fs::path& state) {
+  GitTablesConfig config;
+  config.origin = origin(spec, state);
+  config.folder = spec.folder;
+  return config;
+}
+
 DoltConfig dolt(const SourceSpec& spec) {
   DoltConfig config;
   config.name = spec.name;
