@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "connectors/git/ref_watch.h"
 #include "pipeline/base/text.h"
 
 namespace lockstep {
@@ -22,6 +23,10 @@ GitRepository& GitOrigin::repository() {
                                                           : std::filesystem::path(config_.place));
   }
   return *repository_;
+}
+
+std::unique_ptr<SourceWatch> GitOrigin::watch() const {
+  return local() ? std::make_unique<RefWatch>(config_.place) : nullptr;
 }
 
 std::string GitOrigin::head() {

@@ -9,6 +9,7 @@
 #include "connectors/git/mirror.h"
 #include "connectors/git/repository.h"
 #include "pipeline/base/error.h"
+#include "pipeline/core/source.h"
 
 namespace lockstep {
 
@@ -36,6 +37,8 @@ class GitOrigin {
   std::string resolve(const std::string& name);
   // Opened on first use; a mirror that was never fetched is fetched.
   GitRepository& repository();
+  // Nothing for a remote place. Opens a handle of its own: may be called from any thread.
+  std::unique_ptr<SourceWatch> watch() const;
 
  private:
   GitOriginConfig config_;

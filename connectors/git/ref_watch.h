@@ -7,23 +7,25 @@
 #include <map>
 #include <string>
 
+#include "pipeline/core/source.h"
+
 namespace lockstep {
 
-class RefWatch {
+class RefWatch : public SourceWatch {
  public:
   // As GitRepository takes it: bare, working tree, linked worktree. Watches `refs` with all folders
   // below, `packed-refs` and `HEAD`. Throws as GitRepository does, and unavailable where the
   // machine gives no more watches.
   explicit RefWatch(const std::filesystem::path& repository);
-  ~RefWatch();
+  ~RefWatch() override;
   RefWatch(const RefWatch&) = delete;
   RefWatch& operator=(const RefWatch&) = delete;
 
   // Readable when take() has something to look at.
-  int fd() const { return fd_; }
+  int fd() const override { return fd_; }
 
   // Reads what has come, follows new folders; true when a ref may have changed. Never blocks.
-  bool take();
+  bool take() override;
 
   // take(), after waiting up to `timeout_ms` for it to say true.
   bool wait(int timeout_ms);

@@ -50,6 +50,14 @@ bool GitCodeRepo::descends(const std::string& to, const std::string& from) {
                        [&] { return origin_.repository().descends(to, from); });
 }
 
+void GitCodeRepo::keep(const std::string& commit) {
+  in_git_source(origin_.config().name, [&] { origin_.repository().keep(commit); });
+}
+
+std::unique_ptr<SourceWatch> GitCodeRepo::watch() {
+  return in_git_source(origin_.config().name, [&] { return origin_.watch(); });
+}
+
 std::vector<CodePath> GitCodeRepo::list(const std::string& commit,
                                         const std::vector<std::string>& globs) {
   return in_git_source(origin_.config().name, [&] {

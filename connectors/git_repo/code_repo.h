@@ -22,6 +22,9 @@ class GitCodeRepo : public CodeRepo {
   std::vector<CommitInfo> log(const std::string& from, const std::string& to,
                               size_t limit) override;
   bool descends(const std::string& to, const std::string& from) override;
+  // By a ref under refs/lockstep/keep/: of a remote place in the mirror, which then keeps it.
+  void keep(const std::string& commit) override;
+  std::unique_ptr<SourceWatch> watch() override;
 
   // Globs as in globs.h. Refused, naming the path: submodules, unsafe names, symlinks that may
   // lead out of the root.

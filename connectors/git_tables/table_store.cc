@@ -105,6 +105,14 @@ bool GitTableStore::descends(const std::string& to, const std::string& from) {
                        [&] { return origin_.repository().descends(to, from); });
 }
 
+void GitTableStore::keep(const std::string& commit) {
+  in_git_source(origin_.config().name, [&] { origin_.repository().keep(commit); });
+}
+
+std::unique_ptr<SourceWatch> GitTableStore::watch() {
+  return in_git_source(origin_.config().name, [&] { return origin_.watch(); });
+}
+
 TableLayout GitTableStore::layout() {
   return TableLayout(origin_.repository(), config_.origin.name, config_.folder);
 }

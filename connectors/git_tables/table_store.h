@@ -37,6 +37,9 @@ class GitTableStore : public TableStore {
   std::vector<CommitInfo> log(const std::string& from, const std::string& to,
                               size_t limit) override;
   bool descends(const std::string& to, const std::string& from) override;
+  // By a ref under refs/lockstep/keep/: of a remote place in the mirror, which then keeps it.
+  void keep(const std::string& commit) override;
+  std::unique_ptr<SourceWatch> watch() override;
 
   // The hash is made of the ids of the data (blob or tree) and of the schema file.
   std::vector<TableInfo> tables(const std::string& commit) override;

@@ -24,6 +24,17 @@ struct CommitInfo {
   int64_t time_ms = 0;  // committer time, UTC
 };
 
+// A signal that a source's head may have moved. Hints only: read the head after every one, and look
+// now and then without.
+class SourceWatch {
+ public:
+  virtual ~SourceWatch() = default;
+  // Readable (poll) when take() has something to look at.
+  virtual int fd() const = 0;
+  // Takes what has come; true when the head may have moved. Never blocks.
+  virtual bool take() = 0;
+};
+
 class Source {
  public:
   virtual ~Source() = default;
@@ -38,6 +49,11 @@ class Source {
                                       size_t limit) = 0;
   // False when the history was rewritten (`from` is not an ancestor of `to`, or is gone).
   virtual bool descends(const std::string& to, const std::string& from) = 0;
+  // Holds a commit and all it names, whatever becomes of the branches; again does no harm. Throws
+  // denied where the source is not ours to write to.
+  virtual void keep(const std::string& commit) = 0;
+  // Nothing where the source gives no signals. Lives on its own, in any thread.
+  virtual std::unique_ptr<SourceWatch> watch() = 0;
 };
 
 struct TableInfo {

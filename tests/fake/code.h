@@ -36,6 +36,8 @@ class FakeCode : public CodeRepo {
   bool descends(const std::string& to, const std::string& from) override {
     return fail(), history.descends(to, from);
   }
+  void keep(const std::string& id) override { fail(), history.kept.insert(history.info(id).id); }
+  std::unique_ptr<SourceWatch> watch() override { return nullptr; }
 
   std::vector<CodePath> list(const std::string& id,
                              const std::vector<std::string>& globs) override {

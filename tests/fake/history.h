@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -49,6 +50,7 @@ class FakeHistory {
   }
 
   std::string head;
+  std::set<std::string> kept;
   std::map<std::string, std::string> tags;  // name → commit
 
  private:

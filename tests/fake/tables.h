@@ -48,6 +48,8 @@ class FakeTables : public TableStore {
   bool descends(const std::string& to, const std::string& from) override {
     return fail(), history.descends(to, from);
   }
+  void keep(const std::string& id) override { fail(), history.kept.insert(history.info(id).id); }
+  std::unique_ptr<SourceWatch> watch() override { return nullptr; }
 
   std::vector<TableInfo> tables(const std::string& id) override {
     fail();

@@ -1,0 +1,172 @@
+#include "connectors/dolt/table_store.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "connectors/dolt/reading.h"
+#include "connectors/dolt/watch.h"
+#include "connectors/sql/quote.h"
+#include "pipeline/base/clock.h"
+#include "pipeline/base/text.h"
+
+namespace lockstep {
+namespace {
+
+constexpr size_t kFewestDigits = 4;  // of an abbreviated hash
+constexpr const char* kKeep = "lockstep-keep-";
+
+std::string text(const std::optional<std::string>& cell) {
+  return cell.value_or("");
+}
+
+bool may_abbreviate(const std::string& name) {
+  return name.size() >= kFewestDigits && name.size() < 32 &&
+         is_dolt_hash(name + std::string(32 - name.size(), '0'));
+}
+
+}  // namespace
+
+DoltTableStore::DoltTableStore(DoltConfig config) : link_(std::move(config)), tables_(link_) {}
+
+std::string DoltTableStore::head() {
+  const std::string& branch = link_.config().branch;
+  try {
+    const auto hash = link_.value("SELECT dolt_hashof(" + quote_text(branch) + ")");
+    if (hash && is_dolt_hash(*hash)) return *hash;
+    throw link_.error(ErrorCode::kCorrupt, "the server named no commit for " + printable(branch));
+  } catch (const Error& error) {
+    if (error.code != ErrorCode::kNotFound || error.message.find("ref spec") == std::string::npos) {
+      throw;
+    }
+  }
+  std::vector<std::string> there;
+  for (const SqlCells& row : link_.rows("SELECT name FROM dolt_branches LIMIT 20")) {
+    there.push_back(printable(text(row.at(0))));
+  }
+  throw link_.error(
+      ErrorCode::kNotFound,
+      fmt::format("database {} has no branch {}", printable(link_.database()), printable(branch)),
+      fmt::format("it has {}", fmt::join(there, ", ")));
+}
+
+std::string DoltTableStore::resolve(const std::string& name) {
+  if (name == "HEAD") return head();
+  std::string asked = name;
+  if (name.compare(0, 5, "HEAD~") == 0) asked = link_.config().branch + name.substr(4);
+  try {
+    return text(link_.value("SELECT dolt_hashof(" + quote_text(asked) + ")"));
+  } catch (const Error& error) {
+    if (error.code != ErrorCode::kNotFound) throw;
+  }
+  std::vector<SqlCells> found;
+  if (may_abbreviate(name)) {
+    found = link_.rows(fmt::format(
+        "SELECT commit_hash FROM dolt_commits WHERE commit_hash LIKE '{}%' LIMIT 2", name));
+  }
+  if (found.size() == 1) return text(found[0].at(0));
+  if (found.empty()) {
+    throw link_.error(ErrorCode::kNotFound,
+                      fmt::format("there is no branch, tag or commit {}", printable(name, 80)));
+  }
+  throw link_.error(ErrorCode::kConflict, fmt::format("{} begins more than one commit", name),
+                    "write more of it");
+}
+
+std::vector<CommitInfo> DoltTableStore::commits(const std::string& arguments, size_t limit) {
+  std::vector<CommitInfo> out;
+  for (const SqlCells& row :
+       link_.rows(fmt::format("SELECT commit_hash, committer, email, message, DATE_FORMAT(date, "
+                              "'%Y-%m-%dT%H:%i:%S.%fZ') FROM dolt_log({}) LIMIT {}",
+                              arguments, limit))) {
+    CommitInfo info{text(row.at(0)), text(row.at(1)), text(row.at(2)), text(row.at(3)), 0};
+    info.time_ms = parse_time(text(row.at(4)));
+    out.push_back(std::move(info));
+  }
+  return out;
+}
+
+CommitInfo DoltTableStore::commit(const std::string& id) {
+  if (!is_dolt_hash(id)) throw link_.no_commit(id);
+  try {
+    std::vector<CommitInfo> found = commits("'" + id + "'", 1);
+    if (!found.empty()) return found[0];
+  } catch (const Error& error) {
+    if (error.code != ErrorCode::kNotFound) throw;
+  }
+  throw link_.no_commit(id);
+}
+
+std::vector<CommitInfo> DoltTableStore::log(const std::string& from, const std::string& to,
+                                            size_t limit) {
+  if (!is_dolt_hash(to)) throw link_.no_commit(to);
+  if (is_dolt_hash(from)) {
+    try {
+      return commits(fmt::format("'{}', '--not', '{}'", to, from), limit);
+    } catch (const Error& error) {
+      if (error.code != ErrorCode::kNotFound) throw;
+    }
+  }
+  return commits("'" + to + "'", limit);  // `from` was collected
+}
+
+bool DoltTableStore::descends(const std::string& to, const std::string& from) {
+  if (!is_dolt_hash(to)) throw link_.no_commit(to);
+  if (!is_dolt_hash(from)) return false;
+  try {
+    return link_.value(fmt::format("SELECT dolt_merge_base('{}', '{}')", to, from)) == from;
+  } catch (const Error& error) {
+    if (error.code == ErrorCode::kUnavailable) throw;
+    commit(to);  // throws where it is this one that is missing
+    return false;
+  }
+}
+
+void DoltTableStore::keep(const std::string& id) {
+  if (!is_dolt_hash(id)) throw link_.no_commit(id);
+  const std::string tag = kKeep + id;
+  try {
+    link_.rows(fmt::format("CALL dolt_tag('{}', '{}')", tag, id));
+  } catch (const Error& error) {
+    if (error.message.find("already exists") != std::string::npos && resolve(tag) == id) return;
+    if (error.code == ErrorCode::kUnavailable || error.code == ErrorCode::kNotFound) throw;
+    throw Error(ErrorCode::kDenied,
+                fmt::format("commit {} can't be tagged: {}", id.substr(0, 12), error.message),
+                "let the user write, or see to it yourself that the commit is not collected");
+  }
+}
+
+std::unique_ptr<SourceWatch> DoltTableStore::watch() {
+  const DoltConfig& config = link_.config();
+  if (config.data_folder.empty()) return std::make_unique<DoltPoll>(config);
+  return std::make_unique<DoltWatch>(config.data_folder / link_.database());
+}
+
+std::vector<TableInfo> DoltTableStore::tables(const std::string& commit) {
+  std::vector<TableInfo> out;
+  for (const auto& [name, hash] : tables_.hashes(commit)) out.push_back({name, hash});
+  return out;
+}
+
+TableSchema DoltTableStore::schema(const std::string& commit, const std::string& table) {
+  const DoltTable& found = tables_.open(commit, table);
+  TableSchema out;
+  for (const SqlColumn& column : found.columns) out.columns.push_back({column.name, column.tag});
+  out.key = found.key;
+  return out;
+}
+
+void DoltTableStore::read(const TableRead& request, const RowSink& sink) {
+  const DoltTable table = tables_.open(request.commit, request.table);
+  read_dolt_rows(link_, table, request, sink);
+}
+
+void DoltTableStore::diff(const std::string& table, const std::string& from, const std::string& to,
+                          const std::vector<std::string>& columns, const DiffSink& sink) {
+  const DoltTable before = tables_.open(from, table);
+  const DoltTable after = tables_.open(to, table);
+  read_dolt_diff(link_, before, after, columns, sink);
+}
+
+}  // namespace lockstep

@@ -1,0 +1,109 @@
+#include "connectors/sql/column.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "connectors/sql/quote.h"
+#include "pipeline/base/error.h"
+#include "pipeline/base/json.h"
+
+namespace lockstep {
+namespace {
+
+const std::map<std::string_view, ValueTag>& tags() {
+  using enum ValueTag;
+  static const std::map<std::string_view, ValueTag> all = {
+      {"tinyint", kInt}, {"smallint", kInt},      {"mediumint", kInt},
+      {"int", kInt},     {"integer", kInt},       {"bigint", kInt},
+      {"bool", kInt},    {"boolean", kInt},       {"bit", kInt},
+      {"year", kInt},    {"decimal", kDecimal},   {"numeric", kDecimal},
+      {"float", kFloat}, {"double", kFloat},      {"real", kFloat},
+      {"char", kText},   {"varchar", kText},      {"tinytext", kText},
+      {"text", kText},   {"mediumtext", kText},   {"longtext", kText},
+      {"enum", kText},   {"set", kText},          {"uuid", kText},
+      {"inet4", kText},  {"inet6", kText},        {"date", kDate},
+      {"time", kTime},   {"datetime", kDatetime}, {"timestamp", kDatetime},
+      {"json", kJson},
+  };
+  return all;
+}
+
+// Collations that compare as the bytes of UTF-8 do, trailing spaces included.
+bool binary_order(const std::string& collation) {
+  return collation.empty() || collation == "binary" || collation == "utf8mb4_0900_bin" ||
+         collation == "utf8mb4_nopad_bin";
+}
+
+}  // namespace
+
+SqlColumn sql_column(std::string name, std::string_view column_type, std::string collation) {
+  std::string type(column_type.substr(0, column_type.find_first_of(" (")));
+  std::transform(type.begin(), type.end(), type.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const auto known = tags().find(type);
+  const ValueTag tag = known == tags().end() ? ValueTag::kBytes : known->second;
+  if (tag != ValueTag::kText) collation.clear();
+  return {std::move(name), std::string(column_type), std::move(type), std::move(collation), tag};
+}
+
+std::string select_cell(const SqlColumn& column, const std::string& expression) {
+  if (column.type == "float") return "CAST(" + expression + " AS DOUBLE)";
+  if (column.type == "bit") return "CAST(" + expression + " AS UNSIGNED)";
+  if (column.tag == ValueTag::kJson) return "CAST(" + expression + " AS CHAR)";
+  return expression;
+}
+
+std::string order_cell(const SqlColumn& column, const std::string& expression) {
+  if (column.type == "enum" || column.type == "set" || column.tag == ValueTag::kJson) {
+    return "CAST(CAST(" + expression + " AS CHAR) AS BINARY)";
+  }
+  const bool native = column.tag != ValueTag::kText || binary_order(column.collation);
+  return native ? expression : "CAST(" + expression + " AS BINARY)";
+}
+
+std::string match_cell(const SqlColumn& column, const std::string& expression,
+                       std::string_view payload) {
+  switch (column.tag) {
+    case ValueTag::kInt:
+    case ValueTag::kDecimal:
+    case ValueTag::kDate:
+    case ValueTag::kDatetime:
+      break;
+    case ValueTag::kText:
+      if (!valid_utf8(payload)) return "";
+      break;
+    default:
+      return "";
+  }
+  try {
+    const Value value = parse_value(column.tag, payload);
+    if (value.payload == payload) return expression + " = " + quote_value(value);
+  } catch (const Error&) {
+    // No row of this column can have that payload; the comparison of payloads finds none.
+  }
+  return "";
+}
+
+Value read_cell(const SqlColumn& column, const std::optional<std::string_view>& text) {
+  if (!text) return null_value();
+  return parse_value(column.tag, *text);
+}
+
+std::string write_cell(const SqlColumn& column, const Value& value) {
+  if (value.tag == ValueTag::kNull) return "NULL";
+  if (value.tag != column.tag) {
+    throw Error(ErrorCode::kInvalid, fmt::format("column {} takes {}, not {}", column.name,
+                                                 word(column.tag), word(value.tag)));
+  }
+  const bool bytes = column.tag == ValueTag::kBytes;
+  if (bytes && column.type.find("blob") == std::string::npos &&
+      column.type.find("binary") == std::string::npos) {
+    throw Error(ErrorCode::kInvalid, fmt::format("column {} is of type {}, which can't be written",
+                                                 column.name, column.type));
+  }
+  return quote_value(value);
+}
+
+}  // namespace lockstep
