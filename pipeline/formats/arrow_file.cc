@@ -16,6 +16,7 @@ constexpr size_t kBegin = 8;     // the magic, padded
 constexpr size_t kAlign = 64;    // of bodies and buffers, from the file's beginning
 constexpr size_t kPrefix = 8;    // before metadata: a mark and its length
 constexpr size_t kTrailer = 10;  // after the footer: its length and the magic
+constexpr uint64_t kMaxMetadata_bytes = 256ull << 20;
 constexpr uint32_t kMark = 0xffffffff;
 
 void append_u32(std::string& out, uint32_t value) {
@@ -132,7 +133,7 @@ void ArrowFile::refuse(const std::string& why) const {
 void ArrowFile::read_footer() {
   uint64_t room = bytes_.size() - kTrailer - kBegin;
   uint64_t length = load_u32(bytes_.substr(bytes_.size() - kTrailer));
-  if (length > room) refuse("its footer is longer than the file");
+  if (length > room || length > kMaxMetadata_bytes) refuse("its footer is longer than the file");
   end_ = bytes_.size() - kTrailer - length;
   ArrowFooter footer = read_arrow_footer(bytes_.substr(end_, length), place_);
   columns_ = std::move(footer.columns);
@@ -142,7 +143,7 @@ void ArrowFile::read_footer() {
     // As unsigned numbers negative ones are too large, too.
     if (taken.offset > end_ || taken.offset % 8 != 0 ||
         taken.metadata_bytes > end_ - taken.offset || taken.metadata_bytes <= kPrefix ||
-        taken.metadata_bytes % 8 != 0 ||
+        taken.metadata_bytes > kMaxMetadata_bytes || taken.metadata_bytes % 8 != 0 ||
         taken.body_bytes > end_ - taken.offset - taken.metadata_bytes) {
       refuse("a batch lies outside the file");
     }

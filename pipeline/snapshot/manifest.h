@@ -11,11 +11,12 @@
 
 namespace lockstep {
 
-// A file and the keys of its first and last row, for people and for whoever looks for a range:
-// nothing is decided by them. Null for a file without rows.
+// A file and the keys of its first and last row as people see them (bytes as base64): seeking steps
+// over files by them. Null for a file without rows.
 struct KeyedFile {
   DatasetFile file;
   Json first, last;
+  bool operator==(const KeyedFile& other) const { return file == other.file; }
 };
 
 // Writes rows that come in key order as files that know their range.
@@ -38,6 +39,7 @@ struct Layer {
   std::vector<KeyedFile> put;
   std::vector<KeyedFile> gone;  // key columns alone
   uint64_t size() const;        // rows and keys
+  bool operator==(const Layer&) const = default;
 };
 
 struct Manifest {

@@ -14,39 +14,29 @@ bool may_hold(ValueTag tag, ArrowType type) {
   return false;
 }
 
-struct Stream {
-  FileCursor cursor;
-  bool gone;
-};
-
 std::vector<size_t> all_of(size_t count) {
   std::vector<size_t> all(count);
   std::iota(all.begin(), all.end(), size_t{0});
   return all;
 }
 
-// The stream with the lowest key: of equal ones the first, which is the newest.
-Stream* lowest(std::vector<Stream>& streams) {
-  Stream* low = nullptr;
-  for (Stream& one : streams) {
-    if (one.cursor.at_end()) continue;
-    if (low == nullptr || compare_keys(one.cursor.key(), low->cursor.key()) < 0) low = &one;
+// The key that a manifest has for a file's last row; nothing where it has bytes, which are not
+// written as they are.
+std::optional<Row> key_from(const Json& json, const std::vector<Column>& columns,
+                            const std::vector<size_t>& key) {
+  if (!json.is_array() || json.size() != key.size()) return std::nullopt;
+  Row out;
+  for (size_t i = 0; i < key.size(); ++i) {
+    ValueTag type = columns[key[i]].type;
+    if (json[i].is_null()) {
+      out.push_back(null_value());
+    } else if (type == ValueTag::kBytes || !json[i].is_string()) {
+      return std::nullopt;
+    } else {
+      out.push_back(parse_value(type, json[i].get_ref<const std::string&>()));
+    }
   }
-  return low;
-}
-
-// Streams of the layers above `first`, the newest first.
-std::vector<Stream> later_streams(Artifacts& artifacts, const Manifest& manifest, size_t first) {
-  std::vector<Stream> streams;
-  std::vector<Column> key = manifest.key_columns();
-  for (size_t i = manifest.layers.size(); i-- > first + 1;) {
-    const Layer& layer = manifest.layers[i];
-    streams.push_back(
-        {FileCursor(artifacts, layer.put, manifest.schema.columns, manifest.key_positions()),
-         false});
-    streams.push_back({FileCursor(artifacts, layer.gone, key, all_of(key.size())), true});
-  }
-  return streams;
+  return out;
 }
 
 }  // namespace
@@ -118,40 +108,86 @@ Row FileCursor::row(const std::vector<size_t>& columns) const {
   return out;
 }
 
-void merge_layers(Artifacts& artifacts, const Manifest& manifest, size_t first,
-                  const std::vector<size_t>& columns, const RowSink& row, const RowSink& gone) {
-  std::vector<Stream> later = later_streams(artifacts, manifest, first);
-  const Layer& oldest = manifest.layers.at(first);
-  if (first > 0) {
-    later.push_back({FileCursor(artifacts, oldest.gone, manifest.key_columns(),
-                                all_of(manifest.schema.key.size())),
-                     true});
+void FileCursor::seek(const Row& key) {
+  if (at_end() || compare_keys(key_row_, key) >= 0) return;
+  auto key_at = [&](uint64_t row) {
+    Row found;
+    for (size_t at : key_) found.push_back(read_cell(arrays_[at], row, columns_[at].type));
+    return found;
+  };
+  while (compare_keys(key_at(rows_ - 1), key) < 0) {
+    while (opened_ < files_.size()) {
+      std::optional<Row> last = key_from(files_[opened_].last, columns_, key_);
+      if (!last || compare_keys(*last, key) >= 0) break;
+      ++opened_;
+    }
+    open_next();
+    if (at_end()) return;
   }
-  FileCursor base(artifacts, oldest.put, manifest.schema.columns,
-                  later.empty() ? std::vector<size_t>() : manifest.key_positions());
-  Stream* low = lowest(later);
-  while (!base.at_end() || low != nullptr) {
-    bool below = low == nullptr;
-    bool same = false;
-    if (low != nullptr && !base.at_end()) {
-      auto order = compare_keys(base.key(), low->cursor.key());
-      below = order < 0;
-      same = order == 0;
+  uint64_t below = at_, end = rows_;  // the first row not below lies in [below, end)
+  while (below < end) {
+    uint64_t middle = below + (end - below) / 2;
+    if (compare_keys(key_at(middle), key) < 0) {
+      below = middle + 1;
+    } else {
+      end = middle;
     }
-    if (below) {
-      row(base.row(columns));
-      base.next();
-      continue;
-    }
-    const Row key = low->cursor.key();
-    if (!low->gone) row(low->cursor.row(columns));
-    if (low->gone && gone) gone(key);
-    if (same) base.next();
-    for (Stream& one : later) {
-      if (!one.cursor.at_end() && one.cursor.key() == key) one.cursor.next();
-    }
-    low = lowest(later);
   }
+  at_ = below;
+  load_key();
+}
+
+MergedRows::MergedRows(Artifacts& artifacts, const Manifest& manifest, size_t first, size_t end,
+                       bool keys) {
+  std::vector<size_t> key = manifest.key_positions();
+  std::vector<Column> key_columns = manifest.key_columns();
+  for (size_t i = end; i-- > first;) {
+    const Layer& layer = manifest.layers[i];
+    if (i > first) {
+      later_.push_back({FileCursor(artifacts, layer.put, manifest.schema.columns, key), false});
+    }
+    if (!layer.gone.empty()) {
+      later_.push_back({FileCursor(artifacts, layer.gone, key_columns, all_of(key.size())), true});
+    }
+  }
+  if (later_.empty() && !keys) key.clear();
+  if (first < end) {
+    base_.emplace(artifacts, manifest.layers[first].put, manifest.schema.columns, key);
+  }
+  find_low();
+}
+
+void MergedRows::find_low() {
+  low_ = nullptr;
+  for (Stream& one : later_) {
+    if (one.cursor.at_end()) continue;
+    if (low_ == nullptr || compare_keys(one.cursor.key(), low_->cursor.key()) < 0) low_ = &one;
+  }
+  settle();
+}
+
+void MergedRows::settle() {
+  base_first_ =
+      base_left() && (low_ == nullptr || compare_keys(base_->key(), low_->cursor.key()) < 0);
+}
+
+void MergedRows::next() {
+  if (base_first_) {
+    base_->next();
+    return settle();
+  }
+  const Row key = low_->cursor.key();
+  if (base_left() && compare_keys(base_->key(), key) == 0) base_->next();
+  for (Stream& one : later_) {
+    if (!one.cursor.at_end() && compare_keys(one.cursor.key(), key) == 0) one.cursor.next();
+  }
+  find_low();
+}
+
+void MergedRows::seek(const Row& key) {
+  if (base_left()) base_->seek(key);
+  for (Stream& one : later_) one.cursor.seek(key);
+  find_low();
 }
 
 }  // namespace lockstep

@@ -2,11 +2,10 @@
 // Knows nothing of where the stream goes or of when layers are written anew.
 #pragma once
 
-#include <memory>
+#include <optional>
 #include <vector>
 
 #include "pipeline/base/mapped.h"
-#include "pipeline/core/source.h"
 #include "pipeline/snapshot/manifest.h"
 
 namespace lockstep {
@@ -23,6 +22,8 @@ class FileCursor {
 
   bool at_end() const { return rows_ == 0; }
   void next();
+  // On to the first row whose key is not below `key`: files below it are not opened.
+  void seek(const Row& key);
   const Row& key() const { return key_row_; }
   Row row(const std::vector<size_t>& columns) const;
 
@@ -42,9 +43,34 @@ class FileCursor {
   Row key_row_;
 };
 
-// Gives the newest row of every key, cut to `columns`, and, where somebody asks, keys whose newest
-// change is that they are gone. Layers from `first` on.
-void merge_layers(Artifacts& artifacts, const Manifest& manifest, size_t first,
-                  const std::vector<size_t>& columns, const RowSink& row, const RowSink& gone = {});
+// The newest word about every key in some layers, by rising key: its row, or that it is gone.
+class MergedRows {
+ public:
+  // Layers from `first` up to but not including `end`. `keys`: key() and seek() are wanted.
+  MergedRows(Artifacts& artifacts, const Manifest& manifest, size_t first, size_t end, bool keys);
+
+  bool at_end() const { return base_first_ ? false : low_ == nullptr; }
+  void next();
+  void seek(const Row& key);
+  const Row& key() const { return base_first_ ? base_->key() : low_->cursor.key(); }
+  bool gone() const { return !base_first_ && low_->gone; }
+  Row row(const std::vector<size_t>& columns) const {
+    return base_first_ ? base_->row(columns) : low_->cursor.row(columns);
+  }
+
+ private:
+  struct Stream {
+    FileCursor cursor;
+    bool gone;
+  };
+  void find_low();
+  void settle();
+  bool base_left() const { return base_ && !base_->at_end(); }
+
+  std::vector<Stream> later_;  // the newest first
+  Stream* low_ = nullptr;      // of `later_`: with the lowest key, the newest of equal ones
+  std::optional<FileCursor> base_;
+  bool base_first_ = false;  // the base's row comes before those of all others
+};
 
 }  // namespace lockstep

@@ -53,7 +53,10 @@ struct LayerWriter {
 class Changes {
  public:
   Changes(Artifacts& artifacts, Manifest& manifest)
-      : artifacts_(artifacts), manifest_(manifest), key_(manifest.key_positions()) {}
+      : artifacts_(artifacts),
+        manifest_(manifest),
+        key_(manifest.key_positions()),
+        columns_(every(manifest.schema.columns)) {}
 
   void take(const Row* before, const Row* after) {
     if (before != nullptr && after != nullptr && key_of(*before, key_) != key_of(*after, key_)) {
@@ -88,10 +91,10 @@ class Changes {
     auto& layers = manifest_.layers;
     while (layers.size() > 2 && layers.back().size() * 2 >= layers[layers.size() - 2].size()) {
       LayerWriter joined(artifacts_, manifest_);
-      merge_layers(
-          artifacts_, manifest_, layers.size() - 2, every(manifest_.schema.columns),
-          [&](const Row& row) { joined.put.add(row); },
-          [&](const Row& key) { joined.gone.add(key); });
+      MergedRows rows(artifacts_, manifest_, layers.size() - 2, layers.size(), true);
+      for (; !rows.at_end(); rows.next()) {
+        rows.gone() ? joined.gone.add(rows.key()) : joined.put.add(rows.row(columns_));
+      }
       layers.pop_back();
       layers.back() = joined.finish();
     }
@@ -99,10 +102,18 @@ class Changes {
 
   Artifacts& artifacts_;
   Manifest& manifest_;
-  std::vector<size_t> key_;
+  std::vector<size_t> key_, columns_;  // positions
   std::map<Row, std::optional<Row>, KeyLess> changes_;
   uint64_t bytes_ = 0;
 };
+
+void each_row(Artifacts& artifacts, const Manifest& manifest, const std::vector<size_t>& columns,
+              const RowSink& sink) {
+  MergedRows rows(artifacts, manifest, 0, manifest.layers.size(), false);
+  for (; !rows.at_end(); rows.next()) {
+    if (!rows.gone()) sink(rows.row(columns));
+  }
+}
 
 bool worth_writing_anew(const Manifest& manifest) {
   uint64_t above = 0;
@@ -112,8 +123,8 @@ bool worth_writing_anew(const Manifest& manifest) {
 
 Digest write_anew(Artifacts& artifacts, const Manifest& manifest) {
   SnapshotWriter out(artifacts, manifest.schema);
-  merge_layers(artifacts, manifest, 0, every(manifest.schema.columns),
-               [&](const Row& row) { out.add(row); });
+  each_row(artifacts, manifest, every(manifest.schema.columns),
+           [&](const Row& row) { out.add(row); });
   if (out.rows() != manifest.rows) {
     throw Error(ErrorCode::kCorrupt, "the differences do not fit the rows of the snapshot",
                 "make the snapshot again from the table");
@@ -177,7 +188,43 @@ Digest apply_diff(Artifacts& artifacts, const Digest& snapshot, const SnapshotDi
 void read_snapshot(Artifacts& artifacts, const Digest& snapshot,
                    const std::vector<std::string>& columns, const RowSink& sink) {
   Manifest manifest = get_manifest(artifacts, snapshot);
-  merge_layers(artifacts, manifest, 0, positions(manifest.schema, columns), sink);
+  each_row(artifacts, manifest, positions(manifest.schema, columns), sink);
+}
+
+void diff_snapshots(Artifacts& artifacts, const Digest& from, const Digest& to,
+                    const std::vector<std::string>& columns, const DiffSink& sink) {
+  if (from == to) return;
+  Manifest old_one = get_manifest(artifacts, from), new_one = get_manifest(artifacts, to);
+  if (old_one.schema != new_one.schema || old_one.schema.key.empty()) {
+    throw Error(ErrorCode::kConflict, "two snapshots with other columns, or without a key",
+                "compare all rows");
+  }
+  std::vector<size_t> wanted = positions(old_one.schema, columns);
+  size_t shared = 0;  // layers
+  while (shared < std::min(old_one.layers.size(), new_one.layers.size()) &&
+         old_one.layers[shared] == new_one.layers[shared]) {
+    ++shared;
+  }
+  MergedRows below(artifacts, old_one, 0, shared, true);
+  MergedRows before(artifacts, old_one, shared, old_one.layers.size(), true);
+  MergedRows after(artifacts, new_one, shared, new_one.layers.size(), true);
+  while (!before.at_end() || !after.at_end()) {
+    bool first =
+        after.at_end() || (!before.at_end() && compare_keys(before.key(), after.key()) < 0);
+    const Row key = first ? before.key() : after.key();
+    below.seek(key);
+    auto row_in = [&](MergedRows& rows) -> std::optional<Row> {
+      bool told = !rows.at_end() && rows.key() == key;
+      MergedRows& from_here = told ? rows : below;
+      bool there = !from_here.at_end() && from_here.key() == key && !from_here.gone();
+      std::optional<Row> row;
+      if (there) row = from_here.row(wanted);
+      if (told) rows.next();
+      return row;
+    };
+    std::optional<Row> gone = row_in(before), come = row_in(after);
+    if (gone != come) sink(gone ? &*gone : nullptr, come ? &*come : nullptr);
+  }
 }
 
 std::vector<DatasetFile> as_dataset(Artifacts& artifacts, const Digest& snapshot,
@@ -192,7 +239,7 @@ std::vector<DatasetFile> as_dataset(Artifacts& artifacts, const Digest& snapshot
   std::vector<Column> chosen;
   for (size_t at : wanted) chosen.push_back(manifest.schema.columns[at]);
   DatasetWriter out(artifacts, std::move(chosen));
-  merge_layers(artifacts, manifest, 0, wanted, [&](const Row& row) { out.add(row); });
+  each_row(artifacts, manifest, wanted, [&](const Row& row) { out.add(row); });
   return out.finish();
 }
 

@@ -63,6 +63,13 @@ Digest apply_diff(Artifacts& artifacts, const Digest& snapshot, const SnapshotDi
 void read_snapshot(Artifacts& artifacts, const Digest& snapshot,
                    const std::vector<std::string>& columns, const RowSink& sink);
 
+// Rows that differ in `columns`, by rising key: as TableStore::diff gives them. Costs what differs
+// where one snapshot, or both, came from the other or a third by differences and nothing was
+// written anew since; else reads both. Throws conflict where columns or keys differ, or there is
+// no key.
+void diff_snapshots(Artifacts& artifacts, const Digest& from, const Digest& to,
+                    const std::vector<std::string>& columns, const DiffSink& sink);
+
 // The rows with `columns` as a dataset of plain files: the same files whatever way the snapshot
 // came about. The snapshot's own where these are the columns and nothing lies above its base.
 std::vector<DatasetFile> as_dataset(Artifacts& artifacts, const Digest& snapshot,

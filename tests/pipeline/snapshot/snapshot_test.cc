@@ -145,6 +145,69 @@ TEST_CASE("snapshot: random differences, read back and as a dataset, equal from 
   CHECK(anew > 1);
 }
 
+TEST_CASE("snapshot: what differs between any two, whichever way they came about") {
+  TestStore store;
+  std::mt19937 random(7);
+  std::vector<std::pair<Digest, People>> all = {{{}, many(70'000)}};
+  all[0].first = snapshot_of(store.artifacts, all[0].second);
+  for (int round = 0; round < 5; ++round) {
+    auto [snapshot, people_] = all[random() % all.size()];  // branches, too
+    People next = people_;
+    for (int n = 0; n < 200; ++n) {
+      int64_t id = random() % 75'000;
+      if (random() % 3 == 0) {
+        next.erase(id);
+      } else {
+        next[id] = static_cast<int64_t>(random() % 1000);
+      }
+    }
+    all.emplace_back(apply_diff(store.artifacts, snapshot, difference(people_, next)), next);
+  }
+  all.emplace_back(snapshot_of(store.artifacts, all.back().second), all.back().second);
+  all.emplace_back(snapshot_of(store.artifacts, many(10)), many(10));
+  using Told = std::map<std::string, std::pair<std::optional<Row>, std::optional<Row>>>;
+  for (size_t i = 0; i < all.size(); ++i) {
+    size_t k = random() % all.size();
+    Told want, got;
+    auto tell = [](Told& told) {
+      return [&told](const Row* before, const Row* after) {
+        const Row& row = before ? *before : *after;
+        told[row[1].payload + row[2].payload] = {before ? std::optional(*before) : std::nullopt,
+                                                 after ? std::optional(*after) : std::nullopt};
+      };
+    };
+    difference(all[i].second, all[k].second)(tell(want));
+    diff_snapshots(store.artifacts, all[i].first, all[k].first, kAllPeople, tell(got));
+    INFO(i << " to " << k);
+    CHECK(got.size() == want.size());
+    CHECK(got == want);
+  }
+}
+
+TEST_CASE("snapshot: a difference opens only the files that hold its keys") {
+  TestStore store;
+  People before = many(140'000), after = before;
+  after[5] = -1;
+  Digest first = snapshot_of(store.artifacts, before);
+  Digest second = apply_diff(store.artifacts, first, difference(before, after));
+  auto base = describe_snapshot(store.artifacts, first).digests;
+  REQUIRE(base.size() == 4);
+  store.artifacts.remove(base[2]);  // does not have the key
+  store.artifacts.remove(base[3]);
+  int told = 0;
+  diff_snapshots(store.artifacts, first, second, {"text"}, [&](const Row* from, const Row* to) {
+    ++told;
+    CHECK(from->at(0).payload == "says 5");
+    CHECK(to->at(0).payload == "says -1");
+  });
+  CHECK(told == 1);
+  Digest none = snapshot_of(store.artifacts, {});
+  SnapshotWriter other(store.artifacts, {{{"n", ValueTag::kInt}}, {"n"}});
+  Digest others = other.finish();
+  CHECK(code_of([&] { diff_snapshots(store.artifacts, none, others, {}, {}); }) ==
+        ErrorCode::kConflict);
+}
+
 TEST_CASE("snapshot: one difference of more rows than are held in memory") {
   TestStore store;
   People before = many(10), after = many(70'000);
