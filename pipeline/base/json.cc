@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstring>
 
 #include "pipeline/base/error.h"
 
@@ -213,6 +214,12 @@ static size_t utf8_length(std::string_view text) {
 
 bool valid_utf8(std::string_view text) {
   while (!text.empty()) {
+    uint64_t word = 0;  // eight ASCII characters at once
+    for (; text.size() >= 8; text.remove_prefix(8)) {
+      std::memcpy(&word, text.data(), 8);
+      if (word & 0x8080808080808080u) break;
+    }
+    if (text.empty()) break;
     size_t length = utf8_length(text);
     if (length == 0) return false;
     text.remove_prefix(length);

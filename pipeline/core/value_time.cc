@@ -164,11 +164,39 @@ std::optional<std::string> datetime_payload(std::string_view text) {
   const int64_t carry = micros < 0 ? -1 : micros / kDay;
   days += carry;
   micros -= carry * kDay;
+  const std::optional<std::string> date = zero ? std::string(kZeroDate) : date_of(days);
+  if (!date) return std::nullopt;
+  return fmt::format("{}T{}.{:06}", *date, clock_text(micros), micros % kSecond);
+}
+
+std::optional<int64_t> days_of(std::string_view date_payload) {
+  const auto days = take_date(date_payload);
+  return days && date_payload.empty() ? days : std::nullopt;
+}
+
+std::optional<int64_t> micros_of(std::string_view datetime_payload) {
+  const auto days = take_date(datetime_payload);
+  if (!days || !take(datetime_payload, 'T')) return std::nullopt;
+  const auto hours = take_digits(datetime_payload, 2);
+  if (!hours || *hours > 23 || !take(datetime_payload, ':')) return std::nullopt;
+  const auto minutes = take_minutes(datetime_payload);
+  if (!minutes || !datetime_payload.empty()) return std::nullopt;
+  return *days * kDay + *hours * kHour + *minutes;
+}
+
+std::optional<std::string> date_of(int64_t days) {
   static const int64_t first_day = days_from_civil(0, 1, 1);
   static const int64_t last_day = days_from_civil(9999, 12, 31);
   if (days < first_day || days > last_day) return std::nullopt;
-  const std::string date = zero ? std::string(kZeroDate) : civil_text(days);
-  return fmt::format("{}T{}.{:06}", date, clock_text(micros), micros % kSecond);
+  return civil_text(days);
+}
+
+std::optional<std::string> datetime_of(int64_t micros) {
+  int64_t days = micros / kDay, rest = micros % kDay;
+  if (rest < 0) --days, rest += kDay;
+  auto date = date_of(days);
+  if (!date) return std::nullopt;
+  return fmt::format("{}T{}.{:06}", *date, clock_text(rest), rest % kSecond);
 }
 
 std::string time_text(std::string_view payload) {

@@ -47,7 +47,7 @@ struct InputTemplate {
   std::vector<std::string> columns;  // declared order; empty: all, sorted by name
   std::map<std::string, TemplateText> where;
   std::optional<Holdout> holdout;
-  std::string format = "csv";  // or "jsonl"
+  std::string format = "csv";  // or "jsonl", "arrow"
 
   // kCode
   std::vector<std::string> paths;  // globs

@@ -7,7 +7,7 @@
 #include "pipeline/base/error.h"
 #include "pipeline/base/folder.h"
 #include "pipeline/core/slice.h"
-#include "pipeline/formats/csv.h"
+#include "pipeline/exec/row_files.h"
 
 namespace lockstep {
 namespace {
@@ -16,9 +16,9 @@ constexpr uint64_t kMaxCodeFile_bytes = 1ull << 30;
 
 // A row is read with the delivered columns, then the holdout's key, then the columns in `empty`.
 struct Delivery {
-  std::vector<std::string> columns;  // delivered, in order
-  std::vector<std::string> key;      // of the holdout, sorted by name
-  std::vector<std::string> empty;    // must be NULL or empty
+  std::vector<Column> columns;     // delivered, in order
+  std::vector<std::string> key;    // of the holdout, sorted by name
+  std::vector<std::string> empty;  // must be NULL or empty
   TableRead request;
 
   bool wants(const Row& row) const {
@@ -42,79 +42,24 @@ Delivery plan_delivery(const Json& input, TableStore& store) {
       out.request.where[column] = value;
     }
   }
-  out.columns = input.at("columns").get<std::vector<std::string>>();
-  if (out.columns.empty()) {
-    for (const Column& column : store.schema(out.request.commit, out.request.table).columns) {
-      out.columns.push_back(column.name);
-    }
-    std::sort(out.columns.begin(), out.columns.end());
+  auto& asked = out.request.columns;
+  asked = input.at("columns").get<std::vector<std::string>>();
+  std::map<std::string, ValueTag> types;
+  for (const Column& column : store.schema(out.request.commit, out.request.table).columns) {
+    types[column.name] = column.type;
   }
-  out.request.columns = out.columns;
+  if (asked.empty()) {
+    for (const auto& [name, type] : types) asked.push_back(name);
+  }
+  for (const std::string& name : asked) out.columns.push_back({name, types[name]});
   if (input.contains("holdout")) {
     out.key = input.at("holdout").at("key").get<std::vector<std::string>>();
     std::sort(out.key.begin(), out.key.end());
   }
-  auto& asked = out.request.columns;
   asked.insert(asked.end(), out.key.begin(), out.key.end());
   asked.insert(asked.end(), out.empty.begin(), out.empty.end());
   return out;
 }
-
-// What a cell is in a CSV file: bytes as base64, as the tables' own files have them.
-std::string csv_cell(const Value& value) {
-  return value.tag == ValueTag::kBytes ? base64(value.payload) : display(value);
-}
-
-Json json_cell(const Value& value) {
-  switch (value.tag) {
-    case ValueTag::kNull:
-      return nullptr;
-    case ValueTag::kJson:
-      return Json::parse(value.payload);
-    case ValueTag::kFloat: {
-      // JSON has no infinities: they stay text.
-      Json number = Json::parse(display(value), nullptr, false);
-      return number.is_number() ? number : Json(display(value));
-    }
-    case ValueTag::kInt:
-      // Integers beyond 64 bits stay exact as text.
-      return value.payload.size() <= 18 ? Json(std::stoll(value.payload)) : Json(value.payload);
-    default:
-      return csv_cell(value);
-  }
-}
-
-class RowWriter {
- public:
-  RowWriter(const std::vector<std::string>& columns, std::string format)
-      : columns_(columns), format_(std::move(format)) {
-    if (format_ != "csv") return;
-    std::vector<std::optional<std::string_view>> header(columns.begin(), columns.end());
-    bytes_ = csv_row(header);
-  }
-
-  void add(const Row& row) {
-    if (format_ == "csv") {
-      for (size_t i = 0; i < columns_.size(); ++i) {
-        if (i > 0) bytes_ += ',';
-        if (row[i].tag == ValueTag::kNull) continue;
-        append_csv_field(bytes_, csv_cell(row[i]));
-      }
-    } else {
-      nlohmann::ordered_json line;
-      for (size_t i = 0; i < columns_.size(); ++i) line[columns_[i]] = json_cell(row[i]);
-      bytes_ += line.dump();
-    }
-    bytes_ += '\n';
-  }
-
-  const std::string& bytes() const { return bytes_; }
-
- private:
-  const std::vector<std::string>& columns_;
-  std::string format_;
-  std::string bytes_;
-};
 
 void add_rows(const Json& input, const PrepareFrom& from, Artifacts& artifacts, AttemptSpec& spec) {
   auto store = from.tables.find(input.at("source").get<std::string>());
@@ -124,7 +69,8 @@ void add_rows(const Json& input, const PrepareFrom& from, Artifacts& artifacts, 
   }
   Delivery delivery = plan_delivery(input, *store->second);
   std::string format = input.at("format");
-  RowWriter train(delivery.columns, format), held_out(delivery.columns, format);
+  auto train = row_files(format, delivery.columns, artifacts);
+  auto held_out = row_files(format, delivery.columns, artifacts);
   double fraction = delivery.key.empty() ? 0 : input.at("holdout").at("fraction").get<double>();
   std::string salt = delivery.key.empty() ? "" : input.at("holdout").at("salt");
   store->second->read(delivery.request, [&](const Row& row) {
@@ -133,15 +79,12 @@ void add_rows(const Json& input, const PrepareFrom& from, Artifacts& artifacts, 
     if (!delivery.key.empty()) {
       out = holdout_position(salt, row_bytes(delivery.key, delivery.key_of(row))) < fraction;
     }
-    (out ? held_out : train).add(row);
+    (out ? held_out : train)->add(row);
   });
   std::string name = input.at("name");
-  std::string file = name + "." + format;
-  spec.inputs.push_back({name, file, false, artifacts.put(train.bytes())});
-  if (!delivery.key.empty()) {
-    spec.inputs.push_back(
-        {name + "_HOLDOUT", name + ".holdout." + format, false, artifacts.put(held_out.bytes())});
-  }
+  spec.inputs.push_back(train->finish(name, name));
+  if (delivery.key.empty()) return;
+  spec.inputs.push_back(held_out->finish(name + "_HOLDOUT", name + ".holdout"));
 }
 
 // A link inside the listing is delivered as what it points to; any other was refused by list().

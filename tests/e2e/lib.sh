@@ -226,6 +226,24 @@ end_runner() {  # WORKSPACE: the runner outlives its daemon by design; not this 
   pid=$(runner_of "$1") && kill "$pid" 2>/dev/null
 }
 
+# Sets packaged_python to a Python with the packages of tests/e2e/NAME_requirements.txt, which are
+# fetched once and kept in LOCKSTEP_TEST_CACHE.
+python_with() {  # NAME
+  local list=$source_root/tests/e2e/$1_requirements.txt cache place
+  cache=${LOCKSTEP_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/lockstep-tests}
+  place=$cache/python-$1-$(sha256sum <"$list" | head -c 16)
+  mkdir -p "$cache"
+  (
+    flock 9
+    [ -e "$place/complete" ] && exit 0
+    rm -rf "$place"
+    /usr/bin/python3 -m venv "$place" && "$place/bin/pip" install -q -r "$list" &&
+      touch "$place/complete"
+  ) 9>"$cache/python-$1.lock" >"$WORK/pip.log" 2>&1 ||
+    fail "the packages of $list can't be had: $(tail -n 3 "$WORK/pip.log")"
+  packaged_python=$place/bin/python
+}
+
 free_port() {
   "$python" -IS -c 'import socket
 print(socket.create_server(("127.0.0.1", 0)).getsockname()[1])'

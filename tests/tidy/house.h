@@ -17,9 +17,10 @@ struct Room {
 // `lockstep-torch` is apart from the engine, the runner knows nobody, and nobody includes daemon.
 inline const std::vector<Room> kRooms = {
     {"pipeline/base", {}, {"openssl", "json", "fmt"}},
-    {"pipeline/formats", {"pipeline/base"}, {}},
+    {"pipeline/formats", {"pipeline/base"}, {"flatbuffers"}},
     {"pipeline/yaml", {"pipeline/base"}, {"yaml-cpp"}},
     {"pipeline/core", {"pipeline/base"}, {}},
+    {"pipeline/snapshot", {"pipeline/base", "pipeline/core", "pipeline/formats"}, {}},
     {"registry/rules", {"pipeline/base", "pipeline/core"}, {}},
     {"workflows/language", {"pipeline/base", "pipeline/core", "pipeline/yaml"}, {}},
     {"connectors/git", {"pipeline/base", "pipeline/core"}, {"libgit2"}},
@@ -40,7 +41,7 @@ inline const std::vector<Room> kRooms = {
      {"pipeline/base", "pipeline/core", "registry/rules", "pipeline/store"},
      {"sqlite"}},
     {"pipeline/exec",
-     {"pipeline/base", "pipeline/core", "pipeline/formats", "pipeline/runner"},
+     {"pipeline/base", "pipeline/core", "pipeline/formats", "pipeline/snapshot", "pipeline/runner"},
      {}},
     {"pipeline/survey", {"pipeline/base", "pipeline/core"}, {}},
     {"pipeline/engine", {"pipeline/base", "pipeline/core", "registry/rules"}, {}},
@@ -64,6 +65,7 @@ inline const std::vector<Library> kLibraries = {
     {"openssl", {"openssl/"}},
     {"json", {"nlohmann/"}},
     {"fmt", {"fmt/"}},
+    {"flatbuffers", {"flatbuffers/"}},
     {"spdlog", {"spdlog/"}},
     {"yaml-cpp", {"yaml-cpp/"}},
     {"libgit2", {"git2.h", "git2/"}},

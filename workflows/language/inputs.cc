@@ -108,9 +108,8 @@ void read_rows(Fields& fields, const YamlNode& table, const StepScope& scope,
     input.holdout = read_holdout(*node, fields.of("holdout"), diagnostics);
   }
   if (const YamlNode* node = fields.take("format")) {
-    if (node->text() == "arrow") {
-      not_supported_yet(node->place(), "format: arrow", diagnostics, "csv and jsonl are");
-    } else if (auto word = read_choice(*node, fields.of("format"), {"csv", "jsonl"}, diagnostics)) {
+    if (auto word =
+            read_choice(*node, fields.of("format"), {"csv", "jsonl", "arrow"}, diagnostics)) {
       input.format = *word;
     }
   }

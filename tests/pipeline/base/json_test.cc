@@ -32,3 +32,17 @@ TEST_CASE("UTF-8 is checked strictly") {
     CHECK_FALSE(valid_utf8(bad));
   }
 }
+
+TEST_CASE("UTF-8: a bad byte is found wherever it stands in a long text") {
+  for (size_t length : {1u, 7u, 8u, 9u, 16u, 31u}) {
+    std::string text(length, 'a');
+    CHECK(valid_utf8(text));
+    for (size_t at = 0; at < length; ++at) {
+      std::string bad = text, good = text;
+      bad[at] = '\xc3';
+      good.insert(at, "ö");
+      CHECK_FALSE(valid_utf8(bad));
+      CHECK(valid_utf8(good));
+    }
+  }
+}

@@ -8,6 +8,7 @@
 
 #include "pipeline/base/digest.h"
 #include "pipeline/base/error.h"
+#include "pipeline/core/value_time.h"
 #include "tests/catch.h"
 
 using namespace lockstep;
@@ -149,4 +150,25 @@ TEST_CASE("values are ordered: NULL first, numbers by value, text by bytes", "[v
   sorted(ValueTag::kText, {"", "B", "a", "aa", "z", "ö", "\U0001F600"});
   sorted(ValueTag::kDate, {"0999-01-01", "2026-01-02", "2026-01-10"});
   CHECK(bool(compare_values(null_value(), null_value()) == 0));
+}
+
+TEST_CASE("days and microseconds of dates and datetimes, and back", "[value]") {
+  CHECK(days_of("1970-01-01") == 0);
+  CHECK(days_of("1969-12-31") == -1);
+  CHECK(days_of("2000-03-01") == 11017);
+  CHECK_FALSE(days_of("0000-00-00"));
+  CHECK_FALSE(days_of("2026-03-03T"));
+  for (const char* day : {"0000-01-01", "1600-02-29", "1970-01-01", "9999-12-31"}) {
+    CHECK(date_of(*days_of(day)) == day);
+  }
+  CHECK_FALSE(date_of(*days_of("9999-12-31") + 1));
+  CHECK_FALSE(date_of(*days_of("0000-01-01") - 1));
+  CHECK(micros_of("1970-01-02T00:00:00.000001") == 86'400'000'001);
+  CHECK(micros_of("1969-12-31T23:59:59.999999") == -1);
+  CHECK_FALSE(micros_of("0000-00-00T00:00:00.000000"));
+  CHECK_FALSE(micros_of("2026-03-03 00:00:00.000000"));
+  CHECK(datetime_of(-1) == "1969-12-31T23:59:59.999999");
+  CHECK(datetime_of(86'400'000'001) == "1970-01-02T00:00:00.000001");
+  CHECK_FALSE(datetime_of(INT64_MIN));
+  CHECK_FALSE(datetime_of(INT64_MAX));
 }

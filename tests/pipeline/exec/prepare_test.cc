@@ -4,6 +4,7 @@
 
 #include "pipeline/base/folder.h"
 #include "pipeline/core/slice.h"
+#include "pipeline/formats/arrow.h"
 #include "tests/catch.h"
 #include "tests/fake/artifacts.h"
 #include "tests/fake/code.h"
@@ -154,6 +155,36 @@ TEST_CASE("delivered JSON lines: declared order, types kept where JSON has them"
         R"({"text":null,"id":"123456789012345678901234567890","blob":null,"ratio":"inf",)"
         R"("amount":null,"extra":null})"
         "\n");
+}
+
+TEST_CASE("delivered Arrow: a folder for each part, types from the table") {
+  Place p;
+  FakeTable table = odd_table();
+  table.rows[1][0] = parse_value(ValueTag::kInt, "18446744073709551615");
+  table.rows[2][0] = int_cell(5);
+  p.tables.commit({{"odd", table}});
+  Json input = p.rows("odd", {"text", "id", "day"});
+  input["format"] = "arrow";
+  input["holdout"] = {{"fraction", 0.5}, {"key", {"amount"}}, {"salt", "v1"}};
+  AttemptSpec spec = p.prepare({input});
+  REQUIRE(spec.inputs.size() == 2);
+  CHECK(spec.inputs[0].file == "rows");
+  CHECK(spec.inputs[1].name == "rows_HOLDOUT");
+  CHECK(spec.inputs[1].file == "rows.holdout");
+  uint64_t rows = 0;
+  for (const AttemptInput& one : spec.inputs) {
+    CHECK(one.folder);
+    auto listing = parse_folder_listing(p.artifacts.get(one.digest));
+    REQUIRE(listing.size() == 1);
+    CHECK(listing[0].path == "part-00000.arrow");
+    std::string bytes = p.artifacts.get(listing[0].digest);
+    ArrowFile file(bytes, "rows");
+    REQUIRE(file.columns().size() == 3);
+    CHECK(file.columns()[0] == ArrowColumn{"text", ArrowType::kUtf8});
+    CHECK(file.columns()[2] == ArrowColumn{"day", ArrowType::kDate32});
+    if (file.batches() > 0) rows += file.batch(0)[0].rows;
+  }
+  CHECK(rows == 3);
 }
 
 TEST_CASE("a holdout: both parts are delivered, and no row ever crosses") {
