@@ -36,6 +36,38 @@ bool binary_order(const std::string& collation) {
          collation == "utf8mb4_nopad_bin";
 }
 
+// The members of "enum('a','it''s')", in their own order.
+std::vector<std::string> members_of(const std::string& declared) {
+  std::vector<std::string> out;
+  bool inside = false;
+  for (size_t i = declared.find('('); i < declared.size(); ++i) {
+    const char c = declared[i];
+    if (!inside) {
+      if (c == ')') break;
+      inside = c == '\'';
+      if (inside) out.emplace_back();
+    } else if (c != '\'') {
+      out.back() += c;
+    } else if (i + 1 < declared.size() && declared[i + 1] == '\'') {
+      out.back() += declared[++i];
+    } else {
+      inside = false;
+    }
+  }
+  return out;
+}
+
+// Each member's rank by its text, looked up by its index. Not CAST: Dolt casts an ENUM's index.
+std::string order_enum(const SqlColumn& column, const std::string& expression) {
+  const std::vector<std::string> members = members_of(column.declared);
+  std::string out = "ELT(" + expression + " + 0";
+  for (const std::string& member : members) {
+    const auto less = [&](const std::string& other) { return other < member; };
+    out += fmt::format(", {}", std::count_if(members.begin(), members.end(), less));
+  }
+  return out + ") + 0";
+}
+
 }  // namespace
 
 SqlColumn sql_column(std::string name, std::string_view column_type, std::string collation) {
@@ -56,11 +88,16 @@ std::string select_cell(const SqlColumn& column, const std::string& expression) 
 }
 
 std::string order_cell(const SqlColumn& column, const std::string& expression) {
-  if (column.type == "enum" || column.type == "set" || column.tag == ValueTag::kJson) {
+  if (column.type == "enum") return order_enum(column, expression);
+  const bool own_order = column.type == "uuid" || column.type == "inet4" || column.type == "inet6";
+  if (column.type == "set" || own_order || column.tag == ValueTag::kJson) {
     return "CAST(CAST(" + expression + " AS CHAR) AS BINARY)";
   }
-  const bool native = column.tag != ValueTag::kText || binary_order(column.collation);
-  return native ? expression : "CAST(" + expression + " AS BINARY)";
+  if (column.tag != ValueTag::kText || binary_order(column.collation)) return expression;
+  // The bytes of another character set may lie in another order.
+  const bool utf8 = column.collation.compare(0, 4, "utf8") == 0;
+  const std::string text = utf8 ? expression : "CONVERT(" + expression + " USING utf8mb4)";
+  return "CAST(" + text + " AS BINARY)";
 }
 
 std::string match_cell(const SqlColumn& column, const std::string& expression,

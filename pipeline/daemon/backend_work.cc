@@ -64,12 +64,9 @@ Json WorkspaceBackend::status() {
   {
     std::lock_guard<std::mutex> lock(daemon_.sources_mutex());
     for (const SourceSpec& spec : workspace.sources) {
-      Json one = {{"name", spec.name},
-                  {"kind", spec.kind == SourceKind::kGitTables ? "git-tables" : "git-repo"},
-                  {"place", spec.place},
-                  {"branch", spec.branch},
-                  {"commit", nullptr},
-                  {"error", nullptr}};
+      Json one = {{"name", spec.name},   {"kind", std::string(word(spec.kind))},
+                  {"place", spec.place}, {"branch", spec.branch},
+                  {"commit", nullptr},   {"error", nullptr}};
       try {
         one["commit"] = daemon_.sources().at(spec.name).head();
       } catch (const Error& error) {

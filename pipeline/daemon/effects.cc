@@ -223,7 +223,7 @@ void Effects::hold_training_rows(const std::string& tag) {
     auto store = release_sources_->tables.find(source);
     if (store == release_sources_->tables.end()) continue;
     try {
-      store->second->origin().repository().keep(commit);
+      store->second->keep(commit);
     } catch (const Error& error) {
       // Not ours to write, or gone already: said by a replay that needs it.
       spdlog::warn("commit {} of {} can't be held: {}", commit.substr(0, 7), source, error.what());

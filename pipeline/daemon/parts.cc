@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <thread>
 
+#include "connectors/dolt/table_store.h"
+#include "connectors/git_tables/table_store.h"
 #include "pipeline/yaml/diagnostics.h"
 
 namespace lockstep {
@@ -40,6 +42,26 @@ GitOriginConfig origin(const SourceSpec& spec, const fs::path& state) {
   config.credentials.ca_file = spec.credentials.ca_file;
   if (spec.credentials.password) {
     config.credentials.password =
+        read_secret_ref(*spec.credentials.password, "the password of source " + spec.name);
+  }
+  return config;
+}
+
+DoltConfig dolt(const SourceSpec& spec) {
+  DoltConfig config;
+  config.name = spec.name;
+  config.branch = spec.branch;
+  config.data_folder = spec.server.data_folder;
+  SqlServer& server = config.server;
+  server.host = spec.server.host;
+  server.port = spec.server.port;
+  server.socket = spec.server.socket;
+  server.database = spec.server.database;
+  server.verify_tls = spec.server.verify_tls;
+  server.ca_file = spec.credentials.ca_file;
+  if (!spec.credentials.username.empty()) server.user = spec.credentials.username;
+  if (spec.credentials.password) {
+    server.password =
         read_secret_ref(*spec.credentials.password, "the password of source " + spec.name);
   }
   return config;
@@ -88,6 +110,8 @@ std::unique_ptr<SourceSet> Parts::open_sources() const {
       config.origin = origin(spec, state());
       config.folder = spec.folder;
       set->tables[spec.name] = std::make_unique<GitTableStore>(config);
+    } else if (spec.kind == SourceKind::kDolt) {
+      set->tables[spec.name] = std::make_unique<DoltTableStore>(dolt(spec));
     } else {
       set->code[spec.name] = std::make_unique<GitCodeRepo>(origin(spec, state()));
     }

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "connectors/git_repo/code_repo.h"
-#include "connectors/git_tables/table_store.h"
 #include "connectors/oci_registry/registry.h"
 #include "pipeline/base/files.h"
 #include "pipeline/core/schedule.h"
@@ -19,7 +18,7 @@ namespace lockstep {
 
 // Every table store and code repo of a workspace, opened for one thread.
 struct SourceSet {
-  std::map<std::string, std::unique_ptr<GitTableStore>> tables;
+  std::map<std::string, std::unique_ptr<TableStore>> tables;
   std::map<std::string, std::unique_ptr<GitCodeRepo>> code;
 
   Watched watched() const;

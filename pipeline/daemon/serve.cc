@@ -5,8 +5,8 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <set>
 
-#include "connectors/git/ref_watch.h"
 #include "pipeline/daemon/daemon.h"
 
 namespace lockstep {
@@ -16,34 +16,44 @@ constexpr int64_t kSlowLook_ms = 15'000;   // the safety net of local places
 constexpr int64_t kRemoteLook_ms = 5'000;  // places that send no signal
 constexpr int kTick_ms = 250;
 
-// One watch for each source on this machine; a source that can't be watched is looked at slowly.
-std::vector<std::unique_ptr<RefWatch>> watches(const Parts& parts, bool* all_local) {
-  std::vector<std::unique_ptr<RefWatch>> all;
-  *all_local = true;
-  for (const SourceSpec& spec : parts.workspace().sources) {
-    if (!is_local_place(spec.place)) {
-      *all_local = false;
-      continue;
-    }
-    try {
-      all.push_back(std::make_unique<RefWatch>(spec.place));
-    } catch (const Error& error) {
-      spdlog::warn("source {}: {}; it is looked at every {} s", spec.name, error.what(),
-                   kRemoteLook_ms / 1000);
-      *all_local = false;
+// The signals of all sources; those without are looked at more often.
+class Signals {
+ public:
+  explicit Signals(const Parts& parts) : sources_(parts.open_sources()) { open(parts); }
+
+  // Asks again those sources that could not give a signal, as when their server was away.
+  void open(const Parts& parts) {
+    silent_ = false;
+    for (const SourceSpec& spec : parts.workspace().sources) {
+      if (watches_.count(spec.name)) continue;
+      try {
+        if (auto watch = sources_->at(spec.name).watch()) watches_[spec.name] = std::move(watch);
+      } catch (const Error& error) {
+        if (said_.insert(spec.name).second) {
+          spdlog::warn("source {}: {}; it is looked at every {} s", spec.name, error.what(),
+                       kRemoteLook_ms / 1000);
+        }
+      }
+      silent_ = silent_ || !watches_.count(spec.name);
     }
   }
-  return all;
-}
+  bool silent() const { return silent_; }
 
-bool wait_for_signal(std::vector<std::unique_ptr<RefWatch>>& all, int wait_ms) {
-  std::vector<pollfd> fds;
-  for (const auto& watch : all) fds.push_back({watch->fd(), POLLIN, 0});
-  poll(fds.data(), fds.size(), wait_ms);
-  bool changed = false;
-  for (const auto& watch : all) changed = watch->take() || changed;
-  return changed;
-}
+  bool wait(int wait_ms) {
+    std::vector<pollfd> fds;
+    for (const auto& [name, watch] : watches_) fds.push_back({watch->fd(), POLLIN, 0});
+    poll(fds.data(), fds.size(), wait_ms);
+    bool changed = false;
+    for (const auto& [name, watch] : watches_) changed = watch->take() || changed;
+    return changed;
+  }
+
+ private:
+  std::unique_ptr<SourceSet> sources_;
+  std::map<std::string, std::unique_ptr<SourceWatch>> watches_;
+  std::set<std::string> said_;  // sources whose silence was reported
+  bool silent_ = false;         // some source gives no signal
+};
 
 }  // namespace
 
@@ -72,7 +82,7 @@ void Daemon::look_for_changes(std::map<std::string, std::string>& said) {
     bool data = parts_.workspace().sources.end() !=
                 std::find_if(parts_.workspace().sources.begin(), parts_.workspace().sources.end(),
                              [&, n = name](const SourceSpec& spec) {
-                               return spec.name == n && spec.kind == SourceKind::kGitTables;
+                               return spec.name == n && keeps_tables(spec.kind);
                              });
     if (trigger.kind.empty() || data) trigger.kind = data ? "data" : "code";
     spdlog::info("{} {} is at {}", data ? "data" : "code", name, commit.substr(0, 7));
@@ -95,8 +105,7 @@ int Daemon::serve() {
   serving_ = true;
   begin();
   work();
-  bool all_local = true;
-  std::vector<std::unique_ptr<RefWatch>> all = watches(parts_, &all_local);
+  Signals signals(parts_);
   spdlog::info("serving {} on {}", parts_.workspace().folder.string(), parts_.socket().string());
   std::map<std::string, std::string> said;
   // A run that an earlier process left open goes on: its attempts are adopted by fingerprint.
@@ -112,11 +121,13 @@ int Daemon::serve() {
   }
   int64_t next_look_ms = 0;
   while (!stop_ && !failed_) {
-    bool signal = wait_for_signal(all, kTick_ms);
+    bool signal = signals.wait(kTick_ms);
     int64_t now = clock_.now_ms();
     if (!signal && now < next_look_ms) continue;
     look_for_changes(said);
-    next_look_ms = clock_.now_ms() + (all_local && said.empty() ? kSlowLook_ms : kRemoteLook_ms);
+    if (signals.silent()) signals.open(parts_);
+    bool quiet = !signals.silent() && said.empty();
+    next_look_ms = clock_.now_ms() + (quiet ? kSlowLook_ms : kRemoteLook_ms);
   }
   if (failed_) {
     spdlog::error("stopped: {}", failure());

@@ -266,3 +266,27 @@ END
   server_pids+=("$registry_pid")
   eventually 30 answers "$port"
 }
+
+dolt_start() {  # a Dolt server in $WORK/dolt on the socket $WORK/dolt.sock and the port dolt_port
+  export HOME=$WORK DOLT_ROOT_PATH=$WORK DOLT_DISABLE_EVENT_FLUSH=1
+  : "${LOCKSTEP_DOLT:?must name the Dolt program: export LOCKSTEP_DOLT=\$(tests/tools/dolt/build)}"
+  if [ ! -e "$WORK/dolt.yaml" ]; then
+    mkdir -p "$WORK/dolt"
+    dolt_port=$(free_port)
+    printf 'log_level: warning\nlistener: {host: 127.0.0.1, port: %s, socket: %s}\ndata_dir: %s\n' \
+      "$dolt_port" "$WORK/dolt.sock" "$WORK/dolt" >"$WORK/dolt.yaml"
+    # Before any other call, or it starts a sender of metrics.
+    "$LOCKSTEP_DOLT" config --global --add metrics.disabled true >/dev/null
+    "$LOCKSTEP_DOLT" config --global --add user.name Test >/dev/null
+    "$LOCKSTEP_DOLT" config --global --add user.email t@example.org >/dev/null
+  fi
+  "$LOCKSTEP_DOLT" sql-server --config "$WORK/dolt.yaml" >>"$WORK/dolt.log" 2>&1 </dev/null &
+  dolt_pid=$!
+  server_pids+=("$dolt_pid")
+  eventually 30 mariadb --no-defaults -S "$WORK/dolt.sock" -uroot -e 'SELECT 1'
+}
+
+dolt_sql() {  # DATABASE STATEMENTS: prints the rows, columns apart by tabs
+  mariadb --no-defaults -S "$WORK/dolt.sock" -uroot --default-character-set=utf8mb4 -N ${1:+"$1"} -e "$2" \
+    2>"$WORK/dolt.error" || fail "Dolt refuses: $(cat "$WORK/dolt.error")"
+}

@@ -11,92 +11,6 @@
 namespace lockstep {
 namespace {
 
-std::optional<SourceKind> read_kind(const YamlNode& node, const std::string& what,
-                                    Diagnostics& diagnostics) {
-  for (const char* later : {"dolt", "mysql"}) {
-    if (node.text() != later) continue;
-    not_supported_yet(node.place(), fmt::format("kind: {}", later), diagnostics,
-                      "git-tables and git-repo are");
-    return std::nullopt;
-  }
-  auto word = read_choice(node, what, {"git-tables", "git-repo"}, diagnostics);
-  if (!word) return std::nullopt;
-  return *word == "git-tables" ? SourceKind::kGitTables : SourceKind::kGitRepo;
-}
-
-// Part of git's rule for branch names (git-check-ref-format).
-bool branch_name(std::string_view text) {
-  if (text.find("..") != text.npos || text.find("//") != text.npos ||
-      text.find("@{") != text.npos) {
-    return false;
-  }
-  return text[0] != '-' && text[0] != '/' && text[0] != '.' && text.back() != '/' &&
-         text.back() != '.' && text.find_first_of(" ~^:?*[\\") == text.npos;
-}
-
-void read_source_words(Fields& fields, const WorkspaceReading& reading, SourceSpec& source) {
-  Diagnostics& diagnostics = reading.diagnostics;
-  if (const YamlNode* node = fields.need("place", "a path or an address")) {
-    source.place = read_git_place(*node, fields.of("place"), reading).value_or("");
-  }
-  if (const YamlNode* node = fields.take("branch")) {
-    if (auto text = read_text(*node, fields.of("branch"), diagnostics)) source.branch = *text;
-    if (!branch_name(source.branch)) {
-      expected(*node, fields.of("branch"), "a branch's name as text", diagnostics);
-    }
-  }
-  if (const YamlNode* node = fields.take("credentials")) {
-    source.credentials = read_credentials(*node, fields.of("credentials"), true, reading);
-  }
-}
-
-void read_kind_words(Fields& fields, const WorkspaceReading& reading, SourceSpec& source) {
-  bool tables = source.kind == SourceKind::kGitTables;
-  fields.instead(tables ? "workflows" : "folder",
-                 tables ? "workflows are read from a source of kind git-repo"
-                        : "it says where tables lie in a source of kind git-tables");
-  const YamlNode* node = fields.take(tables ? "folder" : "workflows");
-  if (node == nullptr) return;
-  if (tables && as_text(*node) == "") return;  // the root
-  auto path = read_path(*node, fields.of(tables ? "folder" : "workflows"), reading.diagnostics);
-  (tables ? source.folder : source.workflows) = path.value_or("");
-}
-
-SourceSpec read_source(const YamlEntry& entry, const WorkspaceReading& reading) {
-  SourceSpec source;
-  source.name = entry.key;
-  source.where = entry.key_place.str();
-  check_name(entry.key, entry.key_place, "sources", reading.diagnostics);
-  Fields fields(entry.value, fmt::format("source \"{}\"", shown(entry.key)), reading.diagnostics);
-  if (!fields.is_map()) return source;
-  read_source_words(fields, reading, source);
-  const YamlNode* kind = fields.need("kind", "git-tables or git-repo");
-  auto known = kind ? read_kind(*kind, fields.of("kind"), reading.diagnostics) : std::nullopt;
-  if (!known) return source;  // what else may stand here depends on the kind
-  source.kind = *known;
-  read_kind_words(fields, reading, source);
-  fields.finish();
-  return source;
-}
-
-void read_sources(Fields& root, const WorkspaceReading& reading, Workspace& workspace) {
-  const YamlNode* node = root.need("sources", "what is watched");
-  if (node == nullptr) return;
-  if (!node->is_map() || node->entries().empty()) {
-    return expected(*node, "\"sources\"", "a map of sources", reading.diagnostics);
-  }
-  bool code = false;
-  for (const YamlEntry& entry : node->entries()) {
-    workspace.sources.push_back(read_source(entry, reading));
-    const YamlNode* kind = entry.value.find("kind");
-    code = code || (kind != nullptr && kind->text() == "git-repo");
-  }
-  if (!code) {
-    reading.diagnostics.error(node->place(), "no source of kind git-repo: workflows live in one",
-                              "code: {kind: git-repo, place: ./code}");
-  }
-}
-
 void read_devices(const YamlNode& node, const std::string& what, Diagnostics& diagnostics,
                   PoolSpec& pool) {
   if (!node.is_list() || node.items().empty()) {
@@ -233,6 +147,22 @@ void read_workspace(const YamlNode& root, const WorkspaceReading& reading, Works
 
 }  // namespace
 
+std::string_view word(SourceKind kind) {
+  switch (kind) {
+    case SourceKind::kGitTables:
+      return "git-tables";
+    case SourceKind::kDolt:
+      return "dolt";
+    case SourceKind::kGitRepo:
+      break;
+  }
+  return "git-repo";
+}
+
+bool keeps_tables(SourceKind kind) {
+  return kind != SourceKind::kGitRepo;
+}
+
 std::optional<Workspace> parse_workspace(std::string_view text, const std::filesystem::path& file,
                                          Diagnostics& diagnostics) {
   Diagnostics own;
@@ -251,8 +181,7 @@ std::optional<Workspace> parse_workspace(std::string_view text, const std::files
 WorkspaceSources workspace_sources(const Workspace& workspace) {
   WorkspaceSources names;
   for (const SourceSpec& source : workspace.sources) {
-    bool tables = source.kind == SourceKind::kGitTables;
-    (tables ? names.tables : names.code).push_back(source.name);
+    (keeps_tables(source.kind) ? names.tables : names.code).push_back(source.name);
   }
   for (const PoolSpec& pool : workspace.pools) names.pools.push_back(pool.name);
   for (const auto& [name, secret] : workspace.secrets) names.secrets.push_back(name);

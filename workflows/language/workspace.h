@@ -32,12 +32,25 @@ struct CredentialSpec {
   std::filesystem::path ca_file;      // PEM; empty: the machine's
 };
 
-enum class SourceKind { kGitTables, kGitRepo };
+enum class SourceKind { kGitTables, kDolt, kGitRepo };
+std::string_view word(SourceKind kind);  // "git-tables", as it is written
+bool keeps_tables(SourceKind kind);
+
+// A SQL server and the database in it.
+struct ServerPlace {
+  std::string host;
+  uint16_t port = 3306;
+  std::filesystem::path socket;  // instead of host and port
+  std::string database;
+  std::filesystem::path data_folder;  // where the server keeps its databases, if on this machine
+  std::optional<bool> verify_tls;     // left out: by where the server is
+};
 
 struct SourceSpec {
   std::string name;
   SourceKind kind = SourceKind::kGitRepo;
-  std::string place;  // an absolute path, or an address as written
+  std::string place;   // an absolute path, or an address as written
+  ServerPlace server;  // kDolt
   std::string branch = "main";
   std::string folder;                          // kGitTables: where the tables lie; empty: the root
   std::string workflows = "workflows/*.yaml";  // kGitRepo: which files are workflows

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cctype>
 
 #include "workflows/language/readers.h"
 
@@ -68,6 +69,27 @@ bool registry_host(std::string_view host) {
          port.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
+// HOST, HOST:PORT, [V6] or [V6]:PORT
+bool split_host(std::string_view text, ServerPlace& place) {
+  const bool v6 = begins(text, "[");
+  const size_t end = v6 ? text.find(']') : std::min(text.find(':'), text.size());
+  if (end == text.npos) return false;
+  const std::string_view host = v6 ? text.substr(1, end - 1) : text.substr(0, end);
+  for (char c : host) {
+    const bool letter = std::isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '-';
+    if (!letter && c != (v6 ? ':' : '_')) return false;
+  }
+  std::string_view rest = text.substr(v6 ? end + 1 : end);
+  place.host = std::string(host);
+  if (rest.empty()) return !host.empty() && host[0] != '-';
+  const std::string port(rest.substr(1));
+  const bool digits = !port.empty() && port.size() <= 5 &&
+                      port.find_first_not_of("0123456789") == std::string::npos;
+  const int number = digits ? std::stoi(port) : 0;
+  place.port = static_cast<uint16_t>(number);
+  return rest[0] == ':' && number > 0 && number <= 65535 && !host.empty() && host[0] != '-';
+}
+
 }  // namespace
 
 std::filesystem::path WorkspaceReading::absolute(const std::string& path) const {
@@ -123,6 +145,39 @@ std::optional<std::string> read_registry_place(const YamlNode& node, const std::
   } else {
     return text;
   }
+  return std::nullopt;
+}
+
+std::optional<std::string> read_database(const YamlNode& node, const std::string& what,
+                                         Diagnostics& diagnostics) {
+  auto text = read_text(node, what, diagnostics);
+  if (!text || text->find_first_of("/@?#%`") == std::string::npos) return text;
+  expected(node, what, "a database's name as text", diagnostics);
+  return std::nullopt;
+}
+
+std::optional<ServerPlace> read_server_place(const YamlNode& node, const std::string& what,
+                                             Diagnostics& diagnostics) {
+  constexpr std::string_view kScheme = "mysql://";
+  auto text = read_text(node, what, diagnostics);
+  if (!text) return std::nullopt;
+  if (text->find('@') != std::string::npos) {
+    diagnostics.error(node.place(), what + " holds a user or password",
+                      "credentials: {username: …, password: env:NAME}");
+    return std::nullopt;
+  }
+  const size_t slash = begins(*text, kScheme) ? text->find('/', kScheme.size()) : text->npos;
+  if (slash != text->npos) {
+    ServerPlace place;
+    std::string_view host(*text);
+    host = host.substr(kScheme.size(), slash - kScheme.size());
+    place.database = text->substr(slash + 1);
+    if (split_host(host, place) && !place.database.empty() &&
+        place.database.find_first_of("/?#%`") == std::string::npos) {
+      return place;
+    }
+  }
+  expected(node, what, "mysql://HOST[:PORT]/DATABASE as text", diagnostics);
   return std::nullopt;
 }
 

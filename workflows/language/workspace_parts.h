@@ -29,6 +29,17 @@ std::optional<std::string> read_git_place(const YamlNode& node, const std::strin
 std::optional<std::string> read_registry_place(const YamlNode& node, const std::string& what,
                                                Diagnostics& diagnostics);
 
+// mysql://HOST[:PORT]/DATABASE, without a user: host, port and database of the result.
+std::optional<ServerPlace> read_server_place(const YamlNode& node, const std::string& what,
+                                             Diagnostics& diagnostics);
+
+// A database's name: no '/', '@', '?', '#', '%' or '`' in it.
+std::optional<std::string> read_database(const YamlNode& node, const std::string& what,
+                                         Diagnostics& diagnostics);
+
+// The whole of `sources`.
+void read_sources(Fields& root, const WorkspaceReading& reading, Workspace& workspace);
+
 // A path, made absolute.
 std::filesystem::path read_file_path(const YamlNode& node, const std::string& what,
                                      const WorkspaceReading& reading);

@@ -82,8 +82,8 @@ TEST_CASE("sql: order never follows a collation, nor an ENUM's index", "[sql]") 
   CHECK(order_cell(column("varchar(9)", "utf8mb4_0900_ai_ci"), "`c`") == "CAST(`c` AS BINARY)");
   // Pads with spaces: 'a\t' comes before 'a' there.
   CHECK(order_cell(column("varchar(9)", "utf8mb4_bin"), "`c`") == "CAST(`c` AS BINARY)");
-  CHECK(order_cell(column("enum('b','a')", "utf8mb4_0900_bin"), "`c`") ==
-        "CAST(CAST(`c` AS CHAR) AS BINARY)");
+  CHECK(order_cell(column("enum('z','it''s','a,)')", "utf8mb4_0900_bin"), "`c`") ==
+        "ELT(`c` + 0, 2, 1, 0) + 0");
 }
 
 TEST_CASE("sql: a condition for the server's index, where one is safe", "[sql]") {

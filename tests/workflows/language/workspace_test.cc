@@ -41,6 +41,30 @@ TEST_CASE("places are relative to the workspace's folder") {
   CHECK(workspace.sources[3].credentials.ca_file == "/srv/team/ca.pem");
 }
 
+TEST_CASE("servers of Dolt sources") {
+  Workspace workspace =
+      read(project_file("tests/workflows/language/corpus/good/workspace-dolt.yaml"));
+  REQUIRE(workspace.sources.size() == 4);
+  const SourceSpec& far = workspace.sources[0];
+  CHECK(far.kind == SourceKind::kDolt);
+  CHECK(far.branch == "release/1.x");
+  CHECK(far.server.host == "db.example.com");
+  CHECK(far.server.port == 3307);
+  CHECK(far.server.database == "shop");
+  CHECK(far.server.verify_tls == true);
+  CHECK(far.credentials.username == "lockstep");
+  CHECK(far.credentials.ca_file == "/srv/team/keys/ca.pem");
+  const SourceSpec& near = workspace.sources[1];
+  CHECK(near.server.socket == "/srv/team/run/dolt.sock");
+  CHECK(near.place == "/srv/team/run/dolt.sock");
+  CHECK(near.server.database == "other");
+  CHECK(near.server.data_folder == "/srv/team/data");
+  CHECK(near.branch == "main");
+  CHECK(workspace.sources[2].server.host == "::1");
+  CHECK(workspace.sources[2].server.port == 3306);
+  CHECK(workspace_sources(workspace).tables == std::vector<std::string>{"tables", "near", "six"});
+}
+
 TEST_CASE("pools, releases, secrets and policies") {
   Workspace workspace =
       read(project_file("tests/workflows/language/corpus/good/workspace-full.yaml"));

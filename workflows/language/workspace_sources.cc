@@ -1,0 +1,144 @@
+#include <fmt/core.h>
+
+#include "workflows/language/readers.h"
+#include "workflows/language/workspace_parts.h"
+
+namespace lockstep {
+namespace {
+
+constexpr const char* kKinds = "git-tables, dolt or git-repo";
+
+std::optional<SourceKind> read_kind(const YamlNode& node, const std::string& what,
+                                    Diagnostics& diagnostics) {
+  if (node.text() == "mysql") {
+    not_supported_yet(node.place(), "kind: mysql", diagnostics, std::string(kKinds) + " are");
+    return std::nullopt;
+  }
+  auto word = read_choice(node, what, {"git-tables", "dolt", "git-repo"}, diagnostics);
+  if (!word) return std::nullopt;
+  if (*word == "dolt") return SourceKind::kDolt;
+  return *word == "git-tables" ? SourceKind::kGitTables : SourceKind::kGitRepo;
+}
+
+// Part of git's rule for branch names (git-check-ref-format).
+bool branch_name(std::string_view text) {
+  if (text.find("..") != text.npos || text.find("//") != text.npos ||
+      text.find("@{") != text.npos) {
+    return false;
+  }
+  return text[0] != '-' && text[0] != '/' && text[0] != '.' && text.back() != '/' &&
+         text.back() != '.' && text.find_first_of(" ~^:?*[\\") == text.npos;
+}
+
+void read_branch(Fields& fields, const WorkspaceReading& reading, SourceSpec& source) {
+  const YamlNode* node = fields.take("branch");
+  if (node == nullptr) return;
+  if (auto text = read_text(*node, fields.of("branch"), reading.diagnostics)) {
+    source.branch = *text;
+  }
+  if (!branch_name(source.branch)) {
+    expected(*node, fields.of("branch"), "a branch's name as text", reading.diagnostics);
+  }
+}
+
+void read_sign_in(Fields& fields, bool ssh, const WorkspaceReading& reading, SourceSpec& source) {
+  if (const YamlNode* node = fields.take("credentials")) {
+    source.credentials = read_credentials(*node, fields.of("credentials"), ssh, reading);
+  }
+}
+
+void read_git_words(Fields& fields, const WorkspaceReading& reading, SourceSpec& source) {
+  if (const YamlNode* node = fields.need("place", "a path or an address")) {
+    source.place = read_git_place(*node, fields.of("place"), reading).value_or("");
+  }
+  read_branch(fields, reading, source);
+  read_sign_in(fields, true, reading, source);
+}
+
+void read_git_kind_words(Fields& fields, const WorkspaceReading& reading, SourceSpec& source) {
+  bool tables = source.kind == SourceKind::kGitTables;
+  fields.instead(tables ? "workflows" : "folder",
+                 tables ? "workflows are read from a source of kind git-repo"
+                        : "it says where tables lie in a source of kind git-tables");
+  const YamlNode* node = fields.take(tables ? "folder" : "workflows");
+  if (node == nullptr) return;
+  if (tables && as_text(*node) == "") return;  // the root
+  auto path = read_path(*node, fields.of(tables ? "folder" : "workflows"), reading.diagnostics);
+  (tables ? source.folder : source.workflows) = path.value_or("");
+}
+
+// `place`, or `socket` and `database`.
+void read_server(Fields& fields, const WorkspaceReading& reading, SourceSpec& source) {
+  const YamlNode* socket = fields.take("socket");
+  if (socket == nullptr) {
+    fields.instead("database", "with place the database stands in the address");
+    const YamlNode* node = fields.need("place", "mysql://HOST[:PORT]/DATABASE, or socket");
+    if (node == nullptr) return;
+    auto place = read_server_place(*node, fields.of("place"), reading.diagnostics);
+    if (place) source.server = *place;
+    source.place = node->is_scalar() ? node->text() : "";
+    return;
+  }
+  fields.instead("place", "a source has a place or a socket, not both");
+  source.server.socket = read_file_path(*socket, fields.of("socket"), reading);
+  source.place = source.server.socket.string();
+  if (const YamlNode* node = fields.need("database", "the database's name")) {
+    source.server.database =
+        read_database(*node, fields.of("database"), reading.diagnostics).value_or("");
+  }
+}
+
+void read_dolt_words(Fields& fields, const WorkspaceReading& reading, SourceSpec& source) {
+  read_server(fields, reading, source);
+  read_branch(fields, reading, source);
+  if (const YamlNode* node = fields.take("data-folder")) {
+    source.server.data_folder = read_file_path(*node, fields.of("data-folder"), reading);
+  }
+  if (const YamlNode* node = fields.take("verify-tls")) {
+    source.server.verify_tls = read_bool(*node, fields.of("verify-tls"), reading.diagnostics);
+  }
+  read_sign_in(fields, false, reading, source);
+  fields.instead("folder", "a Dolt server's tables lie in no folder");
+  fields.instead("workflows", "workflows are read from a source of kind git-repo");
+}
+
+SourceSpec read_source(const YamlEntry& entry, const WorkspaceReading& reading) {
+  SourceSpec source;
+  source.name = entry.key;
+  source.where = entry.key_place.str();
+  check_name(entry.key, entry.key_place, "sources", reading.diagnostics);
+  Fields fields(entry.value, fmt::format("source \"{}\"", shown(entry.key)), reading.diagnostics);
+  if (!fields.is_map()) return source;
+  const YamlNode* said = entry.value.find("kind");
+  const bool dolt = said != nullptr && said->text() == "dolt";
+  if (!dolt) read_git_words(fields, reading, source);
+  const YamlNode* kind = fields.need("kind", kKinds);
+  auto known = kind ? read_kind(*kind, fields.of("kind"), reading.diagnostics) : std::nullopt;
+  if (!known) return source;  // what else may stand here depends on the kind
+  source.kind = *known;
+  dolt ? read_dolt_words(fields, reading, source) : read_git_kind_words(fields, reading, source);
+  fields.finish();
+  return source;
+}
+
+}  // namespace
+
+void read_sources(Fields& root, const WorkspaceReading& reading, Workspace& workspace) {
+  const YamlNode* node = root.need("sources", "what is watched");
+  if (node == nullptr) return;
+  if (!node->is_map() || node->entries().empty()) {
+    return expected(*node, "\"sources\"", "a map of sources", reading.diagnostics);
+  }
+  bool code = false;
+  for (const YamlEntry& entry : node->entries()) {
+    workspace.sources.push_back(read_source(entry, reading));
+    const YamlNode* kind = entry.value.find("kind");
+    code = code || (kind != nullptr && kind->text() == "git-repo");
+  }
+  if (!code) {
+    reading.diagnostics.error(node->place(), "no source of kind git-repo: workflows live in one",
+                              "code: {kind: git-repo, place: ./code}");
+  }
+}
+
+}  // namespace lockstep
