@@ -29,7 +29,7 @@ uint64_t rows_read(MysqlDatabase& db) {
 TEST_CASE("mysql by column: adds, changes, ties", "[mysql]") {
   MysqlDatabase db;
   db.run("CREATE TABLE t (id INT PRIMARY KEY, v INT, n INT, INDEX (n))");
-  for (int i = 0; i < 500; ++i) db.run(fmt::format("INSERT INTO t VALUES ({0}, 0, {0})", i));
+  db.run("INSERT INTO t SELECT seq, 0, seq FROM seq_0_to_499");
   MysqlTableStore store(with(db, MysqlMode::kColumn, "n"));
   const std::string first = store.head();
   CHECK(store.head() == first);
@@ -94,7 +94,7 @@ TEST_CASE("mysql by history: adds, changes, deletes, moved keys", "[mysql]") {
   db.run("CREATE TABLE t (id INT PRIMARY KEY, v INT) WITH SYSTEM VERSIONING");
   // Long before any look.
   db.run("SET @@timestamp = UNIX_TIMESTAMP('2026-01-01')");
-  for (int i = 0; i < 300; ++i) db.run(fmt::format("INSERT INTO t VALUES ({}, 0)", i));
+  db.run("INSERT INTO t SELECT seq, 0 FROM seq_0_to_299");
   db.run("SET @@timestamp = DEFAULT");
   MysqlTableStore store(with(db, MysqlMode::kVersioned));
   const std::string first = store.head();

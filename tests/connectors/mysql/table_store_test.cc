@@ -146,7 +146,7 @@ TEST_CASE("mysql: canonical order of keys, whatever the collation", "[mysql]") {
     CHECK(diff(store, "t", first, store.head(), {"v"}) == Lines(sorted.size(), "1 > 2"));
     CHECK(db.warnings.empty());
   };
-  check("VARCHAR(50) COLLATE utf8mb4_general_ci", {"B", "Z", "a", "a!", "b!", "ä", "тест", "🚀"});
+  check("VARCHAR(50) COLLATE utf8mb4_general_ci", {"B", "Z", "a", "c!", "é", "тест", "🚀"});
   check("VARCHAR(50) CHARACTER SET latin1", {"B", "a", "é", "ÿ", "€"});
   check("VARCHAR(700) COLLATE utf8mb4_bin",
         {std::string(690, 'x') + "a", std::string(690, 'x') + "b"});
@@ -179,7 +179,7 @@ TEST_CASE("mysql: a table that can't be read holds up no other", "[mysql]") {
   db.run("CREATE TABLE good (id INT PRIMARY KEY)");
   db.run("CREATE TABLE bad (id INT PRIMARY KEY, d DATE)");
   db.run("SET SESSION sql_mode = ''");
-  db.run("INSERT INTO bad VALUES (1, '2026-01-01'), (2, '0000-00-00'), (3, NULL)");
+  db.run("INSERT INTO bad VALUES (1, '2026-01-01'), (2, '2026-00-10'), (3, NULL)");
   MysqlTableStore store(db.config());
   const std::string first = store.head();
   CHECK(store.tables(first).size() == 1);
