@@ -49,6 +49,7 @@ class DoltTableStore : public TableStore {
   std::vector<CommitInfo> commits(const std::string& arguments, size_t limit);
 
   DoltLink link_;
+  DoltLink short_;  // for the head: a server that hangs must not hold up who looks at all sources
   DoltTablesAt tables_;
 };
 

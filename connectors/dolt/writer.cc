@@ -137,8 +137,10 @@ void DoltWriter::check_rows(const WriteOrder& order, const std::string& head,
   for (const Row& row : change.put) ours.insert(DoltRowWriter::key_text(rows.key_of(row)));
   for (const Row& key : change.remove) ours.insert(DoltRowWriter::key_text(key));
   std::vector<std::string> columns = after.key;
-  for (const std::string& name : change.columns) {
-    if (std::find(columns.begin(), columns.end(), name) == columns.end()) columns.push_back(name);
+  for (const SqlColumn& column : after.columns) {
+    if (std::find(columns.begin(), columns.end(), column.name) == columns.end()) {
+      columns.push_back(column.name);
+    }
   }
   read_dolt_diff(link_, before, after, columns, [&](const Row* was, const Row* is) {
     const Row& row = is ? *is : *was;

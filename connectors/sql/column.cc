@@ -83,7 +83,6 @@ SqlColumn sql_column(std::string name, std::string_view column_type, std::string
 std::string select_cell(const SqlColumn& column, const std::string& expression) {
   if (column.type == "float") return "CAST(" + expression + " AS DOUBLE)";
   if (column.type == "bit") return "CAST(" + expression + " AS UNSIGNED)";
-  if (column.tag == ValueTag::kJson) return "CAST(" + expression + " AS CHAR)";
   return expression;
 }
 

@@ -39,10 +39,8 @@ sql::mysql::MySQL_Driver& driver() {
 
 std::string address(const SqlServer& server) {
   if (!server.socket.empty()) return "unix://" + server.socket.string();
-  // "localhost" would mean the library's own socket.
-  const std::string host = server.host == "localhost" ? "127.0.0.1" : server.host;
-  const bool v6 = host.find(':') != std::string::npos;
-  return fmt::format("tcp://{}{}{}:{}", v6 ? "[" : "", host, v6 ? "]" : "", server.port);
+  const bool v6 = server.host.find(':') != std::string::npos;
+  return fmt::format("tcp://{}{}{}:{}", v6 ? "[" : "", server.host, v6 ? "]" : "", server.port);
 }
 
 std::unique_ptr<sql::Connection> connect(const SqlServer& server) {

@@ -26,6 +26,11 @@ constexpr std::array kClash = {1205, 1213, 3101};
 constexpr std::array kAway = {1040, 1053, 1077, 1152, 1153, 1158, 1159, 1160,
                               1161, 1184, 1203, 1226, 1317, 1927, 1969, 3024};
 
+// Dolt ends sessions with a general error.
+bool collected(std::string_view answer) {
+  return answer.find("online garbage collection") != answer.npos;
+}
+
 std::string hint_for(int number, ErrorCode code) {
   if (number == kTlsFailed) return "is ca-file the authority that signed the server's certificate?";
   if (code == ErrorCode::kUnavailable) return "is the server up, and is its place right?";
@@ -41,7 +46,9 @@ ErrorCode sql_error_code(int number, std::string_view state, std::string_view an
     return ErrorCode::kDenied;
   }
   if (number >= kFirstClientError && number <= kLastClientError) return ErrorCode::kUnavailable;
-  if (among(kAway, number) || state.substr(0, 2) == "08") return ErrorCode::kUnavailable;
+  if (among(kAway, number) || state.substr(0, 2) == "08" || collected(answer)) {
+    return ErrorCode::kUnavailable;
+  }
   if (among(kClash, number) || state == "40001") return ErrorCode::kConflict;
   if (among(kNotFound, number)) return ErrorCode::kNotFound;
   if (number != kParseError && answer.find("access denied") != answer.npos) {
@@ -60,7 +67,7 @@ SqlError::SqlError(int error_number, std::string sql_state, std::string_view ans
 
 bool SqlError::fatal() const {
   return (number >= kFirstClientError && number <= kLastClientError) || among(kAway, number) ||
-         state.substr(0, 2) == "08";
+         state.substr(0, 2) == "08" || collected(message);
 }
 
 bool SqlError::clash() const {

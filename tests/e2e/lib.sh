@@ -280,6 +280,7 @@ dolt_start() {  # a Dolt server in $WORK/dolt on the socket $WORK/dolt.sock and 
     "$LOCKSTEP_DOLT" config --global --add user.name Test >/dev/null
     "$LOCKSTEP_DOLT" config --global --add user.email t@example.org >/dev/null
   fi
+  rm -f "$WORK/dolt.sock"  # a killed server leaves it, and the next would go without
   "$LOCKSTEP_DOLT" sql-server --config "$WORK/dolt.yaml" >>"$WORK/dolt.log" 2>&1 </dev/null &
   dolt_pid=$!
   server_pids+=("$dolt_pid")

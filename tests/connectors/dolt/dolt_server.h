@@ -33,6 +33,7 @@ class DoltServer {
   }
 
   void start() {
+    fs::remove(socket());  // a killed server leaves it, and the next would go without
     process_.start(command({"sql-server", "--config", (folder_.path() / "config.yaml").string()}),
                    [this] {
                      try {

@@ -117,6 +117,7 @@ TEST_CASE("sql: what an answer means", "[sql]") {
   CHECK(code(1105, "40001") == ErrorCode::kConflict);
   CHECK(code(1105) == ErrorCode::kInvalid);
   CHECK(SqlError(2057, "HY000", "x", "s").fatal());
+  CHECK(SqlError(1105, "HY000", "performed an online garbage collection.", "s").fatal());
   CHECK_FALSE(SqlError(1105, "HY000", "x", "s").fatal());
   CHECK(SqlError(1105, "HY000", std::string("a\x1b[2J\n"), "db:3306").message ==
         "db:3306: a?[2J? (1105)");
