@@ -113,6 +113,7 @@ std::map<std::string, MysqlTable> MysqlLook::wanted(SqlConnection& sql, const My
 }
 
 std::string MysqlLook::look_once(SqlConnection& sql) {
+  const int64_t began_ms = SystemClock().now_ms();
   begin(sql);
   const std::string head = commits_.head();
   std::optional<MysqlCommit> parent;
@@ -146,7 +147,7 @@ std::string MysqlLook::look_once(SqlConnection& sql) {
     look.head = commits_.add(std::move(fresh));
     look.marks.clear();  // they are in the commit
   }
-  look.at_ms = SystemClock().now_ms();
+  look.at_ms = began_ms;
   commits_.write_look(look);
   return look.head;
 }

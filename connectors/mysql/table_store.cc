@@ -38,26 +38,30 @@ bool MysqlTableStore::fresh(std::string* head) const {
   if (head->empty()) return false;
   const MysqlCommits::Look last = commits_.last_look();
   const int64_t age_ms = SystemClock().now_ms() - last.at_ms;
-  return last.head == *head && age_ms >= 0 && age_ms < config_.every_ms;
+  // A tenth less: the signal comes at even intervals, the look takes its time.
+  return last.head == *head && age_ms >= 0 && age_ms < config_.every_ms - config_.every_ms / 10;
+}
+
+// Nothing where another one looks.
+std::unique_ptr<FileLock> MysqlTableStore::lock() const {
+  try {
+    return std::make_unique<FileLock>(config_.state / "lock", "the state of " + config_.name);
+  } catch (const Error& error) {
+    if (error.code != ErrorCode::kConflict) throw;
+    return nullptr;
+  }
 }
 
 std::string MysqlTableStore::look_or(bool wait) {
-  for (int i = 0;; ++i) {
-    try {
-      FileLock lock(config_.state / "lock", "the state of source " + config_.name);
-      return MysqlLook(config_, commits_).run();
-    } catch (const Error& error) {
-      if (error.code != ErrorCode::kConflict) throw;
-      std::string head;
-      if (!wait && (fresh(&head) || !head.empty())) return head;
-      if (i == kMostPauses) {
-        throw Error(ErrorCode::kUnavailable,
-                    fmt::format("source {}: another look takes too long", config_.name),
-                    error.hint);
-      }
-    }
+  for (int i = 0; i < kMostPauses; ++i) {
+    if (const std::unique_ptr<FileLock> held = lock()) return MysqlLook(config_, commits_).run();
+    const std::string known = commits_.head();
+    if (!wait && !known.empty()) return known;
     std::this_thread::sleep_for(kPause);
   }
+  throw Error(ErrorCode::kUnavailable,
+              fmt::format("source {}: another look takes too long", config_.name),
+              "is the server slow, or another process stopped?");
 }
 
 std::string MysqlTableStore::head() {

@@ -51,6 +51,7 @@ class MysqlTableStore : public TableStore {
             const std::vector<std::string>& columns, const DiffSink& sink) override;
 
  private:
+  std::unique_ptr<FileLock> lock() const;
   std::string look_or(bool wait);
   bool fresh(std::string* head) const;
   MysqlTableRecord open(const std::string& commit, const std::string& table);
