@@ -132,18 +132,42 @@ bool DoltTableStore::descends(const std::string& to, const std::string& from) {
   }
 }
 
-void DoltTableStore::keep(const std::string& id) {
-  if (!is_dolt_hash(id)) throw link_.no_commit(id);
-  const std::string tag = kKeep + id;
+// Runs dolt_tag; an answer with `harmless` in it means that it was done before.
+void DoltTableStore::tag(const std::string& arguments, const std::string& harmless,
+                         const std::string& commit) {
   try {
-    link_.rows(fmt::format("CALL dolt_tag('{}', '{}')", tag, id));
+    link_.rows("CALL dolt_tag(" + arguments + ")");
   } catch (const Error& error) {
-    if (error.message.find("already exists") != std::string::npos && resolve(tag) == id) return;
+    if (error.message.find(harmless) != std::string::npos) return;
     if (error.code == ErrorCode::kUnavailable || error.code == ErrorCode::kNotFound) throw;
     throw Error(ErrorCode::kDenied,
-                fmt::format("commit {} can't be tagged: {}", id.substr(0, 12), error.message),
+                fmt::format("the tag of commit {} can't be written: {}", commit.substr(0, 12),
+                            error.message),
                 "let the user write, or see to it yourself that the commit is not collected");
   }
+}
+
+void DoltTableStore::keep(const std::string& owner, const std::string& id) {
+  if (!is_dolt_hash(id)) throw link_.no_commit(id);
+  tag(quote_text(kKeep + owner + "-" + id) + ", '" + id + "'", "already exists", id);
+}
+
+void DoltTableStore::release(const std::string& owner, const std::string& id) {
+  if (!is_dolt_hash(id)) throw link_.no_commit(id);
+  tag("'-d', " + quote_text(kKeep + owner + "-" + id), "not found", id);
+}
+
+std::vector<std::string> DoltTableStore::kept(const std::string& owner) {
+  const std::string begin = kKeep + owner + "-";
+  std::vector<std::string> out;
+  for (const SqlCells& row : link_.rows("SELECT tag_name FROM dolt_tags")) {
+    const std::string name = text(row.at(0));
+    if (name.compare(0, begin.size(), begin) != 0) continue;
+    const std::string hash = name.substr(begin.size());
+    if (is_dolt_hash(hash)) out.push_back(hash);
+  }
+  std::sort(out.begin(), out.end());
+  return out;
 }
 
 std::unique_ptr<SourceWatch> DoltTableStore::watch() {

@@ -29,8 +29,10 @@ class DoltTableStore : public TableStore {
   std::vector<CommitInfo> log(const std::string& from, const std::string& to,
                               size_t limit) override;
   bool descends(const std::string& to, const std::string& from) override;
-  // By a tag `lockstep-keep-<hash>`.
-  void keep(const std::string& commit) override;
+  // By tags `lockstep-keep-<owner>-<hash>`.
+  void keep(const std::string& owner, const std::string& commit) override;
+  void release(const std::string& owner, const std::string& commit) override;
+  std::vector<std::string> kept(const std::string& owner) override;
   std::unique_ptr<SourceWatch> watch() override;
 
   // Dolt's own table hash. It also moves with what is no row: a default, an index, a comment's
@@ -46,6 +48,7 @@ class DoltTableStore : public TableStore {
   DoltLink& link() { return link_; }
 
  private:
+  void tag(const std::string& arguments, const std::string& harmless, const std::string& commit);
   std::vector<CommitInfo> commits(const std::string& arguments, size_t limit);
 
   DoltLink link_;

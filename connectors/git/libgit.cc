@@ -40,6 +40,8 @@ void start_libgit() {
     // The operator named the repository, so another owner is no surprise; without this libgit2
     // refuses it with a text about a setting that does not exist here.
     git_libgit2_opts(GIT_OPT_SET_OWNER_VALIDATION, 0);
+    // A commit of ours survives a loss of power once its branch names it.
+    git_libgit2_opts(GIT_OPT_ENABLE_FSYNC_GITDIR, 1);
     for (int level = GIT_CONFIG_LEVEL_PROGRAMDATA; level <= GIT_CONFIG_LEVEL_GLOBAL; ++level) {
       git_libgit2_opts(GIT_OPT_SET_SEARCH_PATH, level, "");
     }

@@ -64,10 +64,10 @@ constexpr std::array<Symptom, 17> kSymptoms = {{
      kCheckPlace},
 }};
 
-Error fetch_error(std::string_view place, std::string_view output) {
+Error remote_error(std::string_view doing, std::string_view place, std::string_view output) {
   for (const Symptom& symptom : kSymptoms) {
     if (!has(output, symptom.text)) continue;
-    return Error(symptom.code, fmt::format("cannot fetch {}: {}", place, symptom.meaning),
+    return Error(symptom.code, fmt::format("cannot {} {}: {}", doing, place, symptom.meaning),
                  std::string(symptom.hint));
   }
   while (!output.empty() && (output.back() == '\n' || output.back() == '\r')) {
@@ -75,7 +75,7 @@ Error fetch_error(std::string_view place, std::string_view output) {
   }
   const size_t line = output.rfind('\n');
   const std::string last = printable(line == output.npos ? output : output.substr(line + 1), 300);
-  return Error(ErrorCode::kUnavailable, fmt::format("cannot fetch {}: {}", place, last));
+  return Error(ErrorCode::kUnavailable, fmt::format("cannot {} {}: {}", doing, place, last));
 }
 
 // A path as one double-quoted word of ssh_config(5), where '%' and '$' begin expansions.
@@ -282,13 +282,40 @@ void GitMirror::run_fetch() const {
       run_git({"fetch", "--quiet", "--prune", "--no-tags", "--no-recurse-submodules",
                "--no-write-fetch-head", "--no-auto-maintenance", "--no-show-forced-updates", "--",
                url_.text, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"});
-  if (result.timed_out) {
-    throw Error(ErrorCode::kUnavailable,
-                fmt::format("cannot fetch {}: no end after {} s", url_.text,
-                            (limits_.limit_ms + 999) / 1000),
-                "the server hangs or is slow; it is asked again");
+  if (result.timed_out) throw too_slow("fetch");
+  if (!result.ok()) throw remote_error("fetch", url_.text, result.err);
+}
+
+Error GitMirror::too_slow(std::string_view doing) const {
+  return Error(ErrorCode::kUnavailable,
+               fmt::format("cannot {} {}: no end after {} s", doing, url_.text,
+                           (limits_.limit_ms + 999) / 1000),
+               "the server hangs or is slow; it is asked again");
+}
+
+bool GitMirror::push(const std::string& branch, const std::string& from, const std::string& to) {
+  prepare();
+  const std::string full = "refs/heads/" + branch;
+  const ProcessResult result = run_git(
+      {"push", "--porcelain", "--no-verify", "--no-recurse-submodules",
+       fmt::format("--force-with-lease={}:{}", full, from), "--", url_.text, to + ":" + full});
+  if (result.timed_out) throw too_slow("push to");
+  if (result.ok()) return true;
+  // git-push(1), --porcelain: "!<TAB>from:to<TAB>[rejected] (reason)".
+  const size_t line = result.out.find("\t[rejected]");
+  if (line != result.out.npos) return false;
+  const size_t remote = result.out.find("\t[remote rejected] (");
+  if (remote == result.out.npos) throw remote_error("push to", url_.text, result.err);
+  const size_t end = result.out.find('\n', remote);
+  const std::string said = printable(result.out.substr(remote + 19, end - remote - 19), 200);
+  // Two who push at once: the server's lock on the ref, or its own comparison.
+  for (const char* race : {"cannot lock ref", "failed to update ref", "incorrect old value"}) {
+    if (has(said, race)) return false;
   }
-  if (!result.ok()) throw fetch_error(url_.text, result.err);
+  throw Error(ErrorCode::kDenied,
+              fmt::format("cannot push to {}: the server refused branch {} {}", url_.text,
+                          printable(branch), said),
+              "write to another branch, or allow it there");
 }
 
 // Joins packs without dropping anything: a plan may still read what no ref names any more.

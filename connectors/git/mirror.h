@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "pipeline/base/error.h"
 #include "pipeline/base/process.h"
 
 namespace lockstep {
@@ -58,6 +59,11 @@ class GitMirror {
   // process fetches into the folder).
   void fetch();
 
+  // Moves the remote's branch from commit `from` to `to`, which is in the mirror: false where the
+  // branch is elsewhere by now. Otherwise throws as fetch() does, denied also where the server
+  // refuses the branch (a hook, a protection, a checked-out branch).
+  bool push(const std::string& branch, const std::string& from, const std::string& to);
+
  private:
   using Env = std::vector<std::pair<std::string, std::string>>;
 
@@ -68,6 +74,7 @@ class GitMirror {
   void repack_if_many() const;
   void run_fetch() const;
   ProcessResult run_git(std::vector<std::string> arguments) const;
+  Error too_slow(std::string_view doing) const;
 
   std::filesystem::path folder_;
   GitUrl url_;

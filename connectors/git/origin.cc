@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "connectors/git/commits.h"
 #include "connectors/git/ref_watch.h"
 #include "pipeline/base/text.h"
 
@@ -32,6 +33,12 @@ std::unique_ptr<SourceWatch> GitOrigin::watch() const {
 std::string GitOrigin::head() {
   if (mirror_) mirror_->fetch();
   return repository().branch(config_.branch);
+}
+
+bool GitOrigin::move(const std::string& branch, const std::string& from, const std::string& to,
+                     const std::string& why) {
+  if (mirror_) return mirror_->push(branch, from, to);
+  return GitCommits(repository()).move(branch, from, to, why);
 }
 
 std::string GitOrigin::resolve(const std::string& name) {

@@ -37,6 +37,10 @@ class GitOrigin {
   std::string resolve(const std::string& name);
   // Opened on first use; a mirror that was never fetched is fetched.
   GitRepository& repository();
+  // Moves the branch at the source itself, there or by a push, from commit `from` to `to`, which
+  // is in repository(): false where it is elsewhere by now. `why` is for the reflog.
+  bool move(const std::string& branch, const std::string& from, const std::string& to,
+            const std::string& why);
   // Nothing for a remote place. Opens a handle of its own: may be called from any thread.
   std::unique_ptr<SourceWatch> watch() const;
 

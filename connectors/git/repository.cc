@@ -51,6 +51,10 @@ GitCommit to_commit(const git_commit* commit) {
   return out;
 }
 
+std::string kept_by(const std::string& owner) {
+  return "refs/lockstep/keep/" + owner + "/";
+}
+
 bool is_hex(std::string_view text) {
   return text.find_first_not_of("0123456789abcdef") == text.npos;
 }
@@ -265,18 +269,22 @@ std::string GitRepository::blob(const std::string& id, uint64_t max_bytes) const
   return out;
 }
 
-void GitRepository::keep(const std::string& id) {
+void GitRepository::keep(const std::string& owner, const std::string& id) {
   const git_oid oid = parse_oid(commit(id).id);
   git_reference* made = nullptr;
-  const int code = git_reference_create(&made, raw_, ("refs/lockstep/keep/" + id).c_str(), &oid, 1,
+  const int code = git_reference_create(&made, raw_, (kept_by(owner) + id).c_str(), &oid, 1,
                                         "kept for a release");
   git_reference_free(made);
   check_git(code, what(fmt::format("the ref that keeps commit {}", id)));
 }
 
-void GitRepository::release(const std::string& id) {
+std::vector<std::string> GitRepository::kept(const std::string& owner) const {
+  return short_names(kept_by(owner));
+}
+
+void GitRepository::release(const std::string& owner, const std::string& id) {
   parse_oid(id);
-  const int code = git_reference_remove(raw_, ("refs/lockstep/keep/" + id).c_str());
+  const int code = git_reference_remove(raw_, (kept_by(owner) + id).c_str());
   if (code != GIT_ENOTFOUND) {
     check_git(code, what(fmt::format("the ref that keeps commit {}", id)));
   }

@@ -69,11 +69,14 @@ class GitRepository {
   void read_blob(const std::string& id, uint64_t max_bytes,
                  const std::function<void(std::string_view)>& use) const;
 
-  // Holds a commit and all it reaches against garbage collection: refs/lockstep/keep/<id>.
-  void keep(const std::string& id);
-  void release(const std::string& id);
+  // Holds a commit and all it reaches against garbage collection, for `owner` (a word that is no
+  // commit id): refs/lockstep/keep/<owner>/<id>. What others keep is never touched.
+  void keep(const std::string& owner, const std::string& id);
+  void release(const std::string& owner, const std::string& id);
+  std::vector<std::string> kept(const std::string& owner) const;  // commit ids, sorted
 
  private:
+  friend class GitCommits;
   friend class GitTrees;
 
   std::string what(std::string_view thing) const;

@@ -50,8 +50,16 @@ bool GitCodeRepo::descends(const std::string& to, const std::string& from) {
                        [&] { return origin_.repository().descends(to, from); });
 }
 
-void GitCodeRepo::keep(const std::string& commit) {
-  in_git_source(origin_.config().name, [&] { origin_.repository().keep(commit); });
+void GitCodeRepo::keep(const std::string& owner, const std::string& commit) {
+  in_git_source(origin_.config().name, [&] { origin_.repository().keep(owner, commit); });
+}
+
+void GitCodeRepo::release(const std::string& owner, const std::string& commit) {
+  in_git_source(origin_.config().name, [&] { origin_.repository().release(owner, commit); });
+}
+
+std::vector<std::string> GitCodeRepo::kept(const std::string& owner) {
+  return in_git_source(origin_.config().name, [&] { return origin_.repository().kept(owner); });
 }
 
 std::unique_ptr<SourceWatch> GitCodeRepo::watch() {

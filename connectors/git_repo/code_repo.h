@@ -22,8 +22,10 @@ class GitCodeRepo : public CodeRepo {
   std::vector<CommitInfo> log(const std::string& from, const std::string& to,
                               size_t limit) override;
   bool descends(const std::string& to, const std::string& from) override;
-  // By a ref under refs/lockstep/keep/: of a remote place in the mirror, which then keeps it.
-  void keep(const std::string& commit) override;
+  // By refs under refs/lockstep/keep/: of a remote place in the mirror, which then keeps them.
+  void keep(const std::string& owner, const std::string& commit) override;
+  void release(const std::string& owner, const std::string& commit) override;
+  std::vector<std::string> kept(const std::string& owner) override;
   std::unique_ptr<SourceWatch> watch() override;
 
   // Globs as in globs.h. Refused, naming the path: submodules, unsafe names, symlinks that may

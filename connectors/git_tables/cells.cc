@@ -1,10 +1,15 @@
 #include "connectors/git_tables/cells.h"
 
+#include <fmt/format.h>
+
 #include <array>
 #include <cctype>
 #include <utility>
 
+#include "pipeline/base/base64.h"
 #include "pipeline/base/error.h"
+#include "pipeline/base/json.h"
+#include "pipeline/base/text.h"
 
 namespace lockstep {
 namespace {
@@ -21,42 +26,14 @@ constexpr std::array<std::pair<std::string_view, ValueTag>, 9> kTypes = {{
     {"json", ValueTag::kJson},
 }};
 
+constexpr std::string_view kNoPartition = "__HIVE_DEFAULT_PARTITION__";
+
 Value bool_value(std::string_view text) {
   std::string lower(text.substr(0, 6));
   for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   if (lower == "true" || lower == "1") return {ValueTag::kInt, "1"};
   if (lower == "false" || lower == "0") return {ValueTag::kInt, "0"};
   throw Error(ErrorCode::kInvalid, "not bool", "expected true, false, 1 or 0");
-}
-
-int base64_digit(char c) {
-  if (c >= 'A' && c <= 'Z') return c - 'A';
-  if (c >= 'a' && c <= 'z') return c - 'a' + 26;
-  if (c >= '0' && c <= '9') return c - '0' + 52;
-  return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-// Strict, so that equal bytes have one spelling: padded, no line ends, no bits left over.
-std::string base64_bytes(std::string_view text) {
-  const Error bad(ErrorCode::kInvalid, "not base64", "expected RFC 4648 base64 with padding");
-  if (text.size() % 4 != 0) throw bad;
-  std::string out;
-  out.reserve(text.size() / 4 * 3);
-  for (size_t i = 0; i < text.size(); i += 4) {
-    const bool last = i + 4 == text.size();
-    const size_t padding = !last ? 0 : text[i + 3] != '=' ? 0 : text[i + 2] != '=' ? 1 : 2;
-    uint32_t word = 0;
-    for (size_t k = 0; k < 4; ++k) {
-      const int digit = k + padding >= 4 ? 0 : base64_digit(text[i + k]);
-      if (digit < 0) throw bad;
-      word = word << 6 | static_cast<uint32_t>(digit);
-    }
-    const char bytes[3] = {static_cast<char>(word >> 16), static_cast<char>(word >> 8),
-                           static_cast<char>(word)};
-    out.append(bytes, 3 - padding);
-    if (word & ((1u << (8 * padding)) - 1)) throw bad;
-  }
-  return out;
 }
 
 Value text_value(CellType type, std::string_view text) {
@@ -93,8 +70,30 @@ Value cell_value(CellType type, const CsvField& field) {
   return text_value(type, field.text);
 }
 
+CsvField cell_field(CellType type, const Value& value) {
+  CsvField field;
+  if (value.tag == ValueTag::kNull) return field;
+  const auto refuse = [&](const std::string& what) {
+    return Error(ErrorCode::kInvalid, what, fmt::format("the column holds {}", word(type.tag)));
+  };
+  if (value.tag != type.tag) throw refuse(fmt::format("a value of type {}", word(value.tag)));
+  const bool truth = value.payload == "1";
+  if (type.boolean) {
+    field.text = truth ? "true" : "false";
+  } else {
+    field.text = type.tag == ValueTag::kText    ? value.payload
+                 : type.tag == ValueTag::kBytes ? base64(value.payload)
+                                                : display(value);
+  }
+  field.quoted = field.text.empty();
+  const bool text = valid_utf8(field.text) && field.text.find('\0') == field.text.npos;
+  if (!text) throw refuse("text that holds a NUL byte or is not UTF-8");
+  if (cell_value(type, field) != value) throw refuse("a value that can't be written");
+  return field;
+}
+
 Value partition_value(CellType type, std::string_view encoded) {
-  if (encoded == "__HIVE_DEFAULT_PARTITION__") return null_value();
+  if (encoded == kNoPartition) return null_value();
   std::string text;
   for (size_t i = 0; i < encoded.size(); ++i) {
     const int high = encoded[i] == '%' && i + 2 < encoded.size() ? hex_digit(encoded[i + 1]) : -1;
@@ -110,6 +109,20 @@ Value partition_value(CellType type, std::string_view encoded) {
     throw Error(ErrorCode::kInvalid, "a partition folder whose value holds a NUL byte");
   }
   return text_value(type, text);
+}
+
+std::string partition_text(CellType type, const Value& value) {
+  static constexpr std::string_view kEscaped = "\"#%'*/:=?\\{}[]^";
+  if (value.tag == ValueTag::kNull) return std::string(kNoPartition);
+  const std::string text = cell_field(type, value).text;
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool plain = byte > 0x20 && byte != 0x7f && kEscaped.find(c) == kEscaped.npos;
+    out += plain ? std::string(1, c) : fmt::format("%{:02X}", byte);
+  }
+  // An escape keeps such a text apart from the folder that means NULL.
+  return out == kNoPartition ? "%5F" + out.substr(1) : out;
 }
 
 }  // namespace lockstep

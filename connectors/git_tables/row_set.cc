@@ -10,13 +10,6 @@
 
 namespace lockstep {
 
-// Where the columns of the schema are in one file: an index of a field, or kFolder.
-struct RowSet::FileMap {
-  static constexpr size_t kFolder = static_cast<size_t>(-1);
-  std::vector<size_t> fields;
-  Value partition;
-};
-
 RowSet::RowSet(const TableFileSchema& schema, const std::vector<std::string>& columns,
                const std::vector<std::pair<std::string, std::string>>& where)
     : schema_(schema), asked_(columns.size()) {
@@ -28,43 +21,6 @@ RowSet::RowSet(const TableFileSchema& schema, const std::vector<std::string>& co
     if (found == stored_.end()) stored_.push_back(column);
   }
   for (const auto& [name, payload] : where) where_.emplace_back(schema.find(name), payload);
-}
-
-RowSet::FileMap RowSet::map_header(const std::vector<CsvField>& header, const std::string& place,
-                                   const std::optional<Value>& partition) const {
-  const auto refuse = [&](std::string message, std::string hint) {
-    return Error(ErrorCode::kInvalid, std::move(message), std::move(hint), place + ":1");
-  };
-  constexpr size_t kUnknown = FileMap::kFolder - 1;
-  FileMap map;
-  map.fields.assign(schema_.types.size(), kUnknown);
-  if (partition) {
-    map.partition = *partition;
-    map.fields[schema_.find(*schema_.schema.partition)] = FileMap::kFolder;
-  }
-  for (size_t i = 0; i < header.size(); ++i) {
-    const size_t column = schema_.find(header[i].text);
-    const std::string name = printable(header[i].text);
-    if (column == TableFileSchema::npos) {
-      throw refuse(fmt::format("column \"{}\" is not in the schema", name),
-                   "add it under columns: in the schema file");
-    }
-    if (map.fields[column] == FileMap::kFolder) {
-      throw refuse(fmt::format("column \"{}\" is in the file and in the folder's name", name),
-                   "leave it out of the file");
-    }
-    if (map.fields[column] != kUnknown) {
-      throw refuse(fmt::format("column \"{}\" is named twice", name), "");
-    }
-    map.fields[column] = i;
-  }
-  for (size_t column = 0; column < map.fields.size(); ++column) {
-    if (map.fields[column] != kUnknown) continue;
-    throw refuse(
-        fmt::format("column \"{}\" of the schema is missing", schema_.schema.columns[column].name),
-        "the first line names all columns; take it out of the schema if it is gone");
-  }
-  return map;
 }
 
 Value RowSet::read_cell(size_t column, const CsvField& field, const std::string& place,
@@ -81,15 +37,19 @@ Value RowSet::read_cell(size_t column, const CsvField& field, const std::string&
   }
 }
 
-bool RowSet::add_row(const FileMap& map, const std::vector<CsvField>& row, const std::string& place,
-                     uint64_t line) {
+bool RowSet::add_row(const FileHeader& map, const std::vector<CsvField>& row,
+                     const std::string& place, uint64_t line) {
   const auto cell = [&](size_t column) {
     const size_t field = map.fields[column];
-    return field == FileMap::kFolder ? map.partition : read_cell(column, row[field], place, line);
+    return field == FileHeader::kFolder ? map.partition
+                                        : read_cell(column, row[field], place, line);
   };
   for (const auto& [column, payload] : where_) {
     const Value value = cell(column);
     if (value.tag == ValueTag::kNull || value.payload != payload) return false;
+  }
+  if (problems_) {
+    for (size_t column = 0; column < map.fields.size(); ++column) cell(column);
   }
   const size_t begin = cells_.size();
   for (const size_t column : stored_) cells_.push_back(cell(column));
@@ -100,6 +60,28 @@ bool RowSet::add_row(const FileMap& map, const std::vector<CsvField>& row, const
                 "every row needs its key", fmt::format("{}:{}", place, line));
   }
   return true;
+}
+
+void RowSet::collect(std::vector<Error>& problems, size_t most) {
+  problems_ = &problems;
+  most_problems_ = most;
+}
+
+void RowSet::found(Error problem) {
+  if (!problems_) throw problem;
+  if (problems_->size() < most_problems_) problems_->push_back(std::move(problem));
+}
+
+// The next row that has as many fields as there are columns.
+bool RowSet::next_row(CsvReader& reader, std::vector<CsvField>& row) {
+  while (true) {
+    try {
+      return reader.next(row);
+    } catch (const Error& error) {
+      found(error);
+      if (!reader.skip_row()) return false;
+    }
+  }
 }
 
 void RowSet::add(const Source& source, std::string_view csv) {
@@ -114,16 +96,22 @@ void RowSet::add(const Source& source, std::string_view header, const std::vecto
     throw Error(ErrorCode::kInvalid, "the file is empty", "the first line names the columns",
                 source.place + ":1");
   }
-  const FileMap map = map_header(row, source.place, source.partition);
+  const FileHeader map = read_file_header(schema_, row, source.place, source.partition);
   const size_t columns = row.size();
   files_.push_back(source.place);
   const auto file = static_cast<uint32_t>(files_.size() - 1);
   for (const CsvPart& part : parts) {
     reserve(static_cast<size_t>(std::count(part.text.begin(), part.text.end(), '\n')) + 1);
     CsvReader reader(part.text, source.place, source.limits, {part.line, columns});
-    while (reader.next(row)) {
-      if (add_row(map, row, source.place, reader.line())) {
-        origins_.push_back({file, static_cast<uint32_t>(reader.line())});
+    while (next_row(reader, row)) {
+      const size_t before = cells_.size();
+      try {
+        if (add_row(map, row, source.place, reader.line())) {
+          origins_.push_back({file, static_cast<uint32_t>(reader.line())});
+        }
+      } catch (const Error& error) {
+        found(error);
+        cells_.resize(before);
       }
     }
   }
@@ -167,15 +155,16 @@ void RowSet::sort() {
   }
   for (size_t i = 1; i < order_.size(); ++i) {
     if (compare_rows(order_[i - 1], order_[i]) != 0) continue;
+    if (problems_ && problems_->size() >= most_problems_) return;
     std::string key;
     for (const size_t at : key_) {
       key +=
           fmt::format("{}{}={}", key.empty() ? "" : ", ", schema_.schema.columns[stored_[at]].name,
                       printable(display(cells(i)[at]), 60));
     }
-    throw Error(ErrorCode::kInvalid,
+    found(Error(ErrorCode::kInvalid,
                 fmt::format("the key {} is already at {}", key, place_of(order_[i - 1])),
-                "keys are unique in a table", place_of(order_[i]));
+                "keys are unique in a table", place_of(order_[i])));
   }
 }
 

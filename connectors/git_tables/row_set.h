@@ -9,8 +9,10 @@
 #include <utility>
 #include <vector>
 
+#include "connectors/git_tables/file_header.h"
 #include "connectors/git_tables/row_delta.h"
 #include "connectors/git_tables/schema_file.h"
+#include "pipeline/base/error.h"
 
 namespace lockstep {
 
@@ -33,6 +35,10 @@ class RowSet {
   // Only these parts of the file; `header` is its first row as written.
   void add(const Source& source, std::string_view header, const std::vector<CsvPart>& parts);
 
+  // From here on every cell is looked at, and what is wrong with rows is added to `problems`, at
+  // most `most` in all; those rows are left out, nothing is thrown for them.
+  void collect(std::vector<Error>& problems, size_t most);
+
   // To be called once, after the last add(). Throws invalid for a key that occurs twice, naming
   // both places.
   void sort();
@@ -52,15 +58,14 @@ class RowSet {
     uint32_t file;
     uint32_t line;
   };
-  struct FileMap;
 
   size_t stride() const { return stored_.size(); }
-  FileMap map_header(const std::vector<CsvField>& header, const std::string& place,
-                     const std::optional<Value>& partition) const;
   Value read_cell(size_t column, const CsvField& field, const std::string& place,
                   uint64_t line) const;
-  bool add_row(const FileMap& map, const std::vector<CsvField>& row, const std::string& place,
+  bool add_row(const FileHeader& map, const std::vector<CsvField>& row, const std::string& place,
                uint64_t line);
+  bool next_row(CsvReader& reader, std::vector<CsvField>& row);
+  void found(Error problem);
   void reserve(size_t rows);
   std::strong_ordering compare_rows(size_t a, size_t b) const;
   std::string place_of(size_t row) const;
@@ -74,6 +79,8 @@ class RowSet {
   std::vector<Value> cells_;  // stride() to a row
   std::vector<Origin> origins_;
   std::vector<size_t> order_;
+  std::vector<Error>* problems_ = nullptr;
+  size_t most_problems_ = 0;
 };
 
 }  // namespace lockstep

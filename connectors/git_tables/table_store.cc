@@ -105,8 +105,16 @@ bool GitTableStore::descends(const std::string& to, const std::string& from) {
                        [&] { return origin_.repository().descends(to, from); });
 }
 
-void GitTableStore::keep(const std::string& commit) {
-  in_git_source(origin_.config().name, [&] { origin_.repository().keep(commit); });
+void GitTableStore::keep(const std::string& owner, const std::string& commit) {
+  in_git_source(origin_.config().name, [&] { origin_.repository().keep(owner, commit); });
+}
+
+void GitTableStore::release(const std::string& owner, const std::string& commit) {
+  in_git_source(origin_.config().name, [&] { origin_.repository().release(owner, commit); });
+}
+
+std::vector<std::string> GitTableStore::kept(const std::string& owner) {
+  return in_git_source(origin_.config().name, [&] { return origin_.repository().kept(owner); });
 }
 
 std::unique_ptr<SourceWatch> GitTableStore::watch() {
@@ -217,6 +225,28 @@ void GitTableStore::read(const TableRead& request, const RowSink& sink) {
       rows.take(i, row);
       sink(row);
     }
+  });
+}
+
+std::vector<Error> GitTableStore::problems(const std::string& commit, const std::string& table,
+                                           size_t most) {
+  return in_git_source(config_.origin.name, [&] {
+    if (opened_.size() >= kMaxOpened) opened_.clear();
+    const TableAt& at = open(commit, table);
+    std::vector<Error> all;
+    RowSet rows(at.schema, {});
+    rows.collect(all, most);
+    for (const TableFile& file : layout().files(at, {})) {
+      if (all.size() >= most) return all;
+      try {
+        with_file(file, [&](std::string_view csv) { rows.add(source_of(at, file), csv); });
+      } catch (const Error& error) {
+        if (error.code == ErrorCode::kUnavailable) throw;
+        all.push_back(error);
+      }
+    }
+    rows.sort();
+    return all;
   });
 }
 

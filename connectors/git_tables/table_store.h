@@ -37,8 +37,10 @@ class GitTableStore : public TableStore {
   std::vector<CommitInfo> log(const std::string& from, const std::string& to,
                               size_t limit) override;
   bool descends(const std::string& to, const std::string& from) override;
-  // By a ref under refs/lockstep/keep/: of a remote place in the mirror, which then keeps it.
-  void keep(const std::string& commit) override;
+  // By refs under refs/lockstep/keep/: of a remote place in the mirror, which then keeps them.
+  void keep(const std::string& owner, const std::string& commit) override;
+  void release(const std::string& owner, const std::string& commit) override;
+  std::vector<std::string> kept(const std::string& owner) override;
   std::unique_ptr<SourceWatch> watch() override;
 
   // The hash is made of the ids of the data (blob or tree) and of the schema file.
@@ -48,6 +50,11 @@ class GitTableStore : public TableStore {
   // In key order. Throws conflict also where an asked column is new, gone or of another type.
   void diff(const std::string& table, const std::string& from, const std::string& to,
             const std::vector<std::string>& columns, const DiffSink& sink) override;
+
+  // What is wrong with the rows of a table, every file of it read whole: ragged rows, cells that
+  // are not of their type, keys that occur twice, each with its place; `most` at most.
+  std::vector<Error> problems(const std::string& commit, const std::string& table,
+                              size_t most) override;
 
   GitOrigin& origin() { return origin_; }
   // Files read so far: shown by tests and benchmarks.

@@ -99,8 +99,30 @@ bool MysqlTableStore::descends(const std::string& to, const std::string& from) {
   return found;
 }
 
-void MysqlTableStore::keep(const std::string& commit) {
-  commits_.get(commit);
+std::filesystem::path MysqlTableStore::notes(const std::string& owner) const {
+  if (owner.empty() || owner[0] == '.' || owner.find('/') != owner.npos) {
+    throw Error(ErrorCode::kInvalid, printable(owner) + " is no word for who keeps a commit");
+  }
+  return config_.state / "kept" / owner;
+}
+
+void MysqlTableStore::keep(const std::string& owner, const std::string& commit) {
+  config_.files->write_atomic(notes(owner) / commits_.get(commit).id, "");
+}
+
+void MysqlTableStore::release(const std::string& owner, const std::string& commit) {
+  config_.files->remove(notes(owner) / commits_.get(commit).id);
+}
+
+std::vector<std::string> MysqlTableStore::kept(const std::string& owner) {
+  std::vector<std::string> out;
+  std::error_code missing;
+  for (const auto& entry : std::filesystem::directory_iterator(notes(owner), missing)) {
+    const std::string name = entry.path().filename().string();
+    if (name.size() == 64) out.push_back(name);  // else a file under way
+  }
+  std::sort(out.begin(), out.end());
+  return out;
 }
 
 std::unique_ptr<SourceWatch> MysqlTableStore::watch() {

@@ -35,8 +35,10 @@ class MysqlTableStore : public TableStore {
   std::vector<CommitInfo> log(const std::string& from, const std::string& to,
                               size_t limit) override;
   bool descends(const std::string& to, const std::string& from) override;
-  // Every commit is held already.
-  void keep(const std::string& commit) override;
+  // Every commit is held already; this only notes for whom.
+  void keep(const std::string& owner, const std::string& commit) override;
+  void release(const std::string& owner, const std::string& commit) override;
+  std::vector<std::string> kept(const std::string& owner) override;
   // Every `every_ms`.
   std::unique_ptr<SourceWatch> watch() override;
 
@@ -51,6 +53,7 @@ class MysqlTableStore : public TableStore {
             const std::vector<std::string>& columns, const DiffSink& sink) override;
 
  private:
+  std::filesystem::path notes(const std::string& owner) const;
   std::unique_ptr<FileLock> lock() const;
   std::string look_or(bool wait);
   bool fresh(std::string* head) const;

@@ -98,23 +98,31 @@ void check_release_files(const ReleaseFiles& files, const std::string& tag,
 std::vector<std::string> verify_layout(const fs::path& folder, const std::string& tag) {
   Layout layout(folder);
   std::vector<std::string> problems;
-  try {
+  // What is wrong with one part becomes a sentence; the other parts are looked at all the same.
+  auto checked = [&](auto check) {
+    try {
+      check();
+    } catch (const Error& e) {
+      problems.push_back(e.message);
+    }
+  };
+  checked([&] {
     OciDescriptor image = layout.at(tag);
     check_blob(layout, image, "manifest", problems);
-    if (!problems.empty()) return problems;
+    if (!problems.empty()) return;
     OciManifest manifest = layout.manifest(image);
     check_blob(layout, manifest.config, "configuration", problems);
+    bool config = problems.empty();
     for (const OciDescriptor& layer : manifest.layers) {
       check_blob(layout, layer, "layer", problems);
     }
-    if (!problems.empty()) return problems;
-    check_config(layout, manifest, problems);
-    if (fixed_tag(tag)) {
-      check_release_files(release_files(last_layer(layout, manifest)), tag, problems);
-    }
-  } catch (const Error& e) {
-    problems.push_back(e.message);
-  }
+    if (config) checked([&] { check_config(layout, manifest, problems); });
+    std::vector<std::string> last;
+    if (!manifest.layers.empty()) check_blob(layout, manifest.layers.back(), "layer", last);
+    if (!fixed_tag(tag) || !last.empty()) return;
+    checked(
+        [&] { check_release_files(release_files(last_layer(layout, manifest)), tag, problems); });
+  });
   return problems;
 }
 

@@ -182,6 +182,10 @@ Caller Call::caller() const {
   return {request_.user, text("reason"), flag("dry_run")};
 }
 
+Patience Call::patience() const {
+  return {query_number("wait_ms", 0, 0, kMaxWaitMs), request_.gone};
+}
+
 const Route* Api::find(std::string_view method, std::string_view path) {
   auto parts = split(path);
   for (const Route& route : routes()) {

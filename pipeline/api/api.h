@@ -37,6 +37,7 @@ class Call {
   Json object(const std::string& name) const;  // empty where absent
   // The peer with the body's "reason" and "dry_run".
   Caller caller() const;
+  Patience patience() const;  // the query's "wait_ms", and whether the peer has gone
 
  private:
   const ApiRequest& request_;

@@ -3,6 +3,7 @@
 // Calls may come from several threads. They throw Error; routes turn it into a status.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,6 +16,13 @@ struct Caller {
   std::string user;
   std::string reason;
   bool dry_run = false;
+};
+
+// How long an answer may be held back for news, and whether anybody is still there to hear it.
+struct Patience {
+  int64_t wait_ms = 0;
+  std::function<bool()> gone;  // null: always there
+  bool over() const { return gone && gone(); }
 };
 
 class Backend {
@@ -62,15 +70,16 @@ class Backend {
   //  "moves":[{"model","from","to","why"}],"added":[…],"retired":[…],
   //  "releases":[{"channel","tag","known":bool,"moved":bool,"models":N,"folder","image"|null,
   //               "pushed"|null,"missing":[…],"held_back":[…]}],"held":held|null,"notes":[…]}
-  // Waits up to `wait_ms` while the run is not finished and "revision" is still `seen`.
-  virtual Json run(const std::string& id, int64_t seen, int64_t wait_ms) = 0;
+  // "superseded_by":run|null of a superseded one. Waits while the run is not finished and
+  // "revision" is still `seen`.
+  virtual Json run(const std::string& id, int64_t seen, const Patience& patience) = 0;
   // [{"run","result","trigger","started","finished","executed","failed","release"}], newest first
   virtual Json runs(size_t limit) = 0;
   // {"log":text,"offset":next offset,"end":bool,"attempt","run"}; waits like run(). An empty `run`
   // means the step's newest attempt of any run. "end": the attempt is over and this is its last
   // byte. Bytes that are not UTF-8 come as U+FFFD.
   virtual Json log(const std::string& run, const std::string& step, uint64_t offset,
-                   int64_t wait_ms) = 0;
+                   const Patience& patience) = 0;
   // {"run","cancelled":[step…]}
   virtual Json cancel(const std::string& run, const Caller& caller) = 0;
   // `what`: a run, step or model; its used-up attempts count from zero again. {"run":id}
@@ -88,7 +97,8 @@ class Backend {
   //  "gate":{"passed","verdict"}|null,"withdrawn":{"who","reason"}|null,
   //  "pinned":{"version","alias","who","reason"}|null}
   virtual Json why(const std::string& name) = 0;
-  // [{"model","version","in_step":bool,"rows","commits","hours","why"}]
+  // [{"model","version","in_step":bool,"rows","commits","hours","why",
+  //   "gate":{"version","verdict","checks"}|null}]; "gate" only where one failed
   virtual Json lag() = 0;
   // [{"source","table","rows"|null,"columns":[{"name","type"}],"key":[…],"partition"|null,
   //   "commit","error"|null}]
@@ -98,6 +108,13 @@ class Backend {
   //  "more":bool}
   virtual Json diff(const std::string& table, const std::string& from, const std::string& to,
                     const std::string& slice, size_t limit) = 0;
+
+  // Brings a sheet of the workspace file into its table: one commit, or none where nothing differs
+  // or with `dry_run`. {"import","source","table","branch","place","sha256","bytes","base",
+  //  "commit"|null,"added","removed","changed","unchanged","kept","dry_run":bool,
+  //  "rows":[as in diff, the first ones],"more":bool}
+  // options: {"from":absolute path of a file instead|"","accept_change":bool}
+  virtual Json import_sheet(const std::string& name, const Json& options, const Caller& caller) = 0;
 
   // CONTRACT `models`: [{"name","version","sha256","pinned","metrics","channels":{…},"retired"}]
   virtual Json models() = 0;
@@ -146,7 +163,7 @@ class Backend {
 
   // {"model","version","identical":bool,"recorded","replayed","differences":[text…],"seconds"}
   virtual Json replay(const std::string& model, std::optional<int64_t> version) = 0;
-  // {"freed":[{"sha256","bytes"}],"bytes","held":N,"dry_run":bool}
+  // {"freed":[{"sha256","bytes"}],"bytes","refs":N,"checkpoints":N,"held":N,"dry_run":bool}
   virtual Json gc(const Caller& caller) = 0;
   // {"ok":bool,"checks":[{"name","ok":bool,"message","fix"}]}; "fix" is "" where nothing is to do
   virtual Json doctor() = 0;

@@ -23,19 +23,24 @@ Json start_run(Backend& backend, const Call& call) {
 
 Json run(Backend& backend, const Call& call) {
   return backend.run(call.parameter("run"), call.query_number("seen", -1, -1, kMaxNumber),
-                     call.query_number("wait_ms", 0, 0, kMaxWaitMs));
+                     call.patience());
 }
 
 Json log(Backend& backend, const Call& call) {
   return backend.log(call.query("run"), call.need_query("step"),
                      static_cast<uint64_t>(call.query_number("offset", 0, 0, kMaxNumber)),
-                     call.query_number("wait_ms", 0, 0, kMaxWaitMs));
+                     call.patience());
 }
 
 Json diff(Backend& backend, const Call& call) {
   return backend.diff(call.need_query("table"), call.need_query("from"), call.need_query("to"),
                       call.query("slice"),
                       static_cast<size_t>(call.query_number("limit", 100, 0, 100'000)));
+}
+
+Json import_sheet(Backend& backend, const Call& call) {
+  return backend.import_sheet(call.parameter("name"), options(call, {"from"}, {"accept_change"}),
+                              call.caller());
 }
 
 Json predict(Backend& backend, const Call& call) {
@@ -209,6 +214,14 @@ const std::vector<Route> kWork = {
      {},
      "rows that differ between two commits",
      diff},
+    {"POST",
+     "/v1/imports/{name}",
+     "operator",
+     true,
+     {},
+     {"from", "accept_change", "dry_run", "reason"},
+     "bring a sheet into its table",
+     import_sheet},
     {"POST",
      "/v1/gc",
      "operator",

@@ -1,5 +1,7 @@
 #include "pipeline/api/session.h"
 
+#include <poll.h>
+
 #include <boost/asio/post.hpp>
 #include <sstream>
 
@@ -92,7 +94,10 @@ std::string plain_answer(int status, const Error& error) {
 }
 
 Session::Session(ServerCore& core, Socket socket, std::string user)
-    : core_(core), stream_(std::move(socket)), user_(std::move(user)) {
+    : core_(core),
+      stream_(std::move(socket)),
+      socket_(stream_.socket().native_handle()),
+      user_(std::move(user)) {
   ++core_.connections;
   stream_.expires_after(core_.limits.read);
 }
@@ -159,7 +164,15 @@ void Session::dispatch() {
   run(route && route->slow ? core_.slow : core_.quick, std::move(request));
 }
 
+// Closed at the other end, not only done with sending. Asked by the workers while they wait.
+bool Session::gone() const {
+  pollfd peer{socket_, 0, 0};
+  return poll(&peer, 1, 0) > 0 && (peer.revents & POLLHUP) != 0;
+}
+
 void Session::run(Workers& workers, ApiRequest request) {
+  // The handler holds the session while it runs, and with it the socket.
+  request.gone = [this] { return gone(); };
   workers.post([self = shared_from_this(), request = std::move(request)] {
     auto response = std::make_shared<ApiResponse>(self->core_.api.handle(request));
     ++self->core_.writing;

@@ -50,6 +50,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void read_body();
   void dispatch();
   void run(Workers& workers, ApiRequest request);
+  bool gone() const;
   void refuse(int status, const Error& error);
   void refuse_parse(const boost::beast::error_code& error);
   void respond(const ApiResponse& response, bool keep);
@@ -58,6 +59,7 @@ class Session : public std::enable_shared_from_this<Session> {
 
   ServerCore& core_;
   Stream stream_;
+  const int socket_;  // of stream_, for looking at it from other threads
   const std::string user_;
   boost::beast::flat_buffer buffer_;
   std::optional<Parser> parser_;

@@ -20,7 +20,8 @@ struct ApiRequest {
   std::string path;                          // percent-encoded segments (see api_path), no query
   std::map<std::string, std::string> query;  // decoded
   Json body = Json::object();
-  std::string user;  // who asks: the peer's user name; never from the body
+  std::string user;            // who asks: the peer's user name; never from the body
+  std::function<bool()> gone;  // has the peer hung up? Null: it can't
 };
 
 struct ApiResponse {

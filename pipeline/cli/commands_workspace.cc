@@ -1,4 +1,5 @@
-// Commands of the workspace itself: init, check, serve, tables, diff, gc, doctor, completion.
+// Commands of the workspace itself: init, check, serve, tables, diff, import, gc,
+// doctor, completion.
 #include <algorithm>
 #include <memory>
 
@@ -94,6 +95,33 @@ void add_diff(Commands& commands) {
   });
 }
 
+void add_import(Commands& commands) {
+  struct Options {
+    std::string name, from;
+    bool accept = false;
+    Moving moving;
+  };
+  auto* command = commands.add("import", kGroup, "Bring a sheet into its table, as one commit",
+                               "lockstep import sheet --dry-run\n"
+                               "lockstep import sheet --from ~/export.csv");
+  auto options = std::make_shared<Options>();
+  command->add_option("NAME", options->name, "One of the workspace's imports")->required();
+  command->add_option("--from", options->from, "Read this file instead of the sheet")
+      ->type_name("FILE");
+  command->add_flag("--accept-change", options->accept,
+                    "Also where it changes or removes more than max-change allows");
+  options->moving.add_to(command);
+  commands.on(command, [options](Context& context) {
+    Json body = options->moving.body();
+    body["accept_change"] = options->accept;
+    if (!options->from.empty()) {
+      body["from"] = fs::absolute(context.folder() / options->from).lexically_normal().string();
+    }
+    return context.show(context.post({"v1", "imports", options->name}, body),
+                        [&](const Doc& doc) { return render_import(doc, context.style()); });
+  });
+}
+
 void add_gc(Commands& commands) {
   auto* gc =
       commands.add("gc", kGroup, "Free bytes that nothing kept names", "lockstep gc --dry-run");
@@ -154,6 +182,7 @@ void add_workspace_commands(Commands& commands) {
   add_serve(commands);
   add_tables(commands);
   add_diff(commands);
+  add_import(commands);
   add_gc(commands);
   add_doctor(commands);
   add_completion(commands);

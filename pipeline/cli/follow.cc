@@ -101,6 +101,37 @@ int run_exit_code(const Doc& run) {
   return result == "held" ? kExitRefused : kExitFailed;
 }
 
+namespace {
+
+// Steps that a superseded run was yet to do, and that the run after it does not have.
+std::vector<std::string> left_out(const Doc& superseded, const Doc& run) {
+  std::set<std::string> has;
+  for (const Doc& step : run.list("steps")) has.insert(step.text("step"));
+  std::vector<std::string> missing;
+  for (const Doc& step : superseded.list("steps")) {
+    std::string state = step.text("state");
+    bool open = state == "waiting" || state == "run" || state == "running";
+    if (open && !has.count(step.text("step"))) missing.push_back(step.text("step"));
+  }
+  return missing;
+}
+
+// A newer plan has taken the run's place and adopted its attempts: its end is the one to wait for,
+// as far as it has the same steps to do.
+Json await_successor(Context& context, const Json& superseded) {
+  Doc old(superseded);
+  std::string id = old.text("superseded_by");
+  context.err() << "run " << clean(old.text("run")) << " is superseded by run " << clean(id) << "\n"
+                << std::flush;
+  Json document = await_run(context, id);
+  std::vector<std::string> missing = left_out(old, Doc(document));
+  if (missing.empty()) return document;
+  context.err() << "run " << clean(id) << " left out " << compress_names(missing, 90) << "\n";
+  return superseded;
+}
+
+}  // namespace
+
 Json await_run(Context& context, const std::string& id) {
   Progress progress(context);
   bool headed = context.json;
@@ -112,6 +143,9 @@ Json await_run(Context& context, const std::string& id) {
     if (!headed && (over || known(run))) {
       context.out() << render_run_head(run, context.style(), false) << std::flush;
       headed = true;
+    }
+    if (over && run.text("result") == "superseded" && run.has("superseded_by")) {
+      return await_successor(context, document);
     }
     if (over) {
       if (!context.json) context.out() << render_run_tail(run, context.style());

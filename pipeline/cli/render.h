@@ -39,6 +39,7 @@ std::string render_status(const Doc& status, const Style& style);
 std::string render_lag(const Doc& lag, const Style& style, bool all);
 std::string render_tables(const Doc& tables, const Style& style);
 std::string render_diff(const Doc& diff, const Style& style);
+std::string render_import(const Doc& import, const Style& style);
 std::string render_gc(const Doc& gc, const Style& style);
 std::string render_doctor(const Doc& doctor, const Style& style);
 // "error: message\n  at where\n  hint: …\n" of {"message","hint","where"}

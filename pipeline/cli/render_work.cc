@@ -94,6 +94,21 @@ std::string changed_cells(const Doc& before, const Doc& after) {
   return join(same, "  ") + (same.empty() ? "" : "  ") + join(moved, "  ");
 }
 
+std::string row_lines(const Doc& diff, const Style& style) {
+  std::string out;
+  for (const Doc& row : diff.list("rows")) {
+    std::string kind = row.text("change");
+    if (kind == "added") {
+      out += style.green("+ " + cells(row.part("after"))) + "\n";
+    } else if (kind == "removed") {
+      out += style.red("- " + cells(row.part("before"))) + "\n";
+    } else {
+      out += "~ " + changed_cells(row.part("before"), row.part("after")) + "\n";
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string render_problem(const Doc& problem, const Style& style, bool warning) {
@@ -192,17 +207,28 @@ std::string render_diff(const Doc& diff, const Style& style) {
                       diff.text("source") + "/" + diff.text("table") + "   " +
                           short_id(diff.text("from")) + " → " + short_id(diff.text("to")),
                       change.empty() ? "no row differs" : change);
-  for (const Doc& row : diff.list("rows")) {
-    std::string kind = row.text("change");
-    if (kind == "added") {
-      out += style.green("+ " + cells(row.part("after"))) + "\n";
-    } else if (kind == "removed") {
-      out += style.red("- " + cells(row.part("before"))) + "\n";
-    } else {
-      out += "~ " + changed_cells(row.part("before"), row.part("after")) + "\n";
-    }
-  }
+  out += row_lines(diff, style);
   if (diff.flag("more")) out += "… and more (--limit)\n";
+  return out;
+}
+
+std::string render_import(const Doc& import, const Style& style) {
+  const std::string change = change_text(import);
+  std::string out = transcript_line(
+      style, "import", import.text("source") + "/" + import.text("table"),
+      (change.empty() ? "nothing differs" : change) + "   from " + import.text("place"));
+  out += row_lines(import, style);
+  if (import.flag("more")) out += "… and more\n";
+  if (import.number("kept")) {
+    out += transcript_line(style, "kept", plural(import.number("kept"), "row"),
+                           "not in the sheet; delete: false");
+  }
+  if (import.has("commit")) {
+    out += transcript_line(style, "commit",
+                           short_id(import.text("commit")) + " on " + import.text("branch"));
+  } else if (import.flag("dry_run") && !change.empty()) {
+    out += transcript_line(style, "dry run", "nothing was written");
+  }
   return out;
 }
 

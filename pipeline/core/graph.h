@@ -105,9 +105,9 @@ struct AxisValues {
 using AxisReader = std::function<AxisValues(const MatrixAxis&)>;
 
 // Expands all workflows into one graph. Problems of single steps (two values with one name, two
-// steps with one model, an unreadable table, an output nobody gives) are collected in
-// Graph::problems; those steps are left out and the rest of the graph stands. `commits` gives source → commit for `${{ commit.* }}`.
-// Throws invalid on a cycle, unavailable when a source is away.
+// steps with one model, an unreadable table, an output nobody gives) leave those steps out and are
+// told in Graph::problems. `commits` gives source → commit for `${{ commit.* }}`. Throws invalid on
+// a cycle, unavailable when a source is away.
 Graph expand(const std::vector<Workflow>& workflows, const AxisReader& axis,
              const std::map<std::string, std::string>& commits);
 

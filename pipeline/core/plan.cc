@@ -225,7 +225,8 @@ void Plan::settle(StepId id) {
     next.state = StepState::kRun;
   }
   enter(id, std::move(next));
-  if (result) world_.accept(id, steps_[id.value], *result);
+  // What nobody asked for stays as it is.
+  if (result && selected(id)) world_.accept(id, steps_[id.value], *result);
 }
 
 // Puts the step into its newly found state, by the legal way, and has its consumers looked at.
@@ -267,14 +268,24 @@ void Plan::started(StepId id) {
   }
 }
 
+void Plan::impossible(StepId id, const std::string& why) {
+  if (at(id).state != StepState::kRun) return;
+  steps_[id.value].note = why;
+  steps_[id.value].forced = false;
+  set(id, StepState::kFailed);
+  touch_dependents(id);
+  drain();
+}
+
 void Plan::succeeded(const Digest& fingerprint, const ResultRecord& result) {
   for (StepId id : wanting(fingerprint)) {
+    if (at(id).state == StepState::kFailed) set(id, StepState::kWaiting);  // what it could not run
     if (decided(at(id).state)) continue;
     steps_[id.value].forced = false;
     steps_[id.value].note.clear();
     outputs_[id.value] = result.outputs;
     set(id, StepState::kDone);
-    world_.accept(id, steps_[id.value], result);
+    if (selected(id)) world_.accept(id, steps_[id.value], result);
     touch_dependents(id);
   }
   drain();

@@ -93,6 +93,9 @@ class Plan {
   void succeeded(const Digest& fingerprint, const ResultRecord& result);
   // `final`: no attempt is left; otherwise the step is to be run again.
   void failed(const Digest& fingerprint, const std::string& error, bool final);
+  // This step alone, for good: nothing here can run it. Another step's result of the same
+  // fingerprint is its result all the same.
+  void impossible(StepId id, const std::string& why);
 
  private:
   void settle_all();

@@ -23,11 +23,15 @@ std::string_view kind_word(InputKind kind) {
 }
 
 // Its keys are written in their order, which is that of canonical JSON.
-std::string input_text(const StepInput& input, const Digest& digest) {
+// `all`: the columns of the table, where the input names none.
+std::string input_text(const StepInput& input, const Digest& digest,
+                       const std::vector<std::string>* all) {
   std::string kind = fmt::format("\"kind\":\"{}\"}}", kind_word(input.kind));
   std::string out = "{";
   bool rows = input.kind == InputKind::kRows;
-  if (rows) out += "\"columns\":" + canonical_json(input.columns) + ",";
+  if (rows)
+    out +=
+        "\"columns\":" + canonical_json(input.columns.empty() && all ? *all : input.columns) + ",";
   out += "\"digest\":\"" + digest.hex() + "\",";
   if (rows) out += "\"format\":" + canonical_text(input.format) + ",";
   if (rows && input.holdout) {
@@ -57,7 +61,10 @@ void walk_recipe(const Survey& survey, StepId id, const InputDigests& inputs, Vi
   for (const auto& [name, file] : tmpl.outputs) visit("outputs", name, canonical_text(file));
   for (const std::string& name : tmpl.secrets) visit("secrets", name, "true");
   for (size_t i = 0; i < step.inputs.size(); ++i) {
-    visit("inputs", step.inputs[i].name, input_text(step.inputs[i], inputs[i]));
+    const StepInput& input = step.inputs[i];
+    const std::vector<std::string>* all = nullptr;
+    if (input.kind == InputKind::kRows) all = survey.slices[input.slice.value].columns.get();
+    visit("inputs", input.name, input_text(input, inputs[i], all));
   }
   // The class, not the model of the device: a new card of the same kind retrains nothing.
   visit("environment", "device", tmpl.resources.gpu_memory_bytes > 0 ? "\"gpu\"" : "\"cpu\"");

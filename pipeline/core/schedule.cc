@@ -10,7 +10,7 @@ namespace {
 constexpr int64_t kAgeing_ms = 10 * 60 * 1000;
 
 int64_t rank(const ReadyStep& step) {
-  return std::max<int64_t>(0, static_cast<int64_t>(step.priority) - step.waiting_ms / kAgeing_ms);
+  return start_rank(step.priority, step.waiting_ms);
 }
 
 bool on_card(const Slot& slot) {
@@ -40,6 +40,10 @@ bool has_room(const Slot& slot, const Resources& need) {
 }
 
 }  // namespace
+
+int64_t start_rank(Priority priority, int64_t waiting_ms) {
+  return std::max<int64_t>(0, static_cast<int64_t>(priority) - waiting_ms / kAgeing_ms);
+}
 
 std::vector<Start> schedule(std::vector<Slot> slots, std::vector<ReadyStep> ready,
                             std::map<uint32_t, uint32_t> running, std::set<std::string> busy) {

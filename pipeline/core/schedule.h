@@ -36,6 +36,10 @@ struct ReadyStep {
   uint32_t max_parallel = 0;
 };
 
+// The first key of the order in which steps start: the class, aged. The second is the longer chain,
+// the third the id.
+int64_t start_rank(Priority priority, int64_t waiting_ms);
+
 struct Start {
   StepId id;
   size_t slot = 0;  // index into the given slots

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "pipeline/base/error.h"
 #include "pipeline/core/value.h"
 
 namespace lockstep {
@@ -52,9 +53,12 @@ class Source {
                                       size_t limit) = 0;
   // False when the history was rewritten (`from` is not an ancestor of `to`, or is gone).
   virtual bool descends(const std::string& to, const std::string& from) = 0;
-  // Holds a commit and all it names, whatever becomes of the branches; again does no harm. Throws
-  // denied where the source is not ours to write to.
-  virtual void keep(const std::string& commit) = 0;
+  // Holds a commit and all it names for `owner` (a word that is no commit id), whatever becomes of
+  // the branches; again does no harm. What others keep is never touched. Throws denied where the
+  // source is not ours to write to.
+  virtual void keep(const std::string& owner, const std::string& commit) = 0;
+  virtual void release(const std::string& owner, const std::string& commit) = 0;
+  virtual std::vector<std::string> kept(const std::string& owner) = 0;  // commit ids, sorted
   // Nothing where the source gives no signals. Lives on its own, in any thread.
   virtual std::unique_ptr<SourceWatch> watch() = 0;
 };
@@ -87,6 +91,12 @@ class TableStore : public Source {
   virtual TableSchema schema(const std::string& commit, const std::string& table) = 0;
   // Rows in canonical key order (compare_values over the key columns).
   virtual void read(const TableRead& request, const RowSink& sink) = 0;
+  // What is wrong with the rows of a table, at most `most` errors: all of them where reading would
+  // stop at the first. Stores that hold their rows to the schema find nothing.
+  virtual std::vector<Error> problems(const std::string& /*commit*/, const std::string& /*table*/,
+                                      size_t /*most*/) {
+    return {};
+  }
   // Row differences between two commits over `columns` (key columns decide identity and need not
   // be asked for). Rows equal in the asked columns may be left out. Cost follows the change.
   // The schema's key must be the same on both sides, else throws conflict: compare from scratch.

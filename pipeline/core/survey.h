@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,8 @@ struct SliceReading {
   uint64_t rows = 0;
   std::string commit;  // the commit it was read at
   std::string error;   // not empty: could not be read; blocks the steps that need it
+  // Of a slice that names no columns: all of its table, sorted by name. Else null.
+  std::shared_ptr<const std::vector<std::string>> columns;
 };
 
 struct CodeReading {
@@ -39,6 +42,8 @@ struct SliceDelta {
   std::vector<CommitInfo> by;  // commits between that touched the slice, newest first
 };
 
+using SourceCommit = std::pair<std::string, std::string>;
+
 struct Survey {
   std::map<std::string, std::string> commits;  // source → commit
   std::shared_ptr<const Graph> graph;
@@ -48,6 +53,8 @@ struct Survey {
   std::map<std::string, std::vector<CommitInfo>> recent;
   // Filled for the slices of stale steps, for people to read; no decision looks at it.
   std::map<SliceId, SliceDelta> deltas;
+  // Of the commits that were asked about (SurveyOptions): those no longer on the watched branch.
+  std::set<SourceCommit> off_branch;
   bool kept_old_workflows = false;  // today's do not load; these are the last that did
   std::vector<std::string> notes;   // rewritten history, a workflow that kept its old definition
 };

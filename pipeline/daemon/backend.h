@@ -2,6 +2,8 @@
 // pipeline/api/backend.h.
 #pragma once
 
+#include <atomic>
+
 #include "pipeline/api/backend.h"
 #include "pipeline/daemon/daemon.h"
 
@@ -16,10 +18,10 @@ class WorkspaceBackend : public Backend {
   Json check() override;
   Json plan() override;
   Json start_run(const Json& options, const Caller& caller) override;
-  Json run(const std::string& id, int64_t seen, int64_t wait_ms) override;
+  Json run(const std::string& id, int64_t seen, const Patience& patience) override;
   Json runs(size_t limit) override;
   Json log(const std::string& run, const std::string& step, uint64_t offset,
-           int64_t wait_ms) override;
+           const Patience& patience) override;
   Json cancel(const std::string& run, const Caller& caller) override;
   Json retry(const std::string& what, const Caller& caller) override;
   Json trigger(const std::string& workflow, const Json& inputs, const Caller& caller) override;
@@ -31,6 +33,9 @@ class WorkspaceBackend : public Backend {
   Json tables() override;
   Json diff(const std::string& table, const std::string& from, const std::string& to,
             const std::string& slice, size_t limit) override;
+
+  // backend_import.cc
+  Json import_sheet(const std::string& name, const Json& options, const Caller& caller) override;
 
   // backend_models.cc
   Json models() override;
@@ -62,10 +67,14 @@ class WorkspaceBackend : public Backend {
   // The last graph's channels; after a start without a plan they are read from the workflows.
   void know_graph();
   Json start(Trigger trigger, const std::map<std::string, std::string>& commits);
+  // What collection frees beside bytes; with `dry` only counted.
+  size_t free_refs(const std::set<std::string>& kept_releases, bool dry);
+  size_t free_checkpoints(bool dry);
   // The run's document as it is now; null: there is no such run.
   Json run_now(Engine& engine, const std::string& id) const;
 
   Daemon& daemon_;
+  std::atomic<int64_t> document_ms_{0};  // what the last run document took
 };
 
 // "2026-11-22T04:00:00Z" of a version, for documents.

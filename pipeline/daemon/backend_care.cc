@@ -1,5 +1,6 @@
 // Replay, collection, and what could be wrong.
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 #include <sys/statvfs.h>
 
 #include <algorithm>
@@ -8,7 +9,10 @@
 #include "pipeline/base/folder.h"
 #include "pipeline/base/process.h"
 #include "pipeline/daemon/backend.h"
+#include "pipeline/daemon/versions.h"
+#include "pipeline/engine/world.h"
 #include "pipeline/exec/prepare.h"
+#include "pipeline/runner/workspace.h"
 #include "registry/rules/queries.h"
 
 namespace lockstep {
@@ -178,16 +182,74 @@ Json WorkspaceBackend::replay(const std::string& name, std::optional<int64_t> nu
   return out;
 }
 
+// Commits that this workspace keeps for releases that are kept no longer.
+size_t WorkspaceBackend::free_refs(const std::set<std::string>& kept_releases, bool dry) {
+  std::set<SourceCommit> needed = daemon_.in_loop(
+      [&](Engine& engine) { return training_commits(engine.registry(), kept_releases); });
+  const std::string owner = daemon_.parts().owner();
+  std::lock_guard<std::mutex> lock(daemon_.sources_mutex());
+  size_t freed = 0;
+  for (const auto& [name, store] : daemon_.sources().tables) {
+    try {
+      for (const std::string& commit : store->kept(owner)) {
+        if (needed.count({name, commit})) continue;
+        if (!dry) store->release(owner, commit);
+        ++freed;
+      }
+    } catch (const Error& error) {
+      spdlog::warn("what {} keeps can't be freed: {}", name, error.what());
+    }
+  }
+  return freed;
+}
+
+// A checkpoint is of use to the fingerprint that made it: those that no step has today go. Of a
+// step whose fingerprint is not known, the one that it was last attempted with stays.
+size_t WorkspaceBackend::free_checkpoints(bool dry) {
+  const RunnerPaths runner{daemon_.parts().state() / "runner"};
+  Trigger trigger{"manual", "", {}, false, true};
+  std::set<fs::path> needed;
+  try {
+    if (daemon_.effects().working() && !daemon_.effects().executor().known().empty()) return 0;
+    auto cursors = daemon_.in_loop([](Engine& engine) { return engine.cursors(); });
+    std::shared_ptr<Survey> seen = daemon_.look(trigger, cursors);
+    if (seen->graph->incomplete) return 0;
+    daemon_.in_loop([&](Engine& engine) {
+      DryWorld dry_world(engine, seen);
+      std::unique_ptr<Plan> plan = engine.preview(seen, trigger, dry_world);
+      for (StepId id : seen->graph->order) {
+        const std::optional<Recipe>& recipe = plan->at(id).recipe;
+        auto last = engine.store().last_attempt("", seen->graph->step(id).name);
+        if (recipe) needed.insert(runner.checkpoint(recipe->fingerprint.hex()));
+        if (!recipe && last) needed.insert(runner.checkpoint(last->fingerprint.hex()));
+      }
+    });
+  } catch (const Error& error) {
+    spdlog::warn("no checkpoint is freed: {}", error.what());
+    return 0;
+  }
+  size_t freed = 0;
+  std::error_code none;
+  for (const fs::directory_entry& entry : fs::directory_iterator(runner.checkpoints(), none)) {
+    if (needed.count(entry.path())) continue;
+    std::error_code failed;
+    if (!dry) fs::remove_all(entry.path(), failed);
+    if (failed) spdlog::warn("checkpoint {} stays: {}", entry.path().string(), failed.message());
+    freed += failed ? 0 : 1;
+  }
+  return freed;
+}
+
 Json WorkspaceBackend::gc(const Caller& caller) {
   know_graph();
   size_t keep = daemon_.parts().workspace().policies.keep_releases;
-  std::set<std::string> refs;
+  std::set<std::string> refs, releases;
   std::set<Digest> kept = daemon_.in_loop([&](Engine& engine) {
     if (engine.active() || !engine.past().live().empty()) {
       throw Error(ErrorCode::kConflict, "a run is at work",
                   "collect when it has finished; `lockstep status` shows it");
     }
-    refs = kept_releases(engine.registry(), keep);
+    refs = releases = kept_releases(engine.registry(), keep);
     for (const auto& [channel, moves] : engine.registry().channels) refs.insert(channel);
     return needed(engine, keep);
   });
@@ -209,6 +271,8 @@ Json WorkspaceBackend::gc(const Caller& caller) {
   }
   return {{"freed", freed},
           {"bytes", bytes + image_bytes},
+          {"refs", free_refs(releases, caller.dry_run)},
+          {"checkpoints", free_checkpoints(caller.dry_run)},
           {"held", kept.size()},
           {"dry_run", caller.dry_run}};
 }

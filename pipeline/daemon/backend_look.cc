@@ -116,6 +116,31 @@ std::set<std::string> released(const Registry& registry) {
   return names;
 }
 
+// The report of a version that failed its gate; null: none did.
+Json failed_gate(const ModelState* model, const Digest& fingerprint) {
+  const Version* wanted = model ? candidate_version(*model, fingerprint) : nullptr;
+  if (!wanted) return nullptr;
+  auto gate = model->gates.find(wanted->number);
+  if (gate == model->gates.end() || gate->second.passed) return nullptr;
+  return {{"version", wanted->number},
+          {"verdict", gate->second.verdict},
+          {"checks", gate->second.checks}};
+}
+
+// Why the version that a plan asks for is there and not the champion.
+std::string why_not_champion(const ModelState* model, const Digest& fingerprint) {
+  const Version* wanted = model ? candidate_version(*model, fingerprint) : nullptr;
+  if (!wanted) return "its result is known, no plan has decided about it yet";
+  if (const Withdrawal* mark = model->withdrawn(wanted->number, kChampion)) {
+    return fmt::format("version {} is withdrawn by {}, \"{}\"", wanted->number, mark->who,
+                       mark->reason);
+  }
+  Json gate = failed_gate(model, fingerprint);
+  if (gate.is_null()) return fmt::format("version {} did not take the alias", wanted->number);
+  return fmt::format("version {} failed its gate: {}", wanted->number,
+                     gate.at("verdict").get<std::string>());
+}
+
 Json text_list(const std::vector<CommitInfo>& commits) {
   Json all = Json::array();
   for (const CommitInfo& commit : commits) {
@@ -205,6 +230,7 @@ Json WorkspaceBackend::lag() {
     Json slices;
     std::vector<SliceId> now;
     bool behind = false;
+    Json gate;
   };
   std::vector<Item> items = daemon_.in_loop([&](Engine& engine) {
     DryWorld dry(engine, seen);
@@ -214,7 +240,7 @@ Json WorkspaceBackend::lag() {
     for (const auto& [name, id] : seen->graph->producer) {
       if (!live.empty() && !live.count(name)) continue;  // a trunk that no release lists
       const ModelState* model = engine.registry().model(name);
-      Item item{name, std::string(word(plan->at(id).state)), "", 0, Json::array(), {}, false};
+      Item item{name, std::string(word(plan->at(id).state)), "", 0, Json::array(), {}, false, {}};
       if (model) item.number = model->alias(kChampion);
       const Version* champion = item.number > 0 ? model->version(item.number) : nullptr;
       const std::optional<Recipe>& recipe = plan->at(id).recipe;
@@ -229,8 +255,9 @@ Json WorkspaceBackend::lag() {
         item.why = fmt::format("pinned by {}, \"{}\"", pin->who, pin->reason);
       } else if (!same) {
         item.why = plan->at(id).note.empty() ? item.state : plan->at(id).note;
-        if (champion && plan->at(id).state == StepState::kCurrent) {
-          item.why = "its newest version did not take the alias";
+        if (recipe && plan->at(id).state == StepState::kCurrent) {
+          item.why = why_not_champion(model, recipe->fingerprint);
+          item.gate = failed_gate(model, recipe->fingerprint);
         }
       }
       found.push_back(std::move(item));
@@ -252,6 +279,7 @@ Json WorkspaceBackend::lag() {
                    {"rows", distance.rows},
                    {"commits", distance.commits},
                    {"hours", hours},
+                   {"gate", item.gate},
                    {"why", item.behind ? Json(item.why) : Json()}});
   }
   return all;

@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 #include "pipeline/core/names.h"
 #include "pipeline/daemon/backend.h"
@@ -36,6 +38,13 @@ Json slots_json(const Engine& engine, Past& past) {
   return all;
 }
 
+// The runner that serves this workspace now: it may outlive the daemon that started it.
+Json runner_json(const fs::path& state) {
+  int pid = FileLock::owner(state / "lock");
+  if (pid == 0) return nullptr;
+  return {{"pid", pid > 0 ? Json(pid) : Json()}};
+}
+
 Json queue_json(const Run* run) {
   Json all = Json::array();
   if (!run || !run->plan) return all;
@@ -46,6 +55,61 @@ Json queue_json(const Run* run) {
                    {"why", "waits for a slot"}});
   }
   return all;
+}
+
+void add(Json& list, const Error& error) {
+  list.push_back({{"code", word(error.code)},
+                  {"message", error.message},
+                  {"hint", error.hint},
+                  {"where", error.where}});
+}
+
+using TableAtCommit = std::tuple<std::string, std::string, std::string>;  // source, table, at
+
+// The tables that the workflows read, matrices included.
+std::set<TableAtCommit> tables_read(const std::vector<Workflow>& workflows) {
+  std::set<TableAtCommit> all;
+  for (const Workflow& workflow : workflows) {
+    for (const StepTemplate& step : workflow.steps) {
+      for (const InputTemplate& input : step.inputs) {
+        if (input.kind == InputKind::kRows) all.emplace(input.source, input.table, input.at);
+      }
+      for (const MatrixAxis& axis : step.matrix) {
+        if (!axis.table.empty()) all.emplace(axis.source, axis.table, "");
+      }
+    }
+  }
+  return all;
+}
+
+// Everything that is wrong with rows that some workflow reads, each with file and line: a plan says
+// the first only. Gives the tables ("source/table") that have any.
+std::set<std::string> add_row_problems(SourceSet& sources, const std::vector<Workflow>& workflows,
+                                       const std::map<std::string, std::string>& commits,
+                                       Json& errors) {
+  constexpr size_t kMostOfATable = 50;
+  std::set<std::string> broken;
+  for (const auto& [source, table, at] : tables_read(workflows)) {
+    auto store = sources.tables.find(source);
+    auto head = commits.find(source);
+    if (store == sources.tables.end() || head == commits.end()) continue;
+    try {
+      std::string commit = at.empty() ? head->second : store->second->resolve(at);
+      std::vector<Error> found = store->second->problems(commit, table, kMostOfATable + 1);
+      if (!found.empty()) broken.insert(source + "/" + table);
+      bool more = found.size() > kMostOfATable;
+      if (more) found.pop_back();
+      for (const Error& one : found) add(errors, one);
+      if (more) {
+        add(errors, Error(ErrorCode::kInvalid, fmt::format("{}/{}: there is more than these {}",
+                                                           source, table, kMostOfATable)));
+      }
+    } catch (const Error& error) {
+      // No such table or commit, a schema that is wrong: the steps that read it say so.
+      if (error.code == ErrorCode::kUnavailable) throw;
+    }
+  }
+  return broken;
 }
 
 Json held_json(const Json& held) {
@@ -101,26 +165,21 @@ Json WorkspaceBackend::status() {
                 {"sources", sources},
                 {"channels", channels},
                 {"held", held_json(engine.held())},
-                {"runner", daemon_.effects().working() ? Json{{"pid", nullptr}} : Json()}};
+                {"runner", runner_json(daemon_.parts().state() / "runner")}};
   });
 }
 
 Json WorkspaceBackend::check() {
   Json errors = Json::array(), warnings = Json::array(), workflows = Json::array();
   size_t instances = 0, models = 0;
-  auto add = [](Json& list, const Error& error) {
-    list.push_back({{"code", word(error.code)},
-                    {"message", error.message},
-                    {"hint", error.hint},
-                    {"where", error.where}});
-  };
   for (const Error& warning : daemon_.parts().warnings()) add(warnings, warning);
   try {
     std::unique_ptr<SourceSet> sources = daemon_.parts().open_sources();
     GitWorkflows loader(daemon_.parts(), *sources);
     std::map<std::string, std::string> heads;
     for (auto& [name, repo] : sources->code) heads[name] = repo->head();
-    for (const Workflow& workflow : loader.load(heads)) {
+    std::vector<Workflow> loaded = loader.load(heads);
+    for (const Workflow& workflow : loaded) {
       workflows.push_back(
           {{"name", workflow.name}, {"file", workflow.file}, {"steps", workflow.steps.size()}});
     }
@@ -131,8 +190,13 @@ Json WorkspaceBackend::check() {
     for (const Problem& problem : seen->graph->problems) {
       add(errors, Error(ErrorCode::kInvalid, problem.message, "", problem.where));
     }
-    for (const SliceReading& slice : seen->slices) {
-      if (!slice.error.empty()) add(errors, Error(ErrorCode::kInvalid, slice.error));
+    std::set<std::string> broken = add_row_problems(*sources, loaded, seen->commits, errors);
+    std::set<std::string> said;
+    for (size_t i = 0; i < seen->slices.size(); ++i) {
+      const SliceSpec& spec = seen->graph->slices[i];
+      const std::string& error = seen->slices[i].error;
+      bool fresh = !error.empty() && !broken.count(spec.source + "/" + spec.table);
+      if (fresh && said.insert(error).second) add(errors, Error(ErrorCode::kInvalid, error));
     }
     for (const CodeReading& code : seen->code) {
       if (!code.error.empty()) add(errors, Error(ErrorCode::kInvalid, code.error));
@@ -219,29 +283,41 @@ Json WorkspaceBackend::run_now(Engine& engine, const std::string& id) const {
   return document;
 }
 
-Json WorkspaceBackend::run(const std::string& id, int64_t seen, int64_t wait_ms) {
-  int64_t until_ms = SystemClock().now_ms() + wait_ms;
+Json WorkspaceBackend::run(const std::string& id, int64_t seen, const Patience& patience) {
+  // The document holds every step and is made in the loop: who follows a run may take a twentieth
+  // of the loop's time.
+  constexpr int64_t kLookForCaller_ms = 500, kLeastPause_ms = 100, kShare = 20;
+  int64_t begin_ms = SystemClock().now_ms(), until_ms = begin_ms + patience.wait_ms;
+  int64_t pause_ms = seen < 0 ? 0 : std::max(kLeastPause_ms, kShare * document_ms_);
+  auto left_ms = [&] {
+    return std::clamp<int64_t>(until_ms - SystemClock().now_ms(), 0, kLookForCaller_ms);
+  };
+  auto enough = [&] { return left_ms() == 0 || daemon_.stopping() || patience.over(); };
+  Json document;
   while (true) {
-    int64_t revision = daemon_.revision();
-    Json document = daemon_.in_loop([&](Engine& engine) { return run_now(engine, id); });
+    while (!daemon_.wait_run(id, seen, begin_ms + pause_ms, left_ms()) && !enough()) {
+    }
+    document = daemon_.in_loop([&](Engine& engine) {
+      int64_t before_ms = SystemClock().now_ms();
+      Json now = run_now(engine, id);
+      document_ms_ = SystemClock().now_ms() - before_ms;
+      return now;
+    });
     if (document.is_null()) {
       throw Error(ErrorCode::kNotFound, "no run is called " + id, "`lockstep runs` lists them");
     }
-    int64_t left_ms = until_ms - SystemClock().now_ms();
-    bool over = document.at("result") != "running";
-    // A run is shown as finished when its release has its image, or when that had to be put off.
-    if (over && !daemon_.effects().settled(std::max<int64_t>(left_ms, 0))) {
-      document["result"] = "running";
-      return document;
-    }
-    if (over) {
-      return daemon_.in_loop([&](Engine& engine) { return run_now(engine, id); });
-    }
-    if (document.value("revision", int64_t{0}) != seen || left_ms <= 0 || daemon_.stopping()) {
-      return document;
-    }
-    daemon_.wait_turn(revision, left_ms);
+    if (document.at("result") != "running") break;
+    if (document.value("revision", int64_t{0}) != seen || enough()) return document;
+    // One that an earlier process left open: no turn here tells of it.
+    std::this_thread::sleep_for(std::chrono::milliseconds(kLeastPause_ms));
   }
+  // A run is shown as finished when its release has its image, or when that had to be put off.
+  while (!daemon_.effects().settled(left_ms())) {
+    if (!enough()) continue;
+    document["result"] = "running";
+    return document;
+  }
+  return daemon_.in_loop([&](Engine& engine) { return run_now(engine, id); });
 }
 
 Json WorkspaceBackend::runs(size_t limit) {
@@ -264,9 +340,9 @@ Json WorkspaceBackend::runs(size_t limit) {
 }
 
 Json WorkspaceBackend::log(const std::string& run, const std::string& step, uint64_t offset,
-                           int64_t wait_ms) {
+                           const Patience& patience) {
   constexpr uint64_t kPiece_bytes = 1 << 20;
-  int64_t until_ms = SystemClock().now_ms() + wait_ms;
+  int64_t until_ms = SystemClock().now_ms() + patience.wait_ms;
   while (true) {
     std::optional<AttemptRecord> attempt =
         daemon_.in_loop([&](Engine& engine) { return engine.store().last_attempt(run, step); });
@@ -280,7 +356,8 @@ Json WorkspaceBackend::log(const std::string& run, const std::string& step, uint
         attempt->state == AttemptState::kStarting || attempt->state == AttemptState::kRunning;
     std::string text = daemon_.read_log(attempt->id, offset, kPiece_bytes);
     bool end = !live && text.size() < kPiece_bytes;
-    if (!text.empty() || end || daemon_.stopping() || SystemClock().now_ms() >= until_ms) {
+    bool enough = daemon_.stopping() || patience.over() || SystemClock().now_ms() >= until_ms;
+    if (!text.empty() || end || enough) {
       return {{"log", replace_invalid_utf8(text)},
               {"offset", offset + text.size()},
               {"end", end},

@@ -79,9 +79,13 @@ void Daemon::flush() {
 // Another command may have begun a run here, through the socket: it is seen to its end.
 void Daemon::finish_active() {
   constexpr int64_t kLook_ms = 500;
+  auto active = [](Engine& engine) {
+    return engine.active() ? engine.active()->record.id : std::string();
+  };
   try {
-    while (in_loop([](Engine& engine) { return engine.active() != nullptr; })) {
-      wait_turn(revision_, kLook_ms);
+    for (std::string run = in_loop(active); !run.empty(); run = in_loop(active)) {
+      while (!wait_run(run, -1, INT64_MAX, kLook_ms)) {
+      }
     }
   } catch (const Error& error) {
     spdlog::warn("{}", error.what());
@@ -90,14 +94,11 @@ void Daemon::finish_active() {
 
 void Daemon::loop() {
   try {
-    effects_->act(engine_->take_intents());
+    effects_->act(engine_->take_intents(), *engine_);
     while (!loop_over_) {
       bool turned = engine_->turn(kTurnWait_ms);
-      effects_->act(engine_->take_intents());
-      if (turned) {
-        ++revision_;
-        changed_.notify_all();
-      }
+      effects_->act(engine_->take_intents(), *engine_);
+      if (turned) tell_progress();
     }
   } catch (const std::exception& error) {
     // The turn was rolled back; what the store has is sound. A new process begins from there.
@@ -121,11 +122,35 @@ std::string Daemon::failure() {
   return failure_;
 }
 
-int64_t Daemon::wait_turn(int64_t revision, int64_t wait_ms) {
+void Daemon::tell_progress() {
+  const Run* run = engine_->newest();
+  if (!run) return;
+  std::lock_guard<std::mutex> lock(mutex_);
+  bool over = engine_->active() == nullptr;
+  if (progress_.run == run->record.id && progress_.revision == run->revision &&
+      progress_.over == over) {
+    return;
+  }
+  progress_ = {run->record.id, run->revision, over};
+  changed_.notify_all();
+}
+
+bool Daemon::wait_run(const std::string& run, int64_t seen, int64_t earliest_ms, int64_t wait_ms) {
+  int64_t until_ms = SystemClock().now_ms() + wait_ms;
   std::unique_lock<std::mutex> lock(mutex_);
-  changed_.wait_for(lock, std::chrono::milliseconds(wait_ms),
-                    [&] { return revision_ != revision || stop_ || failed_; });
-  return revision_;
+  auto another = [&] { return progress_.revision != seen; };
+  auto ended = [&] { return stop_ || failed_ || progress_.run != run || progress_.over; };
+  while (!ended()) {
+    int64_t now = SystemClock().now_ms();
+    bool fresh = another();
+    if (fresh && now >= earliest_ms) return true;
+    if (now >= until_ms) return false;
+    int64_t next = fresh ? std::min(earliest_ms, until_ms) : until_ms;
+    // Not woken by every turn: once there is something new, only the run's end is worth it.
+    changed_.wait_for(lock, std::chrono::milliseconds(next - now),
+                      [&] { return ended() || (!fresh && another()); });
+  }
+  return true;
 }
 
 void Daemon::say(const EffectDone& failed) {
@@ -173,6 +198,7 @@ Preview Daemon::preview(const Trigger& trigger, const std::map<std::string, std:
   options.commits = commits;
   in_loop([&](Engine& engine) {
     options.cursors = engine.cursors();
+    options.asked = engine.live_commits();
     // A person who waits is told what is wrong; the daemon goes on with what loaded last.
     if (!trigger.once) options.last_good = prefixed(engine.store(), "workflows/");
   });
@@ -194,7 +220,9 @@ void Daemon::count_deltas(Preview& seen, const Trigger& trigger) {
   Survey& survey = *seen.survey;
   std::vector<Stale> stale = in_loop([&](Engine& engine) {
     std::vector<Stale> found;
-    seen.world = std::make_unique<DryWorld>(engine, seen.survey);
+    // Somebody's run starts again what is used up; a question has nobody, and says what is.
+    bool by_hand = trigger.kind == "manual" && !trigger.who.empty();
+    seen.world = std::make_unique<DryWorld>(engine, seen.survey, by_hand);
     // Throws here, where nothing has changed, what the real plan would throw in the engine.
     seen.plan = engine.preview(seen.survey, trigger, *seen.world);
     for (uint32_t i = 0; i < survey.graph->steps.size(); ++i) {

@@ -37,6 +37,13 @@ struct Preview {
   std::unique_ptr<Plan> plan;
 };
 
+// The newest run as the last turn left it.
+struct Progress {
+  std::string run;
+  int64_t revision = 0;
+  bool over = true;
+};
+
 class Daemon {
  public:
   // Takes the workspace's lock; throws conflict with the owner's pid, Errors for lockstep.yaml.
@@ -86,9 +93,9 @@ class Daemon {
     return answer.get();
   }
 
-  // Waits until a turn has been done since `revision`, or the time is over. The new revision.
-  int64_t wait_turn(int64_t revision, int64_t wait_ms);
-  int64_t revision() const { return revision_; }
+  // Waits until the run is over or not the newest, or, from `earliest_ms` (clock) on, its revision
+  // is another than `seen`; at most `wait_ms`, false then. Disturbs the loop in nothing.
+  bool wait_run(const std::string& run, int64_t seen, int64_t earliest_ms, int64_t wait_ms);
   // Looks at the sources in the survey thread and hands the survey to the engine.
   void request(SurveyRequest request);
   // Looks now, in the caller's thread; what is stale has its changed rows counted.
@@ -110,6 +117,7 @@ class Daemon {
   void wait_for(std::future<void>& told);
   std::string failure();
   void loop();
+  void tell_progress();
   void survey_loop();
   void survey(SurveyRequest& request);
   void count_deltas(Preview& seen, const Trigger& trigger);
@@ -144,8 +152,8 @@ class Daemon {
   std::condition_variable changed_;
   std::deque<SurveyRequest> requests_;
   std::string failure_;
+  Progress progress_;
 
-  std::atomic<int64_t> revision_{0};
   std::atomic<bool> loop_over_{false}, stop_{false}, failed_{false}, working_{false},
       serving_{false};
   std::thread loop_thread_, survey_thread_;

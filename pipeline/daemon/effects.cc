@@ -9,6 +9,7 @@
 #include "connectors/oci_layout/layout.h"
 #include "pipeline/daemon/daemon.h"
 #include "pipeline/daemon/release_image.h"
+#include "pipeline/daemon/versions.h"
 #include "pipeline/exec/prepare.h"
 
 namespace lockstep {
@@ -23,6 +24,12 @@ bool about_attempts(const std::string& kind) {
 
 bool temporary(const Error& error) {
   return error.code == ErrorCode::kUnavailable;
+}
+
+// Null: the attempt was given up meanwhile.
+Json context_of(Engine& engine, const std::string& attempt) {
+  auto live = engine.past().live().find(attempt);
+  return live == engine.past().live().end() ? Json() : live->second.context;
 }
 
 }  // namespace
@@ -81,12 +88,16 @@ LocalExecutor& Effects::executor() {
   return *executor_;
 }
 
-void Effects::act(const std::vector<Intent>& intents) {
+void Effects::act(const std::vector<Intent>& intents, Engine& engine) {
+  if (intents.empty()) return;
   {
     std::lock_guard<std::mutex> lock(mutex_);
     for (const Intent& intent : intents) {
       if (!known_.insert(intent.id).second) continue;
-      (about_attempts(intent.kind) ? attempts_ : releases_).push_back({intent, 0, 0});
+      Json context;
+      if (intent.kind == "start") context = context_of(engine, intent.target);
+      Lane& lane = about_attempts(intent.kind) ? attempts_ : releases_;
+      lane.push_back({intent, std::move(context), 0, 0});
     }
   }
   changed_.notify_all();
@@ -115,44 +126,98 @@ bool Effects::settled(int64_t wait_ms) {
 }
 
 void Effects::lane_loop(Lane& lane) {
+  constexpr size_t kMostAtOnce = 64;
   bool attempts = &lane == &attempts_;
   std::unique_lock<std::mutex> lock(mutex_);
   while (!stop_) {
-    int64_t now = SystemClock().now_ms();
-    auto due = std::find_if(lane.begin(), lane.end(),
-                            [&](const Pending& p) { return p.not_before_ms <= now; });
-    if (due == lane.end() || (attempts && !executor_)) {
+    std::vector<Pending> now;
+    if (!attempts || executor_) now = due(lane, attempts ? kMostAtOnce : 1);
+    if (now.empty()) {
       changed_.wait_for(lock, std::chrono::milliseconds(lane.empty() ? 1000 : 50));
       continue;
     }
-    Pending pending = *due;
-    lane.erase(due);
     busy_releases_ += attempts ? 0 : 1;
     lock.unlock();
-    perform(pending, lane);
+    attempts ? perform_attempts(std::move(now)) : perform_release(std::move(now.front()));
     lock.lock();
     busy_releases_ -= attempts ? 0 : 1;
-    changed_.notify_all();
+    if (!attempts) changed_.notify_all();
   }
 }
 
-void Effects::perform(Pending& pending, Lane& lane) {
+// In the order they were made; the caller holds the lock.
+std::vector<Effects::Pending> Effects::due(Lane& lane, size_t most) {
+  std::vector<Pending> now;
+  Lane later;
+  int64_t now_ms = SystemClock().now_ms();
+  for (Pending& pending : lane) {
+    bool take = now.size() < most && pending.not_before_ms <= now_ms;
+    take ? now.push_back(std::move(pending)) : later.push_back(std::move(pending));
+  }
+  lane = std::move(later);
+  return now;
+}
+
+// Of one attempt the start comes before the cancel and the cancel before the collect; attempts
+// among themselves have no order, so all of a kind are asked for together.
+void Effects::perform_attempts(std::vector<Pending> due) {
+  std::vector<Pending*> starts, cancels, collects;
+  for (Pending& pending : due) {
+    if (pending.intent.kind == "start") starts.push_back(&pending);
+    if (pending.intent.kind == "cancel") cancels.push_back(&pending);
+    if (pending.intent.kind == "collect") collects.push_back(&pending);
+  }
+  settle_all(starts, start(starts));
+  for (Pending* pending : cancels) {
+    settle(*pending, attempts_, [&] {
+      executor().cancel(pending->intent.target);
+      return Json();
+    });
+  }
+  settle_all(collects, collect(collects));
+}
+
+void Effects::settle_all(const std::vector<Pending*>& due, const Outcomes& outcomes) {
+  for (size_t i = 0; i < due.size(); ++i) {
+    settle(*due[i], attempts_, [&] {
+      if (outcomes[i]) std::rethrow_exception(outcomes[i]);
+      return Json();
+    });
+  }
+}
+
+void Effects::perform_release(Pending pending) {
+  settle(pending, releases_, [&] {
+    return pending.intent.kind == "build" ? build(pending.intent.target)
+                                          : publish(pending.intent.target);
+  });
+}
+
+// `outcome` gives the effect's data or throws what hindered it.
+void Effects::settle(Pending& pending, Lane& lane, const std::function<Json()>& outcome) {
   EffectDone done{pending.intent.id, pending.intent.kind, pending.intent.target, false, "",
                   Json::object()};
+  bool again = false;
   try {
-    done.data = perform(pending.intent);
+    Json data = outcome();
+    if (!data.is_null()) done.data = std::move(data);
     done.ok = true;
   } catch (const Error& error) {
     done.error = error.what();
-    bool again = temporary(error) || !about_attempts(pending.intent.kind);
-    if (again) {
-      int64_t pause = std::min<int64_t>(kLongestPause_ms, 500LL << std::min(pending.tries, 10));
-      pending.not_before_ms = SystemClock().now_ms() + pause;
-      if (++pending.tries == kTriesBeforeItIsSaid) daemon_.say(done);
-      std::lock_guard<std::mutex> lock(mutex_);
-      lane.push_back(pending);
-      return;
-    }
+    again = temporary(error) || !about_attempts(pending.intent.kind);
+  } catch (const std::exception& error) {
+    // Of a library, or for want of memory: nobody said whether it passes. Only a start may be given
+    // up, as a failed attempt; what else is left undone would be left for ever.
+    done.error = fmt::format("unexpected: {}", error.what());
+    again = pending.intent.kind != "start";
+  }
+  if (again) {
+    int64_t pause = std::min<int64_t>(kLongestPause_ms, 500LL << std::min(pending.tries, 10));
+    pending.not_before_ms = SystemClock().now_ms() + pause;
+    if (++pending.tries == kTriesBeforeItIsSaid) daemon_.say(done);
+    std::lock_guard<std::mutex> lock(mutex_);
+    lane.push_back(std::move(pending));
+    return;
   }
   {
     std::lock_guard<std::mutex> lock(mutex_);
@@ -161,29 +226,55 @@ void Effects::perform(Pending& pending, Lane& lane) {
   daemon_.tell(std::move(done));
 }
 
-Json Effects::perform(const Intent& intent) {
-  if (intent.kind == "start") start(intent.target);
-  if (intent.kind == "cancel") executor().cancel(intent.target);
-  if (intent.kind == "collect") collect(intent.target);
-  if (intent.kind == "build") return build(intent.target);
-  if (intent.kind == "publish") return publish(intent.target);
-  return Json::object();
-}
-
-void Effects::start(const std::string& attempt) {
-  Json context = daemon_.in_loop([&](Engine& engine) {
-    auto live = engine.past().live().find(attempt);
-    return live == engine.past().live().end() ? Json() : live->second.context;
-  });
-  if (context.is_null()) return;  // given up meanwhile
-  Watched watched = sources_->watched();
-  PrepareFrom from{watched.tables, watched.code,
-                   [this](const std::string& name) { return daemon_.parts().secret(name); }};
-  executor().start(prepare_attempt(attempt, context, from, daemon_.artifacts()));
+Effects::Outcomes Effects::start(const std::vector<Pending*>& due) {
+  Outcomes outcomes(due.size());
+  std::vector<AttemptSpec> specs;
+  std::vector<size_t> places;
+  PrepareFrom from;
+  if (!due.empty()) {
+    Watched watched = sources_->watched();
+    from = {watched.tables, watched.code,
+            [this](const std::string& name) { return daemon_.parts().secret(name); }};
+  }
+  for (size_t i = 0; i < due.size(); ++i) {
+    const std::string& attempt = due[i]->intent.target;
+    try {
+      // It may have been given up while it could not be started.
+      Json context = due[i]->tries == 0 ? due[i]->context : daemon_.in_loop([&](Engine& engine) {
+        return context_of(engine, attempt);
+      });
+      if (context.is_null()) continue;
+      specs.push_back(prepare_attempt(attempt, context, from, daemon_.artifacts()));
+      places.push_back(i);
+    } catch (...) {
+      outcomes[i] = std::current_exception();
+    }
+  }
+  Outcomes started = executor().start_all(specs);
+  for (size_t i = 0; i < places.size(); ++i) outcomes[places[i]] = started[i];
+  return outcomes;
 }
 
 // The runner frees what it kept of an attempt; its log stays here.
-void Effects::collect(const std::string& attempt) {
+Effects::Outcomes Effects::collect(const std::vector<Pending*>& due) {
+  Outcomes outcomes(due.size());
+  std::vector<std::string> ids;
+  std::vector<size_t> places;
+  for (size_t i = 0; i < due.size(); ++i) {
+    try {
+      keep_log(due[i]->intent.target);
+      ids.push_back(due[i]->intent.target);
+      places.push_back(i);
+    } catch (...) {
+      outcomes[i] = std::current_exception();
+    }
+  }
+  Outcomes forgotten = executor().collected_all(ids);
+  for (size_t i = 0; i < places.size(); ++i) outcomes[places[i]] = forgotten[i];
+  return outcomes;
+}
+
+void Effects::keep_log(const std::string& attempt) {
   constexpr uint64_t kPiece_bytes = 1 << 20;
   constexpr uint64_t kMostLog_bytes = 64 << 20;
   std::string log;
@@ -193,7 +284,6 @@ void Effects::collect(const std::string& attempt) {
     log += piece;
   }
   if (!log.empty()) real_files().write_atomic(daemon_.log_file(attempt), log, 0600);
-  executor().collected(attempt);
 }
 
 Json Effects::build(const std::string& tag) {
@@ -207,23 +297,13 @@ Json Effects::build(const std::string& tag) {
 // What a release was trained on stays readable, whatever becomes of the branches: replay and
 // rollback need the commits.
 void Effects::hold_training_rows(const std::string& tag) {
-  std::set<std::pair<std::string, std::string>> commits = daemon_.in_loop([&](Engine& engine) {
-    std::set<std::pair<std::string, std::string>> found;
-    const ReleaseState* state = engine.registry().release(tag);
-    for (const auto& [name, entry] : state->release.models) {
-      const ModelState* model = engine.registry().holder(name, entry);
-      const Version* version = model ? model->version(entry.version) : nullptr;
-      for (const Json& slice : version ? version->slices : Json::array()) {
-        found.emplace(slice.at("source"), slice.at("commit"));
-      }
-    }
-    return found;
-  });
+  std::set<SourceCommit> commits =
+      daemon_.in_loop([&](Engine& engine) { return training_commits(engine.registry(), {tag}); });
   for (const auto& [source, commit] : commits) {
     auto store = release_sources_->tables.find(source);
     if (store == release_sources_->tables.end()) continue;
     try {
-      store->second->keep(commit);
+      store->second->keep(daemon_.parts().owner(), commit);
     } catch (const Error& error) {
       // Not ours to write, or gone already: said by a replay that needs it.
       spdlog::warn("commit {} of {} can't be held: {}", commit.substr(0, 7), source, error.what());

@@ -5,6 +5,7 @@
 
 #include <condition_variable>
 #include <deque>
+#include <exception>
 #include <functional>
 #include <future>
 #include <memory>
@@ -30,7 +31,8 @@ class Effects {
   // Ends what is under way and takes nothing new; what is not done stays in the store.
   void stop();
 
-  void act(const std::vector<Intent>& intents);
+  // Called by the loop, between turns: what an attempt needs is taken from `engine` at once.
+  void act(const std::vector<Intent>& intents, Engine& engine);
   // Reaches the runner; from here on intents about attempts are acted upon.
   void work(Inbox& inbox);
   // The runner's side; throws unavailable before work().
@@ -44,15 +46,21 @@ class Effects {
  private:
   struct Pending {
     Intent intent;
+    Json context;  // of an attempt to be started: as it was when the intent became durable
     int64_t not_before_ms = 0;
     int tries = 0;
   };
   using Lane = std::deque<Pending>;
+  using Outcomes = std::vector<std::exception_ptr>;  // null: done
   void lane_loop(Lane& lane);
-  void perform(Pending& pending, Lane& lane);
-  Json perform(const Intent& intent);
-  void start(const std::string& attempt);
-  void collect(const std::string& attempt);
+  std::vector<Pending> due(Lane& lane, size_t most);
+  void perform_attempts(std::vector<Pending> due);
+  void perform_release(Pending pending);
+  void settle_all(const std::vector<Pending*>& due, const Outcomes& outcomes);
+  void settle(Pending& pending, Lane& lane, const std::function<Json()>& outcome);
+  Outcomes start(const std::vector<Pending*>& due);
+  Outcomes collect(const std::vector<Pending*>& due);
+  void keep_log(const std::string& attempt);
   Json build(const std::string& tag);
   Json publish(const std::string& channel);
   void hold_training_rows(const std::string& tag);
@@ -60,7 +68,6 @@ class Effects {
   Daemon& daemon_;
   std::unique_ptr<SourceSet> sources_;          // for the attempts' lane
   std::unique_ptr<SourceSet> release_sources_;  // for the releases' lane
-  std::unique_ptr<LocalExecutor> executor_;
   std::mutex mutex_;
   std::condition_variable changed_;
   Lane attempts_, releases_;
@@ -68,6 +75,7 @@ class Effects {
   int busy_releases_ = 0;
   std::map<std::string, std::promise<AttemptResult>> once_;  // by attempt id
   std::set<int64_t> known_;                                  // intents taken and not confirmed
+  std::unique_ptr<LocalExecutor> executor_;  // ends before what its results are given to
   std::thread attempts_thread_, releases_thread_;
 };
 

@@ -7,7 +7,10 @@
 #include <thread>
 
 #include "connectors/dolt/table_store.h"
+#include "connectors/dolt/writer.h"
+#include "connectors/download/download.h"
 #include "connectors/git_tables/table_store.h"
+#include "connectors/git_tables/writer.h"
 #include "connectors/mysql/table_store.h"
 #include "pipeline/store/artifact_store.h"
 #include "pipeline/yaml/diagnostics.h"
@@ -127,14 +130,15 @@ std::string Parts::releases_shown() const {
   return (outside ? workspace_.releases : inside).string();
 }
 
+std::string Parts::owner() const {
+  return sha256(workspace_.folder.string()).hex().substr(0, 16);
+}
+
 std::unique_ptr<SourceSet> Parts::open_sources() const {
   auto set = std::make_unique<SourceSet>();
   for (const SourceSpec& spec : workspace_.sources) {
     if (spec.kind == SourceKind::kGitTables) {
-      GitTablesConfig config;
-      config.origin = origin(spec, state());
-      config.folder = spec.folder;
-      set->tables[spec.name] = std::make_unique<GitTableStore>(config);
+      set->tables[spec.name] = std::make_unique<GitTableStore>(tables_config(spec, state()));
     } else if (spec.kind == SourceKind::kDolt) {
       set->tables[spec.name] = std::make_unique<DoltTableStore>(dolt(spec));
     } else if (spec.kind == SourceKind::kMysql) {
@@ -144,6 +148,40 @@ std::unique_ptr<SourceSet> Parts::open_sources() const {
     }
   }
   return set;
+}
+
+std::unique_ptr<TableWriter> Parts::open_writer(const std::string& source) const {
+  for (const SourceSpec& spec : workspace_.sources) {
+    if (spec.name != source || !keeps_tables(spec.kind)) continue;
+    if (spec.kind == SourceKind::kDolt) return std::make_unique<DoltWriter>(dolt(spec));
+    if (spec.kind == SourceKind::kMysql) {
+      throw Error(ErrorCode::kDenied, fmt::format("source {} is only read", source),
+                  "rows are written to git tables and to Dolt; write here as all others do");
+    }
+    return std::make_unique<GitTableWriter>(tables_config(spec, state()));
+  }
+  throw Error(ErrorCode::kNotFound, "no source of tables is called " + source);
+}
+
+std::string Parts::sheet(const ImportSpec& import) const {
+  DownloadOptions options;
+  if (!import.web) {
+    std::error_code ignored;
+    const bool other =
+        fs::exists(import.from, ignored) && !fs::is_regular_file(import.from, ignored);
+    if (other) {
+      throw Error(ErrorCode::kInvalid, printable(import.from) + " is not a file",
+                  "a pipe would never say whether it is whole");
+    }
+    return real_files().read(import.from, options.max_bytes);
+  }
+  options.username = import.credentials.username;
+  options.ca_file = import.credentials.ca_file;
+  if (import.credentials.password) {
+    options.password =
+        read_secret_ref(*import.credentials.password, "the password of import " + import.name);
+  }
+  return download(import.from, options);
 }
 
 std::string Parts::secret(const std::string& name) const {

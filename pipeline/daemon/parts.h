@@ -11,6 +11,7 @@
 #include "connectors/oci_registry/registry.h"
 #include "pipeline/base/files.h"
 #include "pipeline/core/schedule.h"
+#include "pipeline/core/table_writer.h"
 #include "pipeline/survey/surveyor.h"
 #include "workflows/language/workspace.h"
 
@@ -38,9 +39,15 @@ class Parts {
   // The folder of images as people see it: relative where it is inside the workspace.
   std::string releases_shown() const;
   fs::path state() const { return workspace_.folder / ".lockstep"; }
+  // The word under which this workspace keeps commits in repositories (GitRepository::keep).
+  std::string owner() const;
   fs::path socket() const { return state() / "socket"; }
 
   std::unique_ptr<SourceSet> open_sources() const;
+  // Writes to a source of tables; throws not_found.
+  std::unique_ptr<TableWriter> open_writer(const std::string& source) const;
+  // The bytes of an import's sheet, downloaded or read now.
+  std::string sheet(const ImportSpec& import) const;
   // The value of a secret of the workspace, read now; throws not_found, naming where it was
   // looked for and never the value.
   std::string secret(const std::string& name) const;

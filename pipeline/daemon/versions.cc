@@ -11,11 +11,25 @@ namespace {
 
 constexpr size_t kMostCommits = 50;
 
-// "utterances[client=client-3]@tag" → {client: client-3}
-std::map<std::string, std::string> cut_of(const std::string& name) {
-  size_t open = name.find('['), close = name.rfind(']');
-  if (open == name.npos || close == name.npos || close < open) return {};
-  return parse_slice(name.substr(open + 1, close - open - 1));
+using CutValues = std::map<std::string, std::string>;
+
+// The values that cut a recorded slice. Records without `where` have only the slice's name, which
+// says it where one column cuts; more than one can be read in several ways: nothing, not a guess.
+std::optional<CutValues> cut_of(const Json& slice) {
+  if (slice.contains("where")) return slice.at("where").get<CutValues>();
+  const std::string name = slice.at("slice"), table = slice.at("table");
+  if (name == table || name.starts_with(table + "@")) return CutValues();
+  size_t open = table.size(), close = name.rfind(']');
+  if (close == name.npos || close <= open) return std::nullopt;
+  std::string cut = name.substr(open + 1, close - open - 1);
+  size_t equals = cut.find('=');
+  if (equals == cut.npos || cut.find_first_of(",]@") != cut.npos) return std::nullopt;
+  return CutValues{{cut.substr(0, equals), cut.substr(equals + 1)}};
+}
+
+bool same_slice(const SliceSpec& spec, const Json& slice) {
+  bool same = spec.source == slice.at("source") && spec.name() == slice.at("slice");
+  return same && (!slice.contains("where") || slice.at("where").get<CutValues>() == spec.where);
 }
 
 RowCounts count(SourceSet& sources, const std::string& source, const std::string& table,
@@ -46,6 +60,22 @@ Json recorded_slice(const Version& version, const Json& slice) {
   return nullptr;
 }
 
+std::set<SourceCommit> training_commits(const Registry& registry,
+                                        const std::set<std::string>& tags) {
+  std::set<SourceCommit> found;
+  for (const std::string& tag : tags) {
+    const ReleaseState* state = registry.release(tag);
+    for (const auto& [name, entry] : state ? state->release.models : decltype(Release::models)()) {
+      const ModelState* model = registry.holder(name, entry);
+      const Version* version = model ? model->version(entry.version) : nullptr;
+      for (const Json& slice : version ? version->slices : Json::array()) {
+        found.emplace(slice.at("source"), slice.at("commit"));
+      }
+    }
+  }
+  return found;
+}
+
 std::map<std::string, std::string> parse_slice(const std::string& text) {
   std::map<std::string, std::string> where;
   std::string rest = text;
@@ -71,7 +101,9 @@ RowCounts slice_changes(SourceSet& sources, const Json& slice, const Json& befor
   }
   if (before.at("digest") == slice.at("digest")) return rows;
   try {
-    return count(sources, slice.at("source"), slice.at("table"), cut_of(slice.at("slice")),
+    std::optional<CutValues> cut = cut_of(slice);
+    if (!cut) return rows;
+    return count(sources, slice.at("source"), slice.at("table"), *cut,
                  columns_of(version, slice.at("input")), before.at("commit"), slice.at("commit"));
   } catch (const Error& error) {
     bool gone = error.code == ErrorCode::kNotFound || error.code == ErrorCode::kConflict;
@@ -118,8 +150,7 @@ void add_distance(SourceSet& sources, const Json& slice, const Survey& seen,
   for (SliceId id : now) {
     const SliceSpec& spec = seen.graph->slices[id.value];
     const SliceReading& reading = seen.slices[id.value];
-    bool same = spec.source == slice.at("source") && spec.name() == slice.at("slice");
-    if (!same || slice.at("digest") == reading.digest.hex()) continue;
+    if (!same_slice(spec, slice) || slice.at("digest") == reading.digest.hex()) continue;
     auto store = sources.tables.find(spec.source);
     if (store == sources.tables.end()) continue;
     std::string from = slice.at("commit");

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -14,11 +15,15 @@ namespace lockstep {
 // The slice that `version` recorded for the same input; null: none.
 Json recorded_slice(const Version& version, const Json& slice);
 
+// The commits whose rows the models of these releases were trained on.
+std::set<SourceCommit> training_commits(const Registry& registry,
+                                        const std::set<std::string>& tags);
+
 // "client=client-3" or "client=a,lang=b" as column → value; throws invalid.
 std::map<std::string, std::string> parse_slice(const std::string& text);
 
 // Rows of a recorded slice that differ from an earlier recording of it; from nothing all are new.
-// Where the old commit is gone the counts stay 0.
+// Where the old commit is gone, or an old record does not say what cuts it, the counts stay 0.
 RowCounts slice_changes(SourceSet& sources, const Json& slice, const Json& before,
                         const Version& version);
 

@@ -15,6 +15,7 @@ Json slices_json(const Survey& survey, const Step& step) {
                    {"source", spec.source},
                    {"table", spec.table},
                    {"slice", spec.name()},
+                   {"where", spec.where},
                    {"digest", reading.digest.hex()},
                    {"rows", reading.rows},
                    {"commit", reading.commit}});
@@ -167,21 +168,26 @@ Json attempt_context(const Plan& plan, StepId id, const std::string& trigger,
   return context;
 }
 
-Candidate candidate_from(const Json& context, const ResultRecord& result) {
-  Candidate candidate;
-  candidate.version = std::get<Version>(fact_from_json(context.at("version")));
-  candidate.gate = gate_from(context.at("gate"));
-  candidate.who = "lockstep";
-  candidate.version.attempt = result.attempt;
-  candidate.version.metrics = result.metrics;
-  candidate.version.environment = result.environment;
+Candidate candidate_of(Version version, std::vector<Bound> gate, const ResultRecord& result) {
   auto model = result.outputs.find("model");
   if (model == result.outputs.end()) {
     throw Error(ErrorCode::kInvalid,
-                candidate.version.step + " registers a model but has no output called model");
+                version.step + " registers a model but has no output called model");
   }
-  candidate.version.digest = model->second;
+  version.attempt = result.attempt;
+  version.metrics = result.metrics;
+  version.environment = result.environment;
+  version.digest = model->second;
+  Candidate candidate;
+  candidate.version = std::move(version);
+  candidate.gate = std::move(gate);
+  candidate.who = "lockstep";
   return candidate;
+}
+
+Candidate candidate_from(const Json& context, const ResultRecord& result) {
+  return candidate_of(std::get<Version>(fact_from_json(context.at("version"))),
+                      gate_from(context.at("gate")), result);
 }
 
 }  // namespace lockstep

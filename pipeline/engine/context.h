@@ -22,7 +22,11 @@ Json attempt_context(const Plan& plan, StepId id, const std::string& trigger,
 Version planned_version(const Survey& survey, StepId id, const PlannedStep& planned,
                         const std::string& trigger);
 
-// Back from a context: the candidate, with the result's bytes and numbers filled in.
+// The version with the result's bytes and numbers filled in. Throws invalid when the result has no
+// output called model.
+Candidate candidate_of(Version version, std::vector<Bound> gate, const ResultRecord& result);
+
+// Back from a context.
 Candidate candidate_from(const Json& context, const ResultRecord& result);
 
 Json gate_json(const std::vector<Bound>& gate);

@@ -159,6 +159,17 @@ std::map<std::string, std::string> Engine::cursors() {
   return out;
 }
 
+std::set<SourceCommit> Engine::live_commits() {
+  std::set<SourceCommit> all;
+  std::set<std::string> runs;
+  for (const auto& [id, attempt] : past_.live()) {
+    if (!runs.insert(attempt.run).second) continue;
+    std::optional<RunRecord> run = store_.run(attempt.run);
+    if (run) all.insert(run->commits.begin(), run->commits.end());
+  }
+  return all;
+}
+
 Json Engine::held() {
   std::string text = store_.get("held");
   return text.empty() ? Json() : parse_json(text, "the held change");

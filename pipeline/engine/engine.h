@@ -43,14 +43,21 @@ struct Run {
   std::shared_ptr<const Survey> survey;
   std::unique_ptr<Plan> plan;  // null for a held run
   std::map<StepId, StepRun> steps;
-  std::map<StepId, int64_t> ready_since_ms;
+  // Of each step why and since when it waits for a slot; known once it was first to be run.
+  struct Wait {
+    bool known = false;
+    Priority priority = Priority::kCode;
+    int64_t since_ms = 0;
+  };
+  std::vector<Wait> waits;
   std::vector<double> chain;
   Json planned = Json::object();  // {"counts", "waits_for"} at its start
   std::vector<Json> moves, releases;
   std::vector<GateReport> gates_failed;
   size_t gates_passed = 0;
   std::vector<std::string> added, retired, notes;
-  Json held;  // null, or what waits for approve-change
+  Json held;                  // null, or what waits for approve-change
+  std::string superseded_by;  // the run that took its place; empty: none
   int64_t revision = 0;
 };
 
@@ -92,6 +99,8 @@ class Engine {
   const EngineOptions& options() const { return options_; }
   std::vector<Slot> slots() const;  // with what runs on them now
   std::map<std::string, std::string> cursors();
+  // The commits that live attempts were started for.
+  std::set<SourceCommit> live_commits();
   Json held();
   // The models that the last plan was for; nothing before the first plan.
   std::optional<std::set<std::string>> planned();
@@ -117,7 +126,8 @@ class Engine {
                      const std::vector<std::string>& retired);
   void begin_run(SurveyDone& done, bool first, std::vector<std::string> added,
                  std::vector<std::string> retired);
-  void supersede();
+  std::vector<std::string> supersede();  // the runs that are superseded now
+  void name_successor(const std::vector<std::string>& runs);
   void carry_renamed(Run& run);
   void cancel_unwanted();
   void keep_produced();
@@ -125,12 +135,15 @@ class Engine {
 
   // attempts (engine_attempts.cc)
   void start_ready();
+  void start_some(std::vector<struct Turn>& line);
   bool fail_impossible(const std::vector<Slot>& slots);
   void start(StepId id, size_t slot);
   std::vector<struct InputFile> input_files(StepId id);
   void succeed(AttemptRecord& record, const AttemptResult& result);
   void fail(AttemptRecord& record, const AttemptResult& result);
   void accept_stray(const AttemptRecord& record, const ResultRecord& result);
+  // Why a result that no plan wants moves nothing; empty: it is gated like any candidate.
+  std::string moved_on(const AttemptRecord& record);
   void take_decision(const Candidate& candidate, const Decision& decision);
 
   // ends of runs (engine_finish.cc)
@@ -158,6 +171,7 @@ class Engine {
   std::vector<ChannelSpec> channels_;      // of the last plan's graph
   std::set<std::string> produced_;         // models of the last plan's graph
   std::map<std::string, Digest> decided_;  // model or step → what the newest plan accepted
+  std::set<SourceCommit> off_branch_;      // of live attempts, as the last survey saw it
   std::vector<Intent> new_intents_;
   std::vector<std::function<void()>> when_durable_;  // answers of the turn under way
   int64_t oldest_unreleased_ms_ = 0;                 // 0: every alias move is in a release

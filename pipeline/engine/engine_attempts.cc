@@ -1,6 +1,7 @@
 // Attempts: started on slots, taken when they end, never twice.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "pipeline/engine/context.h"
@@ -8,11 +9,6 @@
 
 namespace lockstep {
 namespace {
-
-Priority priority(const std::string& trigger) {
-  if (trigger == "manual") return Priority::kManual;
-  return trigger == "data" || trigger == "first" ? Priority::kData : Priority::kCode;
-}
 
 // metrics.json is a flat map name → finite number; anything else fails the attempt.
 std::string metrics_problem(const Json& metrics) {
@@ -33,32 +29,68 @@ std::string output_problem(const Json& context, const AttemptResult& result) {
   return "";
 }
 
+bool any_room(const std::vector<Slot>& slots) {
+  return std::any_of(slots.begin(), slots.end(),
+                     [](const Slot& slot) { return slot.running < slot.capacity; });
+}
+
 }  // namespace
+
+// A step's place in the order of schedule().
+struct Turn {
+  int64_t rank = 0;
+  double chain = 0;
+  StepId id;
+};
+
+static bool later(const Turn& a, const Turn& b) {
+  if (a.rank != b.rank) return a.rank > b.rank;
+  if (a.chain != b.chain) return a.chain < b.chain;
+  return b.id < a.id;
+}
 
 // A step that no slot can ever hold fails; those below it are looked at again, so more may follow.
 bool Engine::fail_impossible(const std::vector<Slot>& slots) {
   std::map<StepId, std::string> impossible;
+  std::map<uint32_t, std::string> why_not;  // by template: all its steps need the same
+  const Graph& graph = *active_->survey->graph;
   for (StepId id : active_->plan->ready()) {
-    std::string why = unschedulable(slots, active_->survey->graph->tmpl(id).resources);
-    if (!why.empty()) impossible[id] = why;
+    auto [known, fresh] = why_not.try_emplace(graph.step(id).tmpl);
+    if (fresh) known->second = unschedulable(slots, graph.tmpl(id).resources);
+    if (!known->second.empty()) impossible[id] = known->second;
   }
-  for (const auto& [id, why] : impossible) {
-    if (active_->plan->at(id).state != StepState::kRun) continue;
-    active_->plan->failed(active_->plan->at(id).recipe->fingerprint, why, true);
-  }
+  for (const auto& [id, why] : impossible) active_->plan->impossible(id, why);
   return !impossible.empty();
 }
 
+// Thousands may be ready for few slots: only those whose turn it may be are looked at closely.
 void Engine::start_ready() {
   if (!active_ || active_->cancelling) return;
-  std::vector<Slot> free = slots();
-  while (fail_impossible(free)) ++active_->revision;
-  if (active_->plan->ready().empty()) return;
-  bool any = false;
-  for (const Slot& slot : free) any = any || slot.running < slot.capacity;
-  if (!any) return;
-  const Graph& graph = *active_->survey->graph;
+  std::vector<Slot> all = slots();
+  // While all are taken nobody is looked at: the end of what runs is a turn, too.
+  if (!any_room(all) && !past_.live().empty()) return;
+  while (fail_impossible(all)) ++active_->revision;
+  if (active_->plan->ready().empty() || !any_room(all)) return;
   note_reasons(*active_);
+  int64_t now_ms = clock_.now_ms();
+  std::vector<Turn> line;
+  line.reserve(active_->plan->ready().size());
+  for (StepId id : active_->plan->ready()) {
+    const Run::Wait& wait = active_->waits[id.value];
+    line.push_back(
+        {start_rank(wait.priority, now_ms - wait.since_ms), active_->chain[id.value], id});
+  }
+  std::make_heap(line.begin(), line.end(), later);
+  while (!line.empty() && any_room(all)) {
+    start_some(line);
+    all = slots();
+  }
+}
+
+// Takes the next steps out of `line`, a heap, and starts those that find a place.
+void Engine::start_some(std::vector<Turn>& line) {
+  constexpr size_t kLookedAt = 64;
+  const Graph& graph = *active_->survey->graph;
   std::map<uint32_t, uint32_t> running;
   std::set<std::string> busy;
   for (const auto& [id, attempt] : past_.live()) {
@@ -67,15 +99,18 @@ void Engine::start_ready() {
     if (step != graph.by_name.end()) ++running[graph.step(step->second).tmpl];
   }
   std::vector<ReadyStep> ready;
-  for (StepId id : active_->plan->ready()) {
+  while (!line.empty() && ready.size() < kLookedAt) {
+    std::pop_heap(line.begin(), line.end(), later);
+    StepId id = line.back().id;
+    line.pop_back();
     const Step& step = graph.step(id);
     const StepTemplate& tmpl = graph.tmpl(id);
-    ready.push_back({id, priority(active_->steps[id].trigger),
-                     clock_.now_ms() - active_->ready_since_ms[id], active_->chain[id.value],
+    const Run::Wait& wait = active_->waits[id.value];
+    ready.push_back({id, wait.priority, clock_.now_ms() - wait.since_ms, active_->chain[id.value],
                      tmpl.resources, step.registers.empty() ? step.name : step.registers, step.tmpl,
                      tmpl.max_parallel});
   }
-  for (const Start& one : schedule(free, std::move(ready), running, busy)) {
+  for (const Start& one : schedule(slots(), std::move(ready), running, busy)) {
     // Two steps with one fingerprint: the first start has made the other one wait for it.
     if (active_->plan->at(one.id).state == StepState::kRun) start(one.id, one.slot);
   }
@@ -186,28 +221,40 @@ void Engine::succeed(AttemptRecord& record, const AttemptResult& result) {
   ++active_->revision;
 }
 
-// A result that no plan wants any more is gated like any candidate, unless the model has moved on
-// since the attempt began, or the newest plan has decided for another result: then the version is
-// kept and nothing moves.
-void Engine::accept_stray(const AttemptRecord& record, const ResultRecord& result) {
+// A result that no plan wants any more is gated like any candidate only if its commits are still on
+// their branches, the model has not moved since the attempt began, and the newest plan has not
+// decided for another result.
+std::string Engine::moved_on(const AttemptRecord& record) {
   std::string name = record.context.at("accepted_as");
   auto decided = decided_.find(name);
-  bool moved_on = decided != decided_.end() && decided->second != record.fingerprint;
+  if (decided != decided_.end() && decided->second != record.fingerprint) {
+    return "a newer plan has decided for another result";
+  }
+  std::optional<RunRecord> run = store_.run(record.run);
+  for (const auto& [source, commit] : run ? run->commits : std::map<std::string, std::string>()) {
+    if (!off_branch_.count({source, commit})) continue;
+    return fmt::format("commit {} is no longer on the branch of {}", commit.substr(0, 7), source);
+  }
+  const ModelState* model = record.model.empty() ? nullptr : registry_.model(record.model);
+  int64_t began = record.context.value("ledger", int64_t{0});
+  for (const Moved& moved : model ? model->moves : std::vector<Moved>()) {
+    if (moved.move.alias == kChampion && moved.seq > began) return "the model has moved since";
+  }
+  return "";
+}
+
+// Where it moves nothing, the version is kept all the same.
+void Engine::accept_stray(const AttemptRecord& record, const ResultRecord& result) {
+  std::string name = record.context.at("accepted_as");
+  std::string why = moved_on(record);
   if (!record.context.contains("version")) {
-    if (!moved_on) past_.accept(name, record.fingerprint);
+    if (why.empty()) past_.accept(name, record.fingerprint);
     return;
   }
   Candidate candidate = candidate_from(record.context, result);
   if (!produced_.empty() && !produced_.count(candidate.version.model)) return;
   Decision decision = decide(registry_, candidate);
-  const ModelState* model = registry_.model(candidate.version.model);
-  int64_t began = record.context.value("ledger", int64_t{0});
-  if (model) {
-    for (const Moved& moved : model->moves) {
-      moved_on = moved_on || (moved.move.alias == kChampion && moved.seq > began);
-    }
-  }
-  if (!moved_on) {
+  if (why.empty()) {
     past_.accept(name, record.fingerprint);
     return take_decision(candidate, decision);
   }
@@ -216,6 +263,8 @@ void Engine::accept_stray(const AttemptRecord& record, const ResultRecord& resul
     if (!std::holds_alternative<AliasMove>(fact)) facts.push_back(std::move(fact));
   }
   append(facts);
+  note(fmt::format("{} stays: the result of {} came late, {}", candidate.version.model, record.id,
+                   why));
 }
 
 void Engine::fail(AttemptRecord& record, const AttemptResult& result) {
@@ -233,7 +282,7 @@ void Engine::fail(AttemptRecord& record, const AttemptResult& result) {
       cancelled ? active_->cancelling : !lost && past_.failures(record.fingerprint) >= allowed;
   for (StepId id : active_->plan->wanting(record.fingerprint)) {
     active_->steps[id].finished_ms = clock_.now_ms();
-    active_->ready_since_ms[id] = clock_.now_ms();
+    active_->waits[id.value].since_ms = clock_.now_ms();
   }
   active_->plan->failed(record.fingerprint, record.error, final);
   note_reasons(*active_);

@@ -100,6 +100,11 @@ bool takes_too_many(const Registry& registry, const std::vector<std::string>& go
   return lost > 1 && lost * 10 > live;
 }
 
+Priority priority(const std::string& trigger) {
+  if (trigger == "manual") return Priority::kManual;
+  return trigger == "data" || trigger == "first" ? Priority::kData : Priority::kCode;
+}
+
 std::string trigger_word(const std::vector<Reason>& reasons, const Trigger& trigger) {
   auto has = [&](const char* kind) {
     return std::any_of(reasons.begin(), reasons.end(),
@@ -132,6 +137,7 @@ std::unique_ptr<Plan> Engine::preview(std::shared_ptr<const Survey> survey, cons
 
 void Engine::take(SurveyDone& done) {
   const Graph& graph = *done.survey->graph;
+  off_branch_ = done.survey->off_branch;
   std::optional<std::set<std::string>> before = planned();
   auto [added, retired] = membership(graph, registry_, before.value_or(std::set<std::string>()));
   try {
@@ -145,8 +151,9 @@ void Engine::take(SurveyDone& done) {
     return answer(done, "");
   }
   if (before && hold_accident(done, added, retired)) return;
-  supersede();
+  std::vector<std::string> superseded = supersede();
   begin_run(done, !before, std::move(added), std::move(retired));
+  if (active_) name_successor(superseded);
 }
 
 // RULES "Accidents are held": a commit that would retire more than one model and more than 10 %
@@ -210,9 +217,11 @@ Json Engine::approve() {
 
 // Attempts that the new plan still wants are adopted by their fingerprints; the rest is finished,
 // or cancelled where the policy says so.
-void Engine::supersede() {
+std::vector<std::string> Engine::supersede() {
+  std::vector<std::string> superseded;
   if (active_) {
     active_->record.result = active_->cancelling ? "cancelled" : "superseded";
+    if (!active_->cancelling) superseded.push_back(active_->record.id);
     active_->record.finished_ms = clock_.now_ms();
     active_->record.document = run_document(*active_, registry_, clock_.now_ms());
     store_.put(active_->record);
@@ -226,6 +235,18 @@ void Engine::supersede() {
     left.finished_ms = clock_.now_ms();
     if (left.document.is_object()) left.document["result"] = "superseded";
     store_.put(left);
+    superseded.push_back(left.id);
+  }
+  return superseded;
+}
+
+// Whoever waits for a run that was superseded can follow it.
+void Engine::name_successor(const std::vector<std::string>& runs) {
+  for (const std::string& id : runs) {
+    if (last_ && last_->record.id == id) last_->superseded_by = active_->record.id;
+    RunRecord run = *store_.run(id);
+    if (run.document.is_object()) run.document["superseded_by"] = active_->record.id;
+    store_.put(run);
   }
 }
 
@@ -315,16 +336,18 @@ void Engine::begin_run(SurveyDone& done, bool first, std::vector<std::string> ad
   answer(done, run.record.id);
 }
 
+// Once for each step, when it is first to be run: the look at all of them costs next to nothing.
 void Engine::note_reasons(Run& run) {
-  for (uint32_t i = 0; i < run.survey->graph->steps.size(); ++i) {
+  run.waits.resize(run.survey->graph->steps.size());
+  for (uint32_t i = 0; i < run.waits.size(); ++i) {
     StepId id{i};
+    if (run.waits[i].known) continue;
     const PlannedStep& planned = run.plan->at(id);
     if (planned.state != StepState::kRun && planned.state != StepState::kRunning) continue;
     StepRun& step = run.steps[id];
-    if (!step.trigger.empty()) continue;
     step.reasons = why_stale(*run.plan, id, world_->last_recipe(run.survey->graph->steps[i]));
     step.trigger = trigger_word(step.reasons, run.trigger);
-    run.ready_since_ms.emplace(id, clock_.now_ms());
+    run.waits[i] = {true, priority(step.trigger), clock_.now_ms()};
   }
 }
 

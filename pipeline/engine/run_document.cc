@@ -157,6 +157,7 @@ Json run_document(const Run& run, const Registry& registry, int64_t now_ms) {
   }
   return {{"run", record.id},
           {"result", record.result},
+          {"superseded_by", run.superseded_by.empty() ? Json() : Json(run.superseded_by)},
           {"executed", run.plan ? executed(run) : 0},
           {"current", count(StepState::kCurrent)},
           {"failed", count(StepState::kFailed)},

@@ -55,20 +55,8 @@ std::optional<Candidate> EngineWorld::candidate(const Survey& survey, StepId id,
       return std::nullopt;
     }
   }
-  Candidate candidate;
-  candidate.version = planned_version(survey, id, planned, trigger);
-  candidate.version.attempt = result.attempt;
-  candidate.version.metrics = result.metrics;
-  candidate.version.environment = result.environment;
-  auto bytes = result.outputs.find("model");
-  if (bytes == result.outputs.end()) {
-    throw Error(ErrorCode::kInvalid,
-                step.name + " registers a model but has no output called model");
-  }
-  candidate.version.digest = bytes->second;
-  candidate.gate = survey.graph->tmpl(id).gate;
-  candidate.who = "lockstep";
-  return candidate;
+  return candidate_of(planned_version(survey, id, planned, trigger), survey.graph->tmpl(id).gate,
+                      result);
 }
 
 void EngineWorld::accept(StepId id, const PlannedStep& planned, const ResultRecord& result) {
@@ -93,8 +81,8 @@ void EngineWorld::accept(StepId id, const PlannedStep& planned, const ResultReco
   if (made) engine_.take_decision(*made, decide(engine_.registry_, *made));
 }
 
-bool DryWorld::used_up(const Digest& fingerprint, bool) {
-  return engine_.past_.used_up(fingerprint);
+bool DryWorld::used_up(const Digest& fingerprint, bool asked) {
+  return !(by_hand_ && asked) && engine_.past_.used_up(fingerprint);
 }
 
 std::optional<ModelRef> DryWorld::champion(const std::string& model) {

@@ -26,8 +26,9 @@ class EngineWorld : public World {
 
 class DryWorld : public EngineWorld {
  public:
-  DryWorld(Engine& engine, std::shared_ptr<const Survey> survey)
-      : EngineWorld(engine), survey_(std::move(survey)) {}
+  // `by_hand`: as for a run that somebody starts, which tries again what is used up.
+  DryWorld(Engine& engine, std::shared_ptr<const Survey> survey, bool by_hand = false)
+      : EngineWorld(engine), survey_(std::move(survey)), by_hand_(by_hand) {}
 
   bool used_up(const Digest& fingerprint, bool asked) override;
   std::optional<ModelRef> champion(const std::string& model) override;
@@ -35,6 +36,7 @@ class DryWorld : public EngineWorld {
 
  private:
   std::shared_ptr<const Survey> survey_;
+  bool by_hand_;
   std::map<std::string, ModelRef> moved_;
 };
 

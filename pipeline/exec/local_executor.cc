@@ -132,7 +132,8 @@ void LocalExecutor::deliver(const Json& json) {
   ResultSink sink;
   {
     std::lock_guard guard(mutex_);
-    if (result.end == AttemptEnd::kSucceeded) succeeded_.insert(result.id);
+    bool silent = json.value("log_bytes", int64_t{1}) == 0 && json.value("end", "") != "lost";
+    delivered_[result.id] = {result.end == AttemptEnd::kSucceeded, silent};
     sink = sink_;
   }
   sink(std::move(result));
@@ -172,24 +173,66 @@ void LocalExecutor::fetch_blob(RunnerClient& from, const Digest& digest) {
   fs::remove(file, moved_already);
 }
 
-void LocalExecutor::start(const AttemptSpec& spec) {
-  Client runner = client();
-  Json request = {{"op", "start"}, {"attempt", order_document(spec)}};
-  for (int round = 0; round < kMaxRounds; ++round) {
-    Frame reply = runner->call(request);
-    if (reply.header.value("state", "") != "missing") return;
-    std::vector<Digest> missing;
-    for (const Json& name : reply.header.at("missing")) {
-      missing.push_back(Digest::parse(name.get<std::string>()));
-    }
-    // One sender at a time: pieces of one blob may not mix, and what the other sent is there then.
-    std::lock_guard sending(send_mutex_);
-    for (const Digest& digest : runner->missing(missing)) {
-      runner->put_file(digest, artifacts_.path(digest));
+// Asks for all of `items`, then has `take` await each reply in turn.
+template <class T, class Ask, class Take>
+std::vector<std::exception_ptr> LocalExecutor::each_of(const std::vector<T>& items, Ask ask,
+                                                       Take take) {
+  std::vector<std::exception_ptr> outcomes(items.size());
+  std::vector<uint64_t> requests(items.size());
+  Client runner;
+  for (size_t i = 0; i < items.size(); ++i) {
+    try {
+      if (!runner) runner = client();
+      requests[i] = runner->post(ask(items[i]));
+    } catch (...) {
+      outcomes[i] = std::current_exception();
     }
   }
-  throw Error(ErrorCode::kUnavailable, "the runner does not keep the bytes of attempt " + spec.id,
-              "is its disk full?");
+  for (size_t i = 0; i < items.size(); ++i) {
+    if (outcomes[i]) continue;
+    try {
+      take(*runner, i, requests[i]);
+    } catch (...) {
+      outcomes[i] = std::current_exception();
+    }
+  }
+  return outcomes;
+}
+
+void LocalExecutor::start(const AttemptSpec& spec) {
+  std::exception_ptr failure = start_all({spec}).front();
+  if (failure) std::rethrow_exception(failure);
+}
+
+// Most attempts lack nothing, so their requests are answered in one go.
+std::vector<std::exception_ptr> LocalExecutor::start_all(const std::vector<AttemptSpec>& specs) {
+  auto ask = [&](const AttemptSpec& spec) -> Json {
+    return {{"op", "start"}, {"attempt", order_document(spec)}};
+  };
+  return each_of<AttemptSpec>(specs, ask, [&](RunnerClient& runner, size_t i, uint64_t request) {
+    Frame reply = runner.await(request);
+    for (int round = 0; reply.header.value("state", "") == "missing"; ++round) {
+      if (round == kMaxRounds) {
+        throw Error(ErrorCode::kUnavailable,
+                    "the runner does not keep the bytes of attempt " + specs[i].id,
+                    "is its disk full?");
+      }
+      send_missing(runner, reply);
+      reply = runner.call(ask(specs[i]));
+    }
+  });
+}
+
+void LocalExecutor::send_missing(RunnerClient& runner, const Frame& reply) {
+  std::vector<Digest> missing;
+  for (const Json& name : reply.header.at("missing")) {
+    missing.push_back(Digest::parse(name.get<std::string>()));
+  }
+  // One sender at a time: pieces of one blob may not mix, and what the other sent is there then.
+  std::lock_guard sending(send_mutex_);
+  for (const Digest& digest : runner.missing(missing)) {
+    runner.put_file(digest, artifacts_.path(digest));
+  }
 }
 
 void LocalExecutor::cancel(const std::string& id) {
@@ -201,18 +244,30 @@ void LocalExecutor::cancel(const std::string& id) {
 }
 
 void LocalExecutor::collected(const std::string& id) {
-  bool final = false;
-  {
+  std::exception_ptr failure = collected_all({id}).front();
+  if (failure) std::rethrow_exception(failure);
+}
+
+std::vector<std::exception_ptr> LocalExecutor::collected_all(const std::vector<std::string>& ids) {
+  auto ask = [&](const std::string& id) -> Json {
     std::lock_guard guard(mutex_);
-    final = succeeded_.contains(id);
-  }
-  try {
-    client()->call({{"op", "forget"}, {"attempt", id}, {"final", final}});
-  } catch (const Error& e) {
-    if (e.code != ErrorCode::kNotFound) throw;
-  }
+    auto known = delivered_.find(id);
+    bool final = known != delivered_.end() && known->second.succeeded;
+    return {{"op", "forget"}, {"attempt", id}, {"final", final}};
+  };
+  auto take = [](RunnerClient& runner, size_t, uint64_t request) {
+    try {
+      runner.await(request);
+    } catch (const Error& e) {
+      if (e.code != ErrorCode::kNotFound) throw;
+    }
+  };
+  std::vector<std::exception_ptr> outcomes = each_of<std::string>(ids, ask, take);
   std::lock_guard guard(mutex_);
-  succeeded_.erase(id);
+  for (size_t i = 0; i < ids.size(); ++i) {
+    if (!outcomes[i]) delivered_.erase(ids[i]);
+  }
+  return outcomes;
 }
 
 std::vector<std::string> LocalExecutor::known() {
@@ -234,6 +289,11 @@ std::string LocalExecutor::read(const char* what, const std::string& id, uint64_
 }
 
 std::string LocalExecutor::log(const std::string& id, uint64_t offset, uint64_t max_bytes) {
+  {
+    std::lock_guard guard(mutex_);
+    auto known = delivered_.find(id);
+    if (known != delivered_.end() && known->second.silent) return "";
+  }
   return read("log", id, offset, max_bytes);
 }
 

@@ -5,12 +5,13 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <exception>
 #include <filesystem>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
-#include <unordered_set>
+#include <unordered_map>
 #include <vector>
 
 #include "pipeline/core/artifacts.h"
@@ -40,6 +41,9 @@ class LocalExecutor : public Executor {
   // Sends the bytes the runner lacks along. Throws not_found when the artifact store lacks them
   // too, invalid for a spec that a runner refuses.
   void start(const AttemptSpec& spec) override;
+  // Several at once, one outcome each: null, or what start() or collected() would throw.
+  std::vector<std::exception_ptr> start_all(const std::vector<AttemptSpec>& specs);
+  std::vector<std::exception_ptr> collected_all(const std::vector<std::string>& ids);
   void cancel(const std::string& id) override;
   void collected(const std::string& id) override;
   std::vector<std::string> known() override;
@@ -56,6 +60,9 @@ class LocalExecutor : public Executor {
   Client client();  // waits a little for a connection that is being restored
   void keep_up();
   void reconnect();
+  template <class T, class Ask, class Take>
+  std::vector<std::exception_ptr> each_of(const std::vector<T>& items, Ask ask, Take take);
+  void send_missing(RunnerClient& runner, const Frame& reply);
   void deliver(const Json& result);
   AttemptResult fetch(RunnerClient& from, const Json& result);
   void fetch_blob(RunnerClient& from, const Digest& digest);
@@ -69,7 +76,10 @@ class LocalExecutor : public Executor {
   std::condition_variable changed_;
   Client client_;
   std::deque<Json> finished_;
-  std::unordered_set<std::string> succeeded_;  // delivered and not collected
+  struct Delivered {
+    bool succeeded = false, silent = false;  // silent: it left no log
+  };
+  std::unordered_map<std::string, Delivered> delivered_;  // and not collected
   ResultSink sink_;
   bool lost_ = false, stop_ = false;
   std::thread keeper_;

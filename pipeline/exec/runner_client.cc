@@ -61,6 +61,10 @@ void RunnerClient::greet() {
 }
 
 Frame RunnerClient::call(Json header, std::string_view payload) {
+  return await(post(std::move(header), payload));
+}
+
+uint64_t RunnerClient::post(Json header, std::string_view payload) {
   uint64_t seq = 0;
   {
     std::lock_guard guard(mutex_);
@@ -68,6 +72,10 @@ Frame RunnerClient::call(Json header, std::string_view payload) {
   }
   header["seq"] = seq;
   send_all(encode_frame(header, payload));
+  return seq;
+}
+
+Frame RunnerClient::await(uint64_t seq) {
   std::unique_lock lock(mutex_);
   bool in_time =
       answered_.wait_for(lock, kPatience, [&] { return ended_ || replies_.contains(seq); });

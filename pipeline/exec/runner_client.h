@@ -37,6 +37,10 @@ class RunnerClient {
 
   // Sends `header` (with "op") and waits for its reply.
   Frame call(Json header, std::string_view payload = {});
+  // The two halves of a call: several requests may be on their way before a reply is awaited. Every
+  // request that was posted must be awaited once.
+  uint64_t post(Json header, std::string_view payload = {});
+  Frame await(uint64_t request);
 
   std::vector<Digest> missing(const std::vector<Digest>& digests);
   void put(const Digest& digest, std::string_view bytes);

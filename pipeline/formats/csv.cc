@@ -51,6 +51,18 @@ bool CsvReader::next(std::vector<CsvField>& row) {
   return true;
 }
 
+bool CsvReader::skip_row() {
+  // What is wrong with a whole row is seen behind its end, the rest in the middle of it.
+  bool whole = at_ > row_begin_ && text_[at_ - 1] == '\n';
+  if (!whole) {
+    const size_t end = text_.find('\n', at_);
+    if (end == text_.npos) return false;
+    at_ = end + 1;
+    ++line_;
+  }
+  return at_ < text_.size();
+}
+
 bool CsvReader::skip_blank_lines() {
   while (at_ < text_.size()) {
     if (text_[at_] == '\n') {
@@ -173,9 +185,9 @@ void CsvReader::check_row(const std::vector<CsvField>& row, size_t begin) {
   }
 }
 
-void append_csv_field(std::string& out, std::optional<std::string_view> field) {
+void append_csv_field(std::string& out, std::optional<std::string_view> field, bool quoted) {
   if (!field) return;
-  const bool plain = !field->empty() && field->find_first_of(",\"\r\n") == field->npos &&
+  const bool plain = !quoted && !field->empty() && field->find_first_of(",\"\r\n") == field->npos &&
                      field->substr(0, kByteOrderMark.size()) != kByteOrderMark;
   if (plain) {
     out.append(*field);

@@ -48,8 +48,14 @@ class CsvReader {
   // after a closing quote, an unterminated quote, ragged rows, anything above the limits.
   bool next(std::vector<CsvField>& row);
 
+  // After next() has thrown: goes on behind the line that was wrong, so that what follows can be
+  // looked at, too. False where nothing follows.
+  bool skip_row();
+
   // The 1-based line where the last row began.
   uint64_t line() const { return row_line_; }
+  // The last row as it is written, with its line end where it has one; a part of `text`.
+  std::string_view raw() const { return text_.substr(row_begin_, at_ - row_begin_); }
 
  private:
   void read_row(std::vector<CsvField>& row);
@@ -74,8 +80,8 @@ class CsvReader {
 };
 
 // Appends one field: NULL as nothing, empty text as `""`, other text in quotes only if it holds a
-// comma, a quote, CR, LF, or begins with a byte order mark.
-void append_csv_field(std::string& out, std::optional<std::string_view> field);
+// comma, a quote, CR, LF, or begins with a byte order mark; or where `quoted` asks for them.
+void append_csv_field(std::string& out, std::optional<std::string_view> field, bool quoted = false);
 
 // One line that ends with LF. What CsvReader reads back is what was given.
 std::string csv_row(std::span<const std::optional<std::string_view>> fields);

@@ -32,6 +32,15 @@ int64_t monotonic_ms() {
       .count();
 }
 
+// A shell tells of a child that a signal killed as 128 and the signal's number.
+std::string exit_text(int code) {
+  std::string text = fmt::format("exited with {}", code);
+  const char* name = code > 128 && code <= 128 + 64 ? sigabbrev_np(code - 128) : nullptr;
+  if (!name) return text;
+  return text + fmt::format(" (128 + {}: killed by SIG{}{})", code - 128, name,
+                            code == 128 + SIGKILL ? ", perhaps out of memory" : "");
+}
+
 class Supervisor {
  public:
   Supervisor(const Order& order, LogWriter& log, const Worker* worker)
@@ -224,7 +233,7 @@ class Supervisor {
       ending_.end = "failed";
       ending_.error = ending_.signal ? fmt::format("killed by signal {} ({})", ending_.signal,
                                                    strsignal(ending_.signal))
-                                     : fmt::format("exited with {}", ending_.exit_code);
+                                     : exit_text(ending_.exit_code);
     }
   }
 

@@ -213,7 +213,15 @@ GroupReading SliceReader::read(const SliceGroup& group, const std::string& plan_
   std::string hash = table_hash(group.source, group.table, commit);
   std::string name = group_name(group);
   Tip tip = Tip::parse(cache_.tip(name));
-  GroupReading reading{commit, {}};
+  GroupReading reading{commit, {}, nullptr};
+  if (group.columns.empty()) {
+    std::vector<std::string> all;
+    for (const Column& column : tables.schema(commit, group.table).columns) {
+      all.push_back(column.name);
+    }
+    std::sort(all.begin(), all.end());
+    reading.columns = std::make_shared<const std::vector<std::string>>(std::move(all));
+  }
   bool known = !tip.commit.empty() && remembered(name, reading);
   if (known && tip.hash == hash) {
     // Equal content and schema: nothing of the table needs to be looked at.

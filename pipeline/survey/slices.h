@@ -35,6 +35,8 @@ inline const std::string kNoValue = "0:";
 struct GroupReading {
   std::string commit;
   std::map<std::string, SliceSummary> slices;  // by cut key
+  // Where the group names none: all columns of the table, sorted by name. Else null.
+  std::shared_ptr<const std::vector<std::string>> columns;
 };
 
 class SliceReader {

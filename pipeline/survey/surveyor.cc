@@ -86,7 +86,20 @@ std::shared_ptr<Survey> Surveyor::survey(const SurveyOptions& options) {
   read_slices(*survey);
   read_code(*survey);
   read_history(*survey, options);
+  ask_branches(*survey, options);
   return survey;
+}
+
+// Against the watched heads, not the commits of this survey: those may be fixed older ones.
+void Surveyor::ask_branches(Survey& survey, const SurveyOptions& options) {
+  std::map<std::string, std::string> tips;
+  for (const auto& [name, commit] : options.asked) {
+    if (!watched_.tables.count(name) && !watched_.code.count(name)) continue;
+    if (!tips.count(name)) {
+      tips[name] = options.commits.count(name) ? source(name).head() : survey.commits.at(name);
+    }
+    if (!source(name).descends(tips[name], commit)) survey.off_branch.emplace(name, commit);
+  }
 }
 
 std::vector<Workflow> Surveyor::load(Survey& survey, const SurveyOptions& options) {
@@ -166,6 +179,7 @@ void Surveyor::read_slices(Survey& survey) {
       reading.digest = slice.digest;
       reading.rows = slice.rows;
       reading.commit = all.commit;
+      reading.columns = all.columns;
     } catch (const Error& error) {
       if (error.code == ErrorCode::kUnavailable) throw;
       reading.error = error.what();

@@ -24,6 +24,7 @@ struct SurveyOptions {
   // Commits at which the workflows loaded last; used, with a note, when today's do not load.
   // Empty: errors in workflow files are thrown.
   std::map<std::string, std::string> last_good;
+  std::set<SourceCommit> asked;  // are they still on their branches? Answered by Survey::off_branch
 };
 
 class Surveyor {
@@ -46,6 +47,7 @@ class Surveyor {
   void read_slices(Survey& survey);
   void read_code(Survey& survey);
   void read_history(Survey& survey, const SurveyOptions& options);
+  void ask_branches(Survey& survey, const SurveyOptions& options);
   const GroupReading& group(const SliceGroup& group, const Survey& survey);
   Source& source(const std::string& name);
 

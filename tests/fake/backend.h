@@ -2,11 +2,14 @@
 // request. Knows nothing of what a real workspace would say.
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <deque>
 #include <functional>
 #include <map>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "pipeline/api/backend.h"
@@ -25,6 +28,7 @@ class FakeBackend : public Backend {
   // Method → its answers in order; the last one stays. A method without any answers {}.
   std::map<std::string, std::deque<Json>> answers;
   std::map<std::string, Error> errors;  // method → what it throws
+  std::atomic<bool> waits = false;      // run() answers only when its caller has gone, or at false
   std::function<void(const std::string& method)> before = [](const std::string&) {};
 
   std::vector<Asked> asked() const {
@@ -42,13 +46,15 @@ class FakeBackend : public Backend {
   Json start_run(const Json& options, const Caller& caller) override {
     return answer("start_run", options, caller);
   }
-  Json run(const std::string& id, int64_t seen, int64_t wait_ms) override {
-    return answer("run", {{"run", id}, {"seen", seen}, {"wait_ms", wait_ms}});
+  Json run(const std::string& id, int64_t seen, const Patience& patience) override {
+    while (!patience.over() && waits) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    return answer("run", {{"run", id}, {"seen", seen}, {"wait_ms", patience.wait_ms}});
   }
   Json runs(size_t limit) override { return answer("runs", {{"limit", limit}}); }
   Json log(const std::string& run, const std::string& step, uint64_t offset,
-           int64_t wait_ms) override {
-    return answer("log", {{"run", run}, {"step", step}, {"offset", offset}, {"wait_ms", wait_ms}});
+           const Patience& patience) override {
+    return answer(
+        "log", {{"run", run}, {"step", step}, {"offset", offset}, {"wait_ms", patience.wait_ms}});
   }
   Json cancel(const std::string& run, const Caller& caller) override {
     return answer("cancel", {{"run", run}}, caller);
@@ -69,6 +75,9 @@ class FakeBackend : public Backend {
             const std::string& slice, size_t limit) override {
     return answer(
         "diff", {{"table", table}, {"from", from}, {"to", to}, {"slice", slice}, {"limit", limit}});
+  }
+  Json import_sheet(const std::string& name, const Json& options, const Caller& caller) override {
+    return answer("import_sheet", {{"name", name}, {"options", options}}, caller);
   }
   Json models() override { return answer("models"); }
   Json model(const std::string& name, std::optional<int64_t> version) override {

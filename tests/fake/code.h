@@ -36,7 +36,16 @@ class FakeCode : public CodeRepo {
   bool descends(const std::string& to, const std::string& from) override {
     return fail(), history.descends(to, from);
   }
-  void keep(const std::string& id) override { fail(), history.kept.insert(history.info(id).id); }
+  void keep(const std::string& owner, const std::string& id) override {
+    fail(), history.kept[owner].insert(history.info(id).id);
+  }
+  void release(const std::string& owner, const std::string& id) override {
+    fail(), history.kept[owner].erase(id);
+  }
+  std::vector<std::string> kept(const std::string& owner) override {
+    fail();
+    return {history.kept[owner].begin(), history.kept[owner].end()};
+  }
   std::unique_ptr<SourceWatch> watch() override { return nullptr; }
 
   std::vector<CodePath> list(const std::string& id,

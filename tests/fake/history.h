@@ -50,8 +50,8 @@ class FakeHistory {
   }
 
   std::string head;
-  std::set<std::string> kept;
-  std::map<std::string, std::string> tags;  // name → commit
+  std::map<std::string, std::set<std::string>> kept;  // owner → commits
+  std::map<std::string, std::string> tags;            // name → commit
 
  private:
   struct Kept {

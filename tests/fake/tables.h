@@ -48,7 +48,16 @@ class FakeTables : public TableStore {
   bool descends(const std::string& to, const std::string& from) override {
     return fail(), history.descends(to, from);
   }
-  void keep(const std::string& id) override { fail(), history.kept.insert(history.info(id).id); }
+  void keep(const std::string& owner, const std::string& id) override {
+    fail(), history.kept[owner].insert(history.info(id).id);
+  }
+  void release(const std::string& owner, const std::string& id) override {
+    fail(), history.kept[owner].erase(id);
+  }
+  std::vector<std::string> kept(const std::string& owner) override {
+    fail();
+    return {history.kept[owner].begin(), history.kept[owner].end()};
+  }
   std::unique_ptr<SourceWatch> watch() override { return nullptr; }
 
   std::vector<TableInfo> tables(const std::string& id) override {

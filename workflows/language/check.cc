@@ -37,6 +37,7 @@ class Check {
 
   void run(const WorkspaceSources& sources) {
     workflow_names();
+    step_names();
     producers();
     for (size_t i = 0; i < nodes_.size(); ++i) references(i);
     cycles();
@@ -61,6 +62,19 @@ class Check {
       diagnostics_.error({workflow.file, 1, 1},
                          fmt::format("a second workflow is called \"{}\"", workflow.name),
                          fmt::format("the first is {}", known->second->file));
+    }
+  }
+
+  // Commands and plans know a step by its name alone.
+  void step_names() {
+    std::map<std::string, size_t> seen;
+    for (size_t i = 0; i < nodes_.size(); ++i) {
+      auto [known, fresh] = seen.try_emplace(nodes_[i].step->name, i);
+      if (fresh) continue;
+      say(nodes_[i].step->place,
+          fmt::format("a second step is called \"{}\"", nodes_[i].step->name),
+          fmt::format("the first is {} at {}", label(known->second),
+                      nodes_[known->second].step->place));
     }
   }
 

@@ -138,6 +138,7 @@ void read_workspace(const YamlNode& root, const WorkspaceReading& reading, Works
   read_pools(fields, reading.diagnostics, workspace);
   read_releases(fields, reading, workspace);
   read_channel(fields, reading.diagnostics, workspace);
+  read_imports(fields, reading, workspace);
   read_secrets(fields, reading, workspace);
   read_policies(fields, reading.diagnostics, workspace.policies);
   fields.not_yet({"listeners", "notifications", "tokens"});

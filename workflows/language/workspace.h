@@ -82,6 +82,21 @@ struct RegistrySpec {
   std::string where;
 };
 
+// A sheet that `lockstep import NAME` brings into a table.
+struct ImportSpec {
+  std::string name;
+  std::string table;                           // [SOURCE/]TABLE
+  std::string from;                            // an address as written, or an absolute path
+  bool web = false;                            // `from` is an address
+  std::string branch;                          // empty: the one that the source watches
+  std::map<std::string, std::string> columns;  // column of the table → header; empty: equal names
+  std::string author, email;                   // of the commits; empty: who asks
+  bool remove = true;                          // rows that the sheet lacks
+  double max_change = 0.5;                     // part of the rows
+  CredentialSpec credentials;
+  std::string where;
+};
+
 // What happens to attempts that a newer plan no longer wants.
 enum class SupersededPolicy { kFinish, kCancel };
 
@@ -99,6 +114,7 @@ struct Workspace {
   std::optional<RegistrySpec> registry;
   std::string channel;  // the default one; empty: the only one
   std::string channel_where;
+  std::vector<ImportSpec> imports;  // in the file's order
   std::map<std::string, SecretRef> secrets;
   Policies policies;
 };

@@ -69,6 +69,15 @@ bool registry_host(std::string_view host) {
          port.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
+bool branch_name(std::string_view text) {
+  if (text.find("..") != text.npos || text.find("//") != text.npos ||
+      text.find("@{") != text.npos) {
+    return false;
+  }
+  return text[0] != '-' && text[0] != '/' && text[0] != '.' && text.back() != '/' &&
+         text.back() != '.' && text.find_first_of(" ~^:?*[\\") == text.npos;
+}
+
 // HOST, HOST:PORT, [V6] or [V6]:PORT
 bool split_host(std::string_view text, ServerPlace& place) {
   const bool v6 = begins(text, "[");
@@ -185,6 +194,12 @@ std::filesystem::path read_file_path(const YamlNode& node, const std::string& wh
                                      const WorkspaceReading& reading) {
   auto text = read_text(node, what, reading.diagnostics);
   return text ? reading.absolute(*text) : std::filesystem::path();
+}
+
+std::string read_branch(const YamlNode& node, const std::string& what, Diagnostics& diagnostics) {
+  const auto text = read_text(node, what, diagnostics);
+  if (text && !branch_name(*text)) expected(node, what, "a branch's name as text", diagnostics);
+  return text.value_or("main");
 }
 
 CredentialSpec read_credentials(const YamlNode& node, const std::string& what, bool ssh,

@@ -48,4 +48,10 @@ std::filesystem::path read_file_path(const YamlNode& node, const std::string& wh
 CredentialSpec read_credentials(const YamlNode& node, const std::string& what, bool ssh,
                                 const WorkspaceReading& reading);
 
+// A branch's name by part of git's rule (git-check-ref-format).
+std::string read_branch(const YamlNode& node, const std::string& what, Diagnostics& diagnostics);
+
+// The workspace's `imports`; its sources were read before.
+void read_imports(Fields& root, const WorkspaceReading& reading, Workspace& workspace);
+
 }  // namespace lockstep

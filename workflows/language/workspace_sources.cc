@@ -19,24 +19,9 @@ std::optional<SourceKind> read_kind(const YamlNode& node, const std::string& wha
   return *word == "git-tables" ? SourceKind::kGitTables : SourceKind::kGitRepo;
 }
 
-// Part of git's rule for branch names (git-check-ref-format).
-bool branch_name(std::string_view text) {
-  if (text.find("..") != text.npos || text.find("//") != text.npos ||
-      text.find("@{") != text.npos) {
-    return false;
-  }
-  return text[0] != '-' && text[0] != '/' && text[0] != '.' && text.back() != '/' &&
-         text.back() != '.' && text.find_first_of(" ~^:?*[\\") == text.npos;
-}
-
-void read_branch(Fields& fields, const WorkspaceReading& reading, SourceSpec& source) {
-  const YamlNode* node = fields.take("branch");
-  if (node == nullptr) return;
-  if (auto text = read_text(*node, fields.of("branch"), reading.diagnostics)) {
-    source.branch = *text;
-  }
-  if (!branch_name(source.branch)) {
-    expected(*node, fields.of("branch"), "a branch's name as text", reading.diagnostics);
+void take_branch(Fields& fields, const WorkspaceReading& reading, SourceSpec& source) {
+  if (const YamlNode* node = fields.take("branch")) {
+    source.branch = read_branch(*node, fields.of("branch"), reading.diagnostics);
   }
 }
 
@@ -50,7 +35,7 @@ void read_git_words(Fields& fields, const WorkspaceReading& reading, SourceSpec&
   if (const YamlNode* node = fields.need("place", "a path or an address")) {
     source.place = read_git_place(*node, fields.of("place"), reading).value_or("");
   }
-  read_branch(fields, reading, source);
+  take_branch(fields, reading, source);
   read_sign_in(fields, true, reading, source);
 }
 
@@ -99,7 +84,7 @@ void read_server_words(Fields& fields, const WorkspaceReading& reading, SourceSp
 
 void read_dolt_words(Fields& fields, const WorkspaceReading& reading, SourceSpec& source) {
   read_server_words(fields, reading, source);
-  read_branch(fields, reading, source);
+  take_branch(fields, reading, source);
   if (const YamlNode* node = fields.take("data-folder")) {
     source.server.data_folder = read_file_path(*node, fields.of("data-folder"), reading);
   }

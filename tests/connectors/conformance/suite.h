@@ -229,8 +229,8 @@ class Pair {
     std::sort(group.columns.begin(), group.columns.end());
     if (cut) group.cut = {"client"};
     std::map<std::string, std::string> out;
-    for (const auto& [key, state] : reader.read(group, commit).states) {
-      if (state.rows() > 0) out[key] = state.digest().hex();
+    for (const auto& [key, slice] : reader.read(group, commit).slices) {
+      if (slice.rows > 0) out[key] = slice.digest.hex();
     }
     return out;
   }
@@ -275,8 +275,8 @@ inline void slice_vectors(StoreUnderTest& under) {
     const std::string commit = under.commit({{of.salt, of}});
     FakeSliceCache cache;
     SliceReader reader({{"tables", &under.store()}}, cache);
-    const auto states = reader.read({"tables", of.salt, "", {}, {}, {}}, commit).states;
-    return states.empty() ? SliceState().digest().hex() : states.at("*").digest().hex();
+    const auto slices = reader.read({"tables", of.salt, "", {}, {}, {}}, commit).slices;
+    return slices.empty() ? SliceState().digest().hex() : slices.at("*").digest.hex();
   };
   CHECK(digest(table) == "c7e40ceb8baadb070d69219b6f35d2aa357faf5a24e9b2f46d97c15d710896cc");
   table.rows.push_back({text_cell("play jazz"), int_cell(1), text_cell("music")});

@@ -284,9 +284,15 @@ TEST_CASE("dolt: a commit that is kept outlives its branch and dolt_gc", "[dolt]
   const std::string lost = db.commit();
   DoltTableStore store(db.config());
   CHECK(read(store, lost, "t", {"id"}).size() == 2);
-  store.keep(kept);
-  store.keep(kept);
-  CHECK(code_of([&] { store.keep(std::string(32, '0')); }) == "not_found");
+  store.keep("me", kept);
+  store.keep("me", kept);
+  store.keep("other", first);
+  CHECK(store.kept("me") == Lines{kept});
+  CHECK(store.kept("other") == Lines{first});
+  store.release("other", first);
+  store.release("other", first);
+  CHECK(store.kept("other").empty());
+  CHECK(code_of([&] { store.keep("me", std::string(32, '0')); }) == "not_found");
   db.run("CALL dolt_reset('--hard', '" + first + "')");
   CHECK(store.head() == first);
   CHECK_FALSE(store.descends(first, kept));

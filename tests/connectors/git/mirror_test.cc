@@ -55,7 +55,7 @@ TEST_CASE("git mirror: follows branches and tags, keeps what is kept", "[git]") 
   mirror.fetch();
   GitRepository copy(mirror.folder());
   CHECK(copy.branch("main") == first);
-  copy.keep(first);
+  copy.keep("here", first);
 
   // Rewritten, removed, replaced by a folder of the same name, and a new tag.
   fixture.git({"commit", "-q", "--amend", "--allow-empty", "-m", "other"});
@@ -72,7 +72,7 @@ TEST_CASE("git mirror: follows branches and tags, keeps what is kept", "[git]") 
   fixture.git({"tag", "-d", "v1"});
   mirror.fetch();
   CHECK(copy.refs().size() == 2);
-  CHECK_NOTHROW(copy.resolve("refs/lockstep/keep/" + first));
+  CHECK_NOTHROW(copy.resolve("refs/lockstep/keep/here/" + first));
 }
 
 TEST_CASE("git mirror: what a killed fetch left does not stop the next", "[git]") {

@@ -150,8 +150,13 @@ TEST_CASE("git: kept commits survive garbage collection", "[git]") {
   const std::string lost = fixture.commit("second");
   {
     GitRepository repository(fixture.folder());
-    repository.keep(lost);
-    repository.keep(lost);
+    repository.keep("here", lost);
+    repository.keep("here", lost);
+    repository.keep("there", lost);
+    CHECK(repository.kept("here") == std::vector<std::string>{lost});
+    repository.release("here", lost);
+    repository.release("here", lost);
+    CHECK(repository.kept("here").empty());
   }
   fixture.git({"reset", "-q", "--hard", "HEAD^"});
   const auto collect = [&] {
@@ -161,8 +166,7 @@ TEST_CASE("git: kept commits survive garbage collection", "[git]") {
   collect();
   GitRepository repository(fixture.folder());
   CHECK(repository.has_commit(lost));
-  repository.release(lost);
-  repository.release(lost);
+  repository.release("there", lost);
   fs::remove(fixture.folder() / ".git/ORIG_HEAD");
   collect();
   CHECK_FALSE(GitRepository(fixture.folder()).has_commit(lost));

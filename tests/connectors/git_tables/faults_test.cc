@@ -211,3 +211,40 @@ TEST_CASE("git tables: what can't be compared row by row is a conflict", "[git_t
   CHECK(diff(more, {"b"}).code == ErrorCode::kConflict);
   CHECK(diff(more, {"a"}).message == "nothing was thrown");
 }
+
+TEST_CASE("git tables: all that is wrong with rows, each with its place", "[git_tables]") {
+  GitFixture fixture;
+  fixture.write("t.schema.yaml", kSchema);
+  fixture.write("t/client=a/1.csv", "id\n1\n2,b\nx\n\"3\n");
+  fixture.write("t/client=b/1.csv", "id\n1\n4\n4\n,\n\"5\"6\n7\n7\n");
+  fixture.write("t/client=c/1.csv", "");
+  fixture.write("t/client=d/1.csv", "id\n8\n");
+  const std::string id = fixture.commit();
+  GitTableStore store(config_of(fixture));
+  const std::string place = "tables@" + id.substr(0, 12) + ":t/client=";
+  std::vector<std::string> found;
+  for (const Error& error : store.problems(id, "t", 100)) {
+    CHECK(error.where.rfind(place, 0) == 0);
+    found.push_back(error.where.substr(place.size()) + " " + error.message);
+  }
+  const auto has = [&](const std::string& where, const std::string& message) {
+    return std::any_of(found.begin(), found.end(), [&](const std::string& one) {
+      return one.rfind(where + " ", 0) == 0 && contains(one, message);
+    });
+  };
+  CHECK(has("a/1.csv:3", "a row of 2 fields"));
+  CHECK(has("a/1.csv:4", "not int: \"x\""));
+  CHECK(has("a/1.csv:5", "never closed"));
+  CHECK(has("b/1.csv:2", "the key id=1 is already at " + place + "a/1.csv:2"));
+  CHECK(has("b/1.csv:4", "the key id=4 is already at"));
+  CHECK(has("b/1.csv:5", "a row of 2 fields"));
+  CHECK(has("b/1.csv:6", "text after a closing quote"));
+  CHECK(has("b/1.csv:8", "the key id=7 is already at"));
+  CHECK(has("c/1.csv:1", "the file is empty"));
+  CHECK(found.size() == 9);
+  CHECK(store.problems(id, "t", 3).size() == 3);
+  fixture.write("t/client=a/1.csv", "id\n1\n");
+  fixture.write("t/client=b/1.csv", "id\n2\n");
+  fixture.write("t/client=c/1.csv", "id\n");
+  CHECK(store.problems(fixture.commit(), "t", 100).empty());
+}

@@ -69,7 +69,16 @@ TEST_CASE("mysql: commits are a line of their own", "[mysql]") {
   CHECK(hash_of(store, second, "b") == hash_of(store, third, "c"));
   CHECK(code_of([&] { store.schema(third, "a"); }) == "not_found");
   CHECK(code_of([&] { read(store, third, "c", {"nothing"}); }) == "not_found");
-  CHECK_NOTHROW(store.keep(first));
+  store.keep("team", first);
+  store.keep("team", first);
+  store.keep("others", second);
+  CHECK(store.kept("team") == Lines{first});
+  store.release("team", first);
+  store.release("team", first);
+  CHECK(store.kept("team").empty());
+  CHECK(store.kept("others") == Lines{second});
+  CHECK(code_of([&] { store.keep("../x", first); }) == "invalid");
+  CHECK(code_of([&] { store.keep("team", "../../x"); }) == "not_found");
 }
 
 TEST_CASE("mysql: every type is exact, by the server's checksums too", "[mysql]") {

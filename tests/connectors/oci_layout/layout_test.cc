@@ -119,6 +119,24 @@ TEST_CASE("verify names every kind of damage") {
   CHECK(verify_layout(t.path(), t.one.tag).empty());
 }
 
+TEST_CASE("verify does not stop at the first damage") {
+  Two t;
+  Layout layout(t.path());
+  OciManifest manifest = layout.manifest(layout.at(t.one.tag));
+  REQUIRE(manifest.layers.size() > 1);
+  std::string wrong = layout.read_blob(manifest.layers[0].digest);
+  wrong[600] ^= 1;
+  real_files().write_atomic(layout.blob_path(manifest.layers[0].digest), wrong);
+  std::string last = layout.read_blob(manifest.layers.back().digest);
+  real_files().write_atomic(layout.blob_path(manifest.layers.back().digest), last + "x");
+  std::vector<std::string> problems = verify_layout(t.path(), t.one.tag);
+  REQUIRE(problems.size() == 2);
+  real_files().write_atomic(layout.blob_path(manifest.config.digest), "{}");
+  CHECK(verify_layout(t.path(), t.one.tag).size() == 3);
+  real_files().write_atomic(layout.blob_path(manifest.layers.back().digest), last);
+  CHECK(verify_layout(t.path(), t.one.tag).size() == 2);
+}
+
 TEST_CASE("verify sees a tag whose documents say something else") {
   Two t;
   Layout layout(t.path());

@@ -278,6 +278,34 @@ TEST_CASE("a workspace may lie deeper than a socket address is long") {
   CHECK(fs::exists(deep / "api.sock"));
 }
 
+TEST_CASE("a worker does not wait for somebody who has hung up") {
+  Served served({.slow_workers = 1});
+  served.backend.waits = true;
+  const std::string ask = "GET /v1/runs/7?wait_ms=30000 HTTP/1.1\r\nHost: x\r\n\r\n";
+  int fd = connected(served.path);
+  REQUIRE(fd >= 0);
+  CHECK(send(fd, ask.data(), ask.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(ask.size()));
+  SECTION("who is done with sending still listens") {
+    shutdown(fd, SHUT_WR);
+    std::this_thread::sleep_for(100ms);
+    CHECK(served.backend.asked().empty());
+    served.backend.waits = false;
+    char buffer[64] = {};
+    CHECK(read(fd, buffer, sizeof buffer - 1) > 0);
+    CHECK(std::string(buffer).starts_with("HTTP/1.1 200"));
+    close(fd);
+  }
+  SECTION("closed: the one worker is free for the next") {
+    close(fd);
+    for (int i = 0; i < 500 && served.backend.asked().empty(); ++i)
+      std::this_thread::sleep_for(10ms);
+    CHECK(served.backend.asked().size() == 1);
+    served.backend.waits = false;
+    CHECK(served.get("/v1/runs/8").status == 200);
+  }
+  served.backend.waits = false;
+}
+
 TEST_CASE("stopping lets a running handler answer") {
   auto served = std::make_unique<Served>();
   Latch latch;

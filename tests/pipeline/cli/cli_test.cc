@@ -22,6 +22,7 @@ const std::vector<std::pair<std::vector<std::string>, std::string>> kCommands = 
     {{"why", "m"}, "why"},
     {{"tables"}, "tables"},
     {{"diff", "t", "a", "b"}, "diff"},
+    {{"import", "sheet"}, "import_sheet"},
     {{"models"}, "models"},
     {{"model", "show", "m"}, "model"},
     {{"predict", "m", "--text", "t"}, "predict"},
@@ -187,6 +188,13 @@ TEST_CASE("options reach the routes as they were given") {
                                                 {"to", "main"},
                                                 {"slice", "client=a/b"},
                                                 {"limit", 0}}));
+  shell.run({"import", "sheet", "--from", "a/../b.csv", "--accept-change", "--dry-run"});
+  CHECK(shell.backend.last().arguments ==
+        Json({{"name", "sheet"},
+              {"options",
+               {{"from", (fs::canonical(shell.folder.path()) / "b.csv").string()},
+                {"accept_change", true}}}}));
+  CHECK(shell.backend.last().caller.dry_run);
   shell.run({"why", "train[client=a/b ö]"});
   CHECK(shell.backend.last().arguments["name"] == "train[client=a/b ö]");
   CHECK(shell.run({"why", "\xff"}).code == 2);

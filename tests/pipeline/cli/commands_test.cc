@@ -287,6 +287,21 @@ TEST_CASE("tables, their differences, gc and doctor") {
         "- id=6\n"
         "~ id=7  text: on\\u001b[2J → off\n"
         "… and more (--limit)\n");
+  Json import = diff;
+  import.update({{"place", "sheets.example.org/d/1"}, {"kept", 2}, { "branch", "main" }});
+  import["commit"] = kData2;
+  CHECK(printed("import_sheet", import, {"import", "sheet"}) ==
+        "import tables/utterances                       "
+        "1 row changed, 1 added, 1 removed   from sheets.example.org/d/1\n"
+        "+ id=5  note=NULL\n"
+        "- id=6\n"
+        "~ id=7  text: on\\u001b[2J → off\n"
+        "… and more\n"
+        "kept   2 rows                                  not in the sheet; delete: false\n"
+        "commit 2ab77e1 on main\n");
+  Json same = {{"source", "tables"}, {"table", "t"}, {"place", "b.csv"}, {"unchanged", 3}};
+  CHECK(printed("import_sheet", same, {"import", "sheet"}) ==
+        "import tables/t                                nothing differs   from b.csv\n");
   Json gc = {{"freed", {{{"bytes", 2048}}}}, {"bytes", 2048}, {"held", 17}, {"dry_run", true}};
   CHECK(printed("gc", gc, {"gc", "--dry-run"}) ==
         "gc     would free 1 artifact, 2.0 KiB          kept 17 artifacts\n");
@@ -314,6 +329,7 @@ TEST_CASE("documents without any of their fields still print") {
                                                       {"model", "show", "x"},
                                                       {"why", "x"},
                                                       {"diff", "t", "a", "b"},
+                                                      {"import", "x"},
                                                       {"gc"},
                                                       {"release", "list"},
                                                       {"release", "show"},

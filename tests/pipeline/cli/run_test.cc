@@ -101,6 +101,49 @@ TEST_CASE("a later run says what changed and what moved") {
         "release 1da281f01541e3eac0f2a91187cadb86       intent-client-3 1 → 2\n");
 }
 
+TEST_CASE("a run that was superseded is followed to the one that took its place") {
+  Shell shell;
+  Json old = first_run("waiting");
+  old.update({{"result", "superseded"}, {"superseded_by", "2"}});
+  old["steps"] = {step("train[client=client-3]", "running", "intent-client-3"),
+                  step("trunk", "current", "trunk")};
+  shell.backend.answers["start_run"] = {{{"run", "1"}, {"note", ""}}};
+  Json newer = second_run();
+  SECTION("and its end is reported") {
+    shell.backend.answers["run"] = {old, newer};
+    auto printed = shell.run({"run"});
+    CHECK(printed.code == 0);
+    CHECK(printed.err == "run 1 is superseded by run 2\n");
+    CHECK_THAT(printed.out, Catch::Contains("release " + kTag2));
+    CHECK(shell.backend.last().arguments["run"] == "2");
+  }
+  SECTION("failed there is failed here") {
+    newer["result"] = "failed";
+    shell.backend.answers["run"] = {old, newer};
+    CHECK(shell.run({"run"}).code == 1);
+  }
+  SECTION("in JSON it is one document, the newer one") {
+    shell.backend.answers["run"] = {old, newer};
+    auto printed = shell.run({"run", "--json"});
+    CHECK(Json::parse(printed.out).at("run") == "2");
+  }
+  SECTION("unless that run does not do what was asked for") {
+    newer["steps"].erase(0);
+    shell.backend.answers["run"] = {old, newer};
+    auto printed = shell.run({"run"});
+    CHECK(printed.code == 1);
+    CHECK_THAT(printed.err, Catch::Contains("run 2 left out train[client=client-3]"));
+  }
+  SECTION("and so on, from run to run") {
+    Json between = old;
+    between.update({{"run", "2"}, {"superseded_by", "3"}});
+    newer["run"] = "3";
+    shell.backend.answers["run"] = {old, between, newer};
+    CHECK(shell.run({"run"}).code == 0);
+    CHECK(shell.backend.last().arguments["run"] == "3");
+  }
+}
+
 TEST_CASE("failures name the step, its reason and the way to its log") {
   Shell shell;
   Json run = second_run();

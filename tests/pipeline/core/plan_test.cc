@@ -385,3 +385,48 @@ TEST_CASE("a forced step that failed does not start again when something above i
   CHECK(t.state(t.a) != "run");
   CHECK(t.plan->finished());
 }
+
+TEST_CASE("what a step can't do here is not said of another one with its fingerprint") {
+  Bench b;
+  b.f.workflows = {
+      workflow_of({step_of("one", "one", {rows_of("t")}), step_of("two", "two", {rows_of("t")}),
+                   step_of("after", "", {output_of("one", "model")})})};
+  b.begin();
+  REQUIRE(b.fingerprint("one") == b.fingerprint("two"));
+  b.plan->impossible(b.id("one"), "no slot is large enough");
+  CHECK(b.state("one") == "failed");
+  CHECK(b.at("one").note == "no slot is large enough");
+  CHECK(b.state("after") == "blocked");
+  CHECK(b.ready() == Names{"two"});
+  b.run("two", "bytes");
+  CHECK(b.state("one") == "done");  // its result is known now
+  CHECK(b.at("one").note.empty());
+  CHECK(b.ready() == Names{"after"});
+  CHECK(b.world.champions.at("one").digest == sha256("bytes"));
+}
+
+TEST_CASE("a plan for chosen steps takes no known result of others") {
+  Trunk t;
+  t.first_run();
+  t.f.rows["utterances[client=a]"] = "edited";
+  t.begin();
+  t.run(t.a, "a 2");
+  t.f.rows.clear();  // taken back: the first results are what both heads would have
+  t.f.rows["utterances[client=b]"] = "edited too";
+  t.world.accepted.clear();
+  t.begin({t.b});
+  CHECK(t.accepted(t.a) == 0);
+  CHECK(t.world.champions.at("head-a").digest == sha256("a 2"));
+  t.run(t.b, "b 2");
+  CHECK(t.plan->finished());
+  CHECK(t.accepted(t.b) == 1);
+  SECTION("nor one that comes for a chosen step of the same fingerprint") {
+    Bench b;
+    b.f.workflows = {workflow_of(
+        {step_of("one", "one", {rows_of("t")}), step_of("two", "two", {rows_of("t")})})};
+    b.begin({"one"});
+    b.run("one", "bytes");
+    CHECK(b.accepted("one") == 1);
+    CHECK(b.accepted("two") == 0);
+  }
+}

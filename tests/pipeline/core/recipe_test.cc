@@ -32,6 +32,7 @@ struct Case {
   FakeSurvey f;
   std::string name = "train[client=a]";
   std::string model = "bytes of the trunk", output = "bytes of the words";
+  std::shared_ptr<const std::vector<std::string>> columns;  // of slices that name none
 
   Case() {
     f.workflows = {workflow_of({full_step(), step_of("words", ""), step_of("t", "trunk")})};
@@ -50,6 +51,7 @@ struct Case {
   }
   Recipe recipe() const {
     auto seen = f.look();
+    for (SliceReading& reading : seen->slices) reading.columns = columns;
     return make_recipe(*seen, step_id(*seen, name), digests(*seen));
   }
   std::vector<Reason> reasons(const std::string& before) const {
@@ -163,14 +165,16 @@ TEST_CASE("recipe documents and their fingerprints are fixed") {
   step.with = {{"b", {1, 1.0, -0.5, 1e21}}, {"a", {{"z", nullptr}, {"y", true}}}};
   rows.f.workflows = {workflow_of({step})};
   rows.name = "s";
+  rows.columns = std::make_shared<std::vector<std::string>>(std::vector<std::string>{"id", "text"});
   CHECK(rows.recipe().document ==
         R"({"definition":{"run":"./train --größe ${SIZE}\n"},"env":{"SIZE":"3"},"enviro)"
-        R"(nment":{"device":"cpu"},"format":1,"inputs":{"rows":{"columns":[],"digest":")"
+        R"(nment":{"device":"cpu"},"format":1,"inputs":{"rows":{"columns":["id","text"],)"
+        R"("digest":")"
         R"(59b82040e85b03d60cb7a64fa5b699e36fa8c9551553bf28463a08da47137cfa","format":")"
         R"(csv","kind":"rows"}},"outputs":{"model":"model.bin"},"with":{"a":{"y":true,")"
         R"(z":null},"b":[1,1,-0.5,1e+21]}})");
   CHECK(rows.recipe().fingerprint.hex() ==
-        "8176d36b3636beaca585b80d6c07f9ed48f1b535fdb001febf34d269ca851f69");
+        "619d9119e3c654b5f92192b2f83359353303712482f1656d3959e5aee3970f50");
 
   Recipe full = Case().recipe();
   CHECK(full.document ==

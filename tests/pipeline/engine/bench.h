@@ -58,6 +58,7 @@ struct Bench {
   std::string look(Trigger trigger = {"data", "", {}, false, false}) {
     SurveyOptions wanted;
     wanted.cursors = engine->cursors();
+    wanted.asked = engine->live_commits();
     std::optional<std::string> run;
     error.clear();
     SurveyDone done{surveyor.survey(wanted), trigger,

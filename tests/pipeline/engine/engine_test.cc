@@ -263,6 +263,24 @@ TEST_CASE("one attempt per model, and never more than there are slots") {
   CHECK(b.bytes("intent-b") == sha256("b new"));
 }
 
+TEST_CASE("hundreds that may not start yet keep nobody else from starting") {
+  Bench b;
+  std::vector<std::pair<int64_t, std::string>> clients;
+  for (int64_t i = 1; i <= 300; ++i) clients.push_back({i, fmt::format("c{:03}", i)});
+  b.rows(clients);
+  StepTemplate last = step_of("zz", "zz", {code_of({"train/"})});
+  b.workflows.always = {workflow_of({train_by_client(), last})};
+  b.workflows.always[0].steps[0].max_parallel = 2;
+  b.look();
+  CHECK(b.live() == Names{"train[client=c001]", "train[client=c002]", "zz"});
+  b.succeed("zz", "zz");
+  b.succeed("train[client=c002]", "2");
+  CHECK(b.live() == Names{"train[client=c001]", "train[client=c003]"});
+  b.finish_all("1");
+  CHECK(b.started.size() == 301);
+  CHECK(std::all_of(b.started.begin(), b.started.end(), [](auto& one) { return one.second == 1; }));
+}
+
 TEST_CASE("a step that no slot can hold fails, and those below it go on") {
   Ready b;
   StepTemplate head = step_of("head", "head", {model_of("intent-a")});
@@ -346,4 +364,37 @@ TEST_CASE("a run by hand forgives what failed before it, not what fails in it") 
   b.succeed("trunk", "t");  // the same bytes: the head is looked at again, and is what it was
   CHECK(b.live().empty());
   CHECK(b.result(run) == "failed");
+}
+
+TEST_CASE("what is used up: a plan calls it failed, a preview of a run by hand would start it") {
+  Ready b;
+  b.edit(1, "changed");
+  b.look();
+  b.fail(kA);
+  REQUIRE(b.live().empty());
+  std::shared_ptr<Survey> seen = b.surveyor.survey({});
+  auto state = [&](bool by_hand) {
+    DryWorld dry(*b.engine, seen, by_hand);
+    Trigger trigger{"manual", "ann", {}, false, true};
+    std::unique_ptr<Plan> plan = b.engine->preview(seen, trigger, dry);
+    return std::string(word(plan->at(seen->graph->by_name.at(kA)).state));
+  };
+  CHECK(state(false) == "failed");
+  CHECK(state(true) == "run");
+  CHECK(b.live().empty());  // neither has forgiven anything
+  CHECK(state(false) == "failed");
+}
+
+TEST_CASE("a step too large for every slot does not fail its smaller twin") {
+  Bench b;
+  StepTemplate large = step_of("large", "large", {rows_of("utterances")});
+  StepTemplate small = step_of("small", "small", {rows_of("utterances")});
+  large.resources.cpus = small.resources.cpus = 1;
+  large.resources.pool = "nowhere";
+  b.workflows.always[0].steps = {large, small};
+  std::string run = b.look();
+  CHECK(b.live() == Names{"small"});
+  b.succeed("small", "bytes");
+  CHECK(b.result(run) == "done");
+  CHECK(b.champion("large") == 1);
 }

@@ -204,3 +204,36 @@ TEST_CASE("a cancelled run stops its attempts and starts no more") {
     CHECK(b.result(last) == "done");
   }
 }
+
+TEST_CASE("an old result of a commit that is no longer on its branch moves nothing") {
+  Ready b;
+  std::string base = b.tables.history.head;
+  b.edit(1, "pushed by mistake");
+  b.look();
+  std::string old = b.attempt(kA);
+  b.tables.history.head = base;
+  b.rows({{1, "a"}, {2, "b"}, {3, "c"}, {4, "a"}});
+  b.look();
+  CHECK(b.attempt(kA) == old);
+  b.end(old, AttemptEnd::kSucceeded, "a by mistake");
+  CHECK(b.champion("intent-a") == 1);
+  CHECK(b.said("is no longer on the branch of tables"));
+  CHECK(b.engine->registry().model("intent-a")->versions.size() == 2);  // kept all the same
+  b.succeed(kA, "a 3");
+  CHECK(b.bytes("intent-a") == sha256("a 3"));
+}
+
+TEST_CASE("a superseded run names the one that took its place") {
+  Ready b;
+  b.edit(1, "changed");
+  std::string first = b.by_hand({"intent-a"});
+  std::string second = b.by_hand();
+  CHECK(b.document(first).at("superseded_by") == second);
+  CHECK(b.document(second).at("superseded_by").is_null());
+  SECTION("also after a new process has taken it up") {
+    b.restart();
+    std::string third = b.by_hand();
+    CHECK(b.document(second).at("superseded_by") == third);
+  }
+  b.finish_all("2");
+}

@@ -83,6 +83,15 @@ AttemptSpec script(const std::string& id, const std::string& text) {
   return spec;
 }
 
+std::optional<ErrorCode> code(const std::exception_ptr& failure) {
+  try {
+    if (failure) std::rethrow_exception(failure);
+  } catch (const Error& error) {
+    return error.code;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 TEST_CASE("an executor brings inputs there and outputs back") {
@@ -138,6 +147,40 @@ TEST_CASE("an executor tells bad starts apart") {
   house.executor->cancel("c");
   CHECK(house.wait("c").end == AttemptEnd::kCancelled);
   CHECK(house.executor->slots("local").at(0).name == "local-1");
+}
+
+TEST_CASE("several attempts asked for at once have an outcome each") {
+  House house;
+  AttemptSpec needs = script("needs", "cat \"$LOCKSTEP_INPUT_ROWS\""), lacks = needs;
+  needs.inputs = {{"rows", "rows.csv", false, house.artifacts.put("id\n1\n")}};
+  lacks.id = "lacks";
+  lacks.inputs = {{"rows", "rows.csv", false, sha256("nobody has these")}};
+  auto started = house.executor->start_all(
+      {script("quiet", "true"), script("../up", "true"), needs, lacks, script("loud", "echo hi")});
+  REQUIRE(started.size() == 5);
+  CHECK(!started[0]);
+  CHECK(code(started[1]) == ErrorCode::kInvalid);
+  CHECK(!started[2]);
+  CHECK(code(started[3]) == ErrorCode::kNotFound);
+  CHECK(!started[4]);
+  for (const char* id : {"quiet", "needs", "loud"}) {
+    CHECK(house.wait(id).end == AttemptEnd::kSucceeded);
+  }
+  CHECK(house.executor->log("quiet", 0, 100).empty());
+  CHECK(house.executor->log("needs", 0, 100) == "id\n1\n");
+  CHECK(house.executor->log("loud", 0, 100) == "hi\n");
+  AttemptSpec slow = script("slow", "exec sleep 60");
+  house.executor->start(slow);
+  auto collected = house.executor->collected_all({"quiet", "never", "slow", "loud"});
+  REQUIRE(collected.size() == 4);
+  CHECK(!collected[0]);
+  CHECK(!collected[1]);  // what the runner does not know needs no more collecting
+  CHECK(code(collected[2]) == ErrorCode::kConflict);
+  CHECK(!collected[3]);
+  CHECK(house.executor->known() == std::vector<std::string>{"needs", "slow"});
+  CHECK(house.executor->start_all({}).empty());
+  house.executor->cancel("slow");
+  CHECK(house.wait("slow").end == AttemptEnd::kCancelled);
 }
 
 TEST_CASE("metrics that are no flat map of numbers fail the attempt") {

@@ -252,3 +252,42 @@ TEST_CASE("heads: what can't be reached is left out and named") {
   CHECK_THAT(errors.at("code"), Catch::Contains("no route"));
   CHECK_THROWS_WITH(w.look(), Catch::Contains("no route"));
 }
+
+TEST_CASE("a slice that names no columns tells which its table has, an empty one too") {
+  Workplace w;
+  StepTemplate named = step_of("named", "", {rows_of("utterances")});
+  named.inputs[0].columns = {"text"};
+  StepTemplate all = step_of("all", "", {rows_of("utterances", "client", "nobody")});
+  w.workflows.always = {workflow_of({named, all})};
+  auto columns = [&](const std::string& step) {
+    auto seen = w.look();
+    const Step& found = seen->graph->step(seen->graph->by_name.at(step));
+    return seen->slices[found.inputs[0].slice.value].columns;
+  };
+  CHECK(columns("named") == nullptr);
+  REQUIRE(columns("all"));
+  CHECK(*columns("all") == std::vector<std::string>{"client", "id", "intent", "text"});
+  FakeTable wider = w.tables.now().at("utterances");
+  wider.schema.columns.push_back({"extra", ValueTag::kText});
+  for (Row& row : wider.rows) row.push_back(text_cell("x"));
+  w.tables.commit({{"utterances", wider}});
+  CHECK(columns("all")->size() == 5);
+  CHECK(columns("named") == nullptr);
+}
+
+TEST_CASE("commits that are asked about: which of them are still on their branches") {
+  Workplace w;
+  std::string base = w.tables.history.head;
+  std::string lost = w.tables.commit({{"utterances", utterances({{9, "z"}})}});
+  w.tables.history.head = base;
+  std::string newest = w.tables.commit({{"utterances", utterances({{1, "a"}})}});
+  SurveyOptions options;
+  options.asked = {
+      {"tables", base}, {"tables", lost}, {"code", w.code.history.head}, {"gone", "x"}};
+  CHECK(w.look(options)->off_branch == std::set<SourceCommit>{{"tables", lost}});
+  SECTION("seen from the head, though an older commit is planned") {
+    options.commits = {{"tables", base}};
+    options.asked.emplace("tables", newest);
+    CHECK(w.look(options)->off_branch == std::set<SourceCommit>{{"tables", lost}});
+  }
+}

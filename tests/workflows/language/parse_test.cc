@@ -162,6 +162,9 @@ TEST_CASE("what only shows between files is found") {
              Catch::Contains("a.yaml:1:9: workflows wait in a circle: t → u → t"));
   CHECK_THAT(errors_of({"name: x\n" + one, "name: x\n" + producer("u", "n")}).at(0),
              Catch::Contains("b.yaml:1:1: a second workflow is called \"x\""));
+  CHECK(errors_of({one, producer("t", "n")}) ==
+        std::vector<std::string>{"b.yaml:1:9: a second step is called \"t\" (the first is step "
+                                 "\"t\" of workflow \"a\" at a.yaml:1:9)"});
   std::string release = "releases: {production: {models: [m], image: {name: m}}}\n";
   CHECK_THAT(errors_of({one + release, producer("u", "n") + release}).at(0),
              Catch::Contains("b.yaml:2:12: \"a second channel\" is not supported yet"));
