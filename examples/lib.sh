@@ -50,8 +50,9 @@ own_folder() {
     die "$dir holds files that no example made; name another folder with --dir"
   fi
   mkdir -p "$dir" && cd "$dir" || exit 2
+  if [ -x stop ]; then ./stop; fi
   if [ -d .lockstep ]; then chmod -R u+w .lockstep; fi
-  rm -rf tables code out .lockstep lockstep.yaml
+  rm -rf tables code out .lockstep lockstep.yaml dolt dolt.yaml run start stop
   printf 'Made by an example of Lockstep; running it again starts anew.\n' >.example
 }
 
@@ -62,6 +63,13 @@ new_repository() {  # DIR AUTHOR MAIL
   git -C "$1" config commit.gpgsign false
 }
 
+new_code() {
+  new_repository code Bo bo@example.org
+  cp -R "$root/examples/quickstart/code/." code
+  git -C code add -A
+  git -C code commit -qm 'Intent models: one adapter per client'
+}
+
 # A code repository with the workflow, a data repository with what `tables` holds, the workspace.
 new_workspace() {
   mkdir -p tables
@@ -69,9 +77,6 @@ new_workspace() {
   git -C tables add -A
   git -C tables commit -qm 'Utterances of all clients, corpus for the trunk'
   git -C tables tag corpus-2026-01
-  new_repository code Bo bo@example.org
-  cp -R "$root/examples/quickstart/code/." code
-  git -C code add -A
-  git -C code commit -qm 'Intent models: one adapter per client'
+  new_code
   cp "$root/examples/quickstart/lockstep.yaml" lockstep.yaml
 }
