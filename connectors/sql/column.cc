@@ -88,11 +88,15 @@ std::string select_cell(const SqlColumn& column, const std::string& expression) 
 
 std::string order_cell(const SqlColumn& column, const std::string& expression) {
   if (column.type == "enum") return order_enum(column, expression);
-  if (column.type == "set" || column.tag == ValueTag::kJson) {
+  const bool own_order = column.type == "uuid" || column.type == "inet4" || column.type == "inet6";
+  if (column.type == "set" || own_order || column.tag == ValueTag::kJson) {
     return "CAST(CAST(" + expression + " AS CHAR) AS BINARY)";
   }
-  const bool native = column.tag != ValueTag::kText || binary_order(column.collation);
-  return native ? expression : "CAST(" + expression + " AS BINARY)";
+  if (column.tag != ValueTag::kText || binary_order(column.collation)) return expression;
+  // The bytes of another character set may lie in another order.
+  const bool utf8 = column.collation.compare(0, 4, "utf8") == 0;
+  const std::string text = utf8 ? expression : "CONVERT(" + expression + " USING utf8mb4)";
+  return "CAST(" + text + " AS BINARY)";
 }
 
 std::string match_cell(const SqlColumn& column, const std::string& expression,

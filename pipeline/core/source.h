@@ -39,8 +39,11 @@ class SourceWatch {
 class Source {
  public:
   virtual ~Source() = default;
-  // The commit the watched branch points to now (for a remote place: after fetching it).
+  // The commit the watched branch points to now (for a remote place: after fetching it). A source
+  // that is costly to look at may answer with what it saw a while ago.
   virtual std::string head() = 0;
+  // As head(), by a look now.
+  virtual std::string look() { return head(); }
   // Full commit id of a tag, branch or (abbreviated) commit id.
   virtual std::string resolve(const std::string& name) = 0;
   virtual CommitInfo commit(const std::string& id) = 0;

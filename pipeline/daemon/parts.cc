@@ -1,6 +1,7 @@
 #include "pipeline/daemon/parts.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <cstdlib>
 #include <thread>
@@ -10,6 +11,8 @@
 #include "connectors/download/download.h"
 #include "connectors/git_tables/table_store.h"
 #include "connectors/git_tables/writer.h"
+#include "connectors/mysql/table_store.h"
+#include "pipeline/store/artifact_store.h"
 #include "pipeline/yaml/diagnostics.h"
 
 namespace lockstep {
@@ -50,12 +53,15 @@ GitOriginConfig origin(const SourceSpec& spec, const fs::path& state) {
   return config;
 }
 
-DoltConfig dolt(const SourceSpec& spec) {
-  DoltConfig config;
-  config.name = spec.name;
-  config.branch = spec.branch;
-  config.data_folder = spec.server.data_folder;
-  SqlServer& server = config.server;
+GitTablesConfig tables_config(const SourceSpec& spec, const fs::path& state) {
+  GitTablesConfig config;
+  config.origin = origin(spec, state);
+  config.folder = spec.folder;
+  return config;
+}
+
+SqlServer sql_server(const SourceSpec& spec) {
+  SqlServer server;
   server.host = spec.server.host;
   server.port = spec.server.port;
   server.socket = spec.server.socket;
@@ -66,6 +72,32 @@ DoltConfig dolt(const SourceSpec& spec) {
   if (spec.credentials.password) {
     server.password =
         read_secret_ref(*spec.credentials.password, "the password of source " + spec.name);
+  }
+  return server;
+}
+
+DoltConfig dolt(const SourceSpec& spec) {
+  DoltConfig config;
+  config.name = spec.name;
+  config.branch = spec.branch;
+  config.data_folder = spec.server.data_folder;
+  config.server = sql_server(spec);
+  return config;
+}
+
+MysqlConfig mysql(const SourceSpec& spec, const fs::path& state) {
+  MysqlConfig config;
+  config.name = spec.name;
+  config.server = sql_server(spec);
+  config.every_ms = spec.every_ms;
+  config.state = state / "tables" / spec.name;
+  config.artifacts = std::make_shared<ArtifactStore>(config.state);
+  config.warn = [](const std::string& text) { spdlog::warn("{}", text); };
+  for (const auto& [table, changes] : spec.tables) {
+    MysqlMode mode = MysqlMode::kScan;
+    if (changes.by == "column") mode = MysqlMode::kColumn;
+    if (changes.by == "versioned") mode = MysqlMode::kVersioned;
+    config.tables[table] = {mode, changes.column};
   }
   return config;
 }
@@ -116,6 +148,8 @@ std::unique_ptr<SourceSet> Parts::open_sources() const {
       set->tables[spec.name] = std::make_unique<GitTableStore>(tables_config(spec, state()));
     } else if (spec.kind == SourceKind::kDolt) {
       set->tables[spec.name] = std::make_unique<DoltTableStore>(dolt(spec));
+    } else if (spec.kind == SourceKind::kMysql) {
+      set->tables[spec.name] = std::make_unique<MysqlTableStore>(mysql(spec, state()));
     } else {
       set->code[spec.name] = std::make_unique<GitCodeRepo>(origin(spec, state()));
     }
@@ -127,6 +161,10 @@ std::unique_ptr<TableWriter> Parts::open_writer(const std::string& source) const
   for (const SourceSpec& spec : workspace_.sources) {
     if (spec.name != source || !keeps_tables(spec.kind)) continue;
     if (spec.kind == SourceKind::kDolt) return std::make_unique<DoltWriter>(dolt(spec));
+    if (spec.kind == SourceKind::kMysql) {
+      throw Error(ErrorCode::kDenied, fmt::format("source {} is only read", source),
+                  "rows are written to git tables and to Dolt; write here as all others do");
+    }
     return std::make_unique<GitTableWriter>(tables_config(spec, state()));
   }
   throw Error(ErrorCode::kNotFound, "no source of tables is called " + source);

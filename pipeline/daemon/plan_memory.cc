@@ -40,7 +40,7 @@ std::optional<Json> frozen(const Survey& survey) {
 bool same_commits(const SourceSet& sources, const Json& kept) {
   size_t count = 0;
   for (const auto& [name, commit] : kept.at("commits").items()) {
-    if (sources.at(name).head() != commit.get<std::string>()) return false;
+    if (sources.at(name).look() != commit.get<std::string>()) return false;
     ++count;
   }
   for (const Json& one : kept.at("frozen")) {

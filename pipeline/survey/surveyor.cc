@@ -62,7 +62,7 @@ std::shared_ptr<Survey> Surveyor::survey(const SurveyOptions& options) {
   auto survey = std::make_shared<Survey>();
   survey->commits = options.commits;
   auto fix = [&](const std::string& name, Source& one) {
-    if (!survey->commits.count(name)) survey->commits[name] = one.head();
+    if (!survey->commits.count(name)) survey->commits[name] = one.look();
   };
   for (auto& [name, store] : watched_.tables) fix(name, *store);
   for (auto& [name, repo] : watched_.code) fix(name, *repo);

@@ -185,8 +185,8 @@ def table(caption, unit, rounds, ours="ours", peer="peer", ratio=None, digits=1)
 
 
 def show_row(label, values, ratio, digits):
-    print(f"  {label:6}" + "".join(f"{value:16.{digits}f}" for value in values) + f"  {ratio:26.2f}",
-          flush=True)
+    cells = "".join(f"{value:16.{digits}f}" for value in values)
+    print(f"  {label:6}{cells}  {ratio:26.2f}", flush=True)
 
 
 def common_arguments(parser, rounds):

@@ -227,10 +227,10 @@ end_runner() {  # WORKSPACE: the runner outlives its daemon by design; not this 
 }
 
 # Sets packaged_python to a Python with the packages of tests/e2e/NAME_requirements.txt, which are
-# fetched once and kept in LOCKSTEP_TEST_CACHE.
+# fetched once and kept in LOCKSTEP_CACHE.
 python_with() {  # NAME
   local list=$source_root/tests/e2e/$1_requirements.txt cache place
-  cache=${LOCKSTEP_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/lockstep-tests}
+  cache=${LOCKSTEP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/lockstep}
   place=$cache/python-$1-$(sha256sum <"$list" | head -c 16)
   mkdir -p "$cache"
   (
@@ -290,4 +290,23 @@ dolt_start() {  # a Dolt server in $WORK/dolt on the socket $WORK/dolt.sock and 
 dolt_sql() {  # DATABASE STATEMENTS: prints the rows, columns apart by tabs
   mariadb --no-defaults -S "$WORK/dolt.sock" -uroot --default-character-set=utf8mb4 -N ${1:+"$1"} -e "$2" \
     2>"$WORK/dolt.error" || fail "Dolt refuses: $(cat "$WORK/dolt.error")"
+}
+
+mariadb_start() {  # a MariaDB server in $WORK/mariadb on the socket $WORK/mariadb.sock
+  if [ ! -e "$WORK/mariadb" ]; then
+    mariadb-install-db --no-defaults --auth-root-authentication-method=normal --skip-test-db \
+      --datadir="$WORK/mariadb" >"$WORK/mariadb.log" 2>&1 || fail "$(cat "$WORK/mariadb.log")"
+  fi
+  local user=()
+  [ "$(id -u)" -ne 0 ] || user=(--user=root)
+  mariadbd --no-defaults --datadir="$WORK/mariadb" --socket="$WORK/mariadb.sock" --skip-networking \
+    --innodb-buffer-pool-size=32M "${user[@]}" >>"$WORK/mariadb.log" 2>&1 </dev/null &
+  mariadb_pid=$!
+  server_pids+=("$mariadb_pid")
+  eventually 60 mariadb --no-defaults -S "$WORK/mariadb.sock" -uroot -e 'SELECT 1'
+}
+
+mariadb_sql() {  # DATABASE STATEMENTS: prints the rows, columns apart by tabs
+  mariadb --no-defaults -S "$WORK/mariadb.sock" -uroot --default-character-set=utf8mb4 -N ${1:+"$1"} -e "$2" \
+    2>"$WORK/mariadb.error" || fail "MariaDB refuses: $(cat "$WORK/mariadb.error")"
 }

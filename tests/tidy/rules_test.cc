@@ -105,6 +105,8 @@ TEST_CASE("rules: lines are plain") {
   const std::string wide = "// " + repeated("ü", 97) + "\n";
   CHECK(show(check_files({{"a.cc", wide}})).empty());
   CHECK(check_files({{"a.cc", "/" + wide}}).size() == 1);
+  CHECK(check_files({{"a", "#!/usr/bin/env bash\n//" + wide}}).size() == 1);
+  CHECK(check_files({{"a/CMakeLists.txt", "//" + wide}}).size() == 1);
   CHECK(check_files({{"a.yaml", "a:\tb\n"}}).size() == 1);
   CHECK(check_files({{"a.yaml", "a: b \nc: d\r\n"}}).size() == 2);
   CHECK(check_files({{"a.yaml", "a: b"}}).size() == 1);

@@ -65,24 +65,23 @@ int columns(std::string_view line) {
 }
 
 bool limited_width(const std::string& path, const std::string& text) {
-  return is_cpp(path) || is_bash(path, text) || is_python(path, text);
+  return is_cpp(path) || is_bash(path, text) || is_python(path, text) ||
+         ends_with(path, "CMakeLists.txt");
 }
 
 void check_lines(const std::string& path, const std::string& text, Violations& found) {
   const bool width = limited_width(path, text);
-  const bool source = ends_with(path, ".cc") || ends_with(path, ".h");
   const bool tabs = ends_with(path, "go.mod");  // Go's own tool writes them
-  const int most = source ? kMaxColumns : kMaxScriptColumns;
   int number = 0;
   for (std::string_view line : split_lines(text)) {
     ++number;
     if (!tabs && line.find('\t') != line.npos) found.push_back({path, number, "a tab"});
     if (ends_with(line, "\r")) found.push_back({path, number, "a carriage return"});
     if (ends_with(line, " ")) found.push_back({path, number, "space at the end of the line"});
-    if (width && columns(line) > most && line.find("://") == std::string_view::npos) {
-      found.push_back(
-          {path, number,
-           std::to_string(columns(line)) + " columns (at most " + std::to_string(most) + ")"});
+    if (width && columns(line) > kMaxColumns && line.find("://") == std::string_view::npos) {
+      found.push_back({path, number,
+                       std::to_string(columns(line)) + " columns (at most " +
+                           std::to_string(kMaxColumns) + ")"});
     }
   }
   if (limited_width(path, text) && number > kMaxFileLines) {

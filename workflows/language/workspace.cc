@@ -154,6 +154,8 @@ std::string_view word(SourceKind kind) {
       return "git-tables";
     case SourceKind::kDolt:
       return "dolt";
+    case SourceKind::kMysql:
+      return "mysql";
     case SourceKind::kGitRepo:
       break;
   }

@@ -32,7 +32,7 @@ struct CredentialSpec {
   std::filesystem::path ca_file;      // PEM; empty: the machine's
 };
 
-enum class SourceKind { kGitTables, kDolt, kGitRepo };
+enum class SourceKind { kGitTables, kDolt, kMysql, kGitRepo };
 std::string_view word(SourceKind kind);  // "git-tables", as it is written
 bool keeps_tables(SourceKind kind);
 
@@ -46,16 +46,24 @@ struct ServerPlace {
   std::optional<bool> verify_tls;     // left out: by where the server is
 };
 
+// How changed rows of a table without versions are found.
+struct ChangesSpec {
+  std::string by = "scan";  // "versioned", "column", "scan"
+  std::string column;       // of "column"
+};
+
 struct SourceSpec {
   std::string name;
   SourceKind kind = SourceKind::kGitRepo;
   std::string place;   // an absolute path, or an address as written
-  ServerPlace server;  // kDolt
+  ServerPlace server;  // kDolt, kMysql
   std::string branch = "main";
   std::string folder;                          // kGitTables: where the tables lie; empty: the root
   std::string workflows = "workflows/*.yaml";  // kGitRepo: which files are workflows
   CredentialSpec credentials;
-  std::string where;  // file:line:column
+  int64_t every_ms = 60'000;                  // kMysql: how often it is looked at
+  std::map<std::string, ChangesSpec> tables;  // kMysql: empty: every table, by scan
+  std::string where;                          // file:line:column
 };
 
 // A place for attempts: the machine's cores, or cards of which each is such a place.

@@ -6,17 +6,16 @@
 namespace lockstep {
 namespace {
 
-constexpr const char* kKinds = "git-tables, dolt or git-repo";
+constexpr const char* kKinds = "git-tables, dolt, mysql or git-repo";
+constexpr int64_t kSoonest_ms = 100;
+constexpr size_t kMostName_bytes = 256;  // of a table or column: 64 characters
 
 std::optional<SourceKind> read_kind(const YamlNode& node, const std::string& what,
                                     Diagnostics& diagnostics) {
-  if (node.text() == "mysql") {
-    not_supported_yet(node.place(), "kind: mysql", diagnostics, std::string(kKinds) + " are");
-    return std::nullopt;
-  }
-  auto word = read_choice(node, what, {"git-tables", "dolt", "git-repo"}, diagnostics);
+  auto word = read_choice(node, what, {"git-tables", "dolt", "mysql", "git-repo"}, diagnostics);
   if (!word) return std::nullopt;
   if (*word == "dolt") return SourceKind::kDolt;
+  if (*word == "mysql") return SourceKind::kMysql;
   return *word == "git-tables" ? SourceKind::kGitTables : SourceKind::kGitRepo;
 }
 
@@ -73,18 +72,71 @@ void read_server(Fields& fields, const WorkspaceReading& reading, SourceSpec& so
   }
 }
 
-void read_dolt_words(Fields& fields, const WorkspaceReading& reading, SourceSpec& source) {
+void read_server_words(Fields& fields, const WorkspaceReading& reading, SourceSpec& source) {
   read_server(fields, reading, source);
-  take_branch(fields, reading, source);
-  if (const YamlNode* node = fields.take("data-folder")) {
-    source.server.data_folder = read_file_path(*node, fields.of("data-folder"), reading);
-  }
   if (const YamlNode* node = fields.take("verify-tls")) {
     source.server.verify_tls = read_bool(*node, fields.of("verify-tls"), reading.diagnostics);
   }
   read_sign_in(fields, false, reading, source);
-  fields.instead("folder", "a Dolt server's tables lie in no folder");
+  fields.instead("folder", "a server's tables lie in no folder");
   fields.instead("workflows", "workflows are read from a source of kind git-repo");
+}
+
+void read_dolt_words(Fields& fields, const WorkspaceReading& reading, SourceSpec& source) {
+  read_server_words(fields, reading, source);
+  take_branch(fields, reading, source);
+  if (const YamlNode* node = fields.take("data-folder")) {
+    source.server.data_folder = read_file_path(*node, fields.of("data-folder"), reading);
+  }
+}
+
+ChangesSpec read_changes(const YamlNode& node, const std::string& what, Diagnostics& diagnostics) {
+  ChangesSpec out;
+  Fields fields(node, what, diagnostics);
+  if (!fields.is_map()) return out;
+  if (const YamlNode* by = fields.take("changes")) {
+    out.by = read_choice(*by, fields.of("changes"), {"versioned", "column", "scan"}, diagnostics)
+                 .value_or("scan");
+  }
+  if (out.by == "column") {
+    if (const YamlNode* column = fields.need("column", "the column that every write moves up")) {
+      out.column = read_text(*column, fields.of("column"), diagnostics).value_or("");
+    }
+  } else {
+    fields.instead("column", "it belongs to changes: column");
+  }
+  fields.finish();
+  return out;
+}
+
+void read_followed(const YamlNode& node, const std::string& what, Diagnostics& diagnostics,
+                   SourceSpec& source) {
+  if (!node.is_map() || node.entries().empty()) {
+    return expected(node, what, "a map of tables", diagnostics);
+  }
+  for (const YamlEntry& entry : node.entries()) {
+    const std::string table = fmt::format("table \"{}\"", shown(entry.key));
+    if (entry.key.empty() || entry.key.size() > kMostName_bytes) {
+      diagnostics.error(entry.key_place, what + " names a table that can't be");
+    }
+    source.tables[entry.key] = read_changes(entry.value, table, diagnostics);
+  }
+}
+
+void read_mysql_words(Fields& fields, const WorkspaceReading& reading, SourceSpec& source) {
+  read_server_words(fields, reading, source);
+  if (const YamlNode* node = fields.take("every")) {
+    const auto every = read_duration(*node, fields.of("every"), reading.diagnostics);
+    source.every_ms = every.value_or(source.every_ms);
+    if (source.every_ms < kSoonest_ms) {
+      expected(*node, fields.of("every"), "100ms or longer", reading.diagnostics);
+    }
+  }
+  if (const YamlNode* node = fields.take("tables")) {
+    read_followed(*node, fields.of("tables"), reading.diagnostics, source);
+  }
+  fields.instead("branch", "a database without versions has no branches");
+  fields.instead("data-folder", "it is for kind: dolt");
 }
 
 SourceSpec read_source(const YamlEntry& entry, const WorkspaceReading& reading) {
@@ -95,13 +147,19 @@ SourceSpec read_source(const YamlEntry& entry, const WorkspaceReading& reading) 
   Fields fields(entry.value, fmt::format("source \"{}\"", shown(entry.key)), reading.diagnostics);
   if (!fields.is_map()) return source;
   const YamlNode* said = entry.value.find("kind");
-  const bool dolt = said != nullptr && said->text() == "dolt";
-  if (!dolt) read_git_words(fields, reading, source);
+  const bool server = said != nullptr && (said->text() == "dolt" || said->text() == "mysql");
+  if (!server) read_git_words(fields, reading, source);
   const YamlNode* kind = fields.need("kind", kKinds);
   auto known = kind ? read_kind(*kind, fields.of("kind"), reading.diagnostics) : std::nullopt;
   if (!known) return source;  // what else may stand here depends on the kind
   source.kind = *known;
-  dolt ? read_dolt_words(fields, reading, source) : read_git_kind_words(fields, reading, source);
+  if (source.kind == SourceKind::kDolt) {
+    read_dolt_words(fields, reading, source);
+  } else if (source.kind == SourceKind::kMysql) {
+    read_mysql_words(fields, reading, source);
+  } else {
+    read_git_kind_words(fields, reading, source);
+  }
   fields.finish();
   return source;
 }

@@ -72,7 +72,8 @@ class ServerProcess {
                 command.argv[0] + " failed: " + real_files().read(command.log));
   }
   void send(int signal) {
-    if (pid_ > 0) kill(pid_, signal);
+    if (pid_ <= 0 || kill(pid_, signal) != 0) return;
+    if (signal == SIGSTOP) waitpid(pid_, nullptr, WUNTRACED);  // all its threads have stopped
   }
   void end(int signal) {
     if (pid_ <= 0) return;

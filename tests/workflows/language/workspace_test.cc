@@ -65,6 +65,26 @@ TEST_CASE("servers of Dolt sources") {
   CHECK(workspace_sources(workspace).tables == std::vector<std::string>{"tables", "near", "six"});
 }
 
+TEST_CASE("tables of MySQL sources") {
+  Workspace workspace =
+      read(project_file("tests/workflows/language/corpus/good/workspace-mysql.yaml"));
+  const SourceSpec& far = workspace.sources[0];
+  CHECK(far.kind == SourceKind::kMysql);
+  CHECK(far.server.host == "crm.example.com");
+  CHECK(far.server.database == "crm");
+  CHECK(far.every_ms == 5'000);
+  REQUIRE(far.tables.size() == 3);
+  CHECK(far.tables.at("customers").by == "versioned");
+  CHECK(far.tables.at("tickets").by == "column");
+  CHECK(far.tables.at("tickets").column == "updated_at");
+  CHECK(far.tables.at("an odd name").by == "scan");
+  const SourceSpec& near = workspace.sources[1];
+  CHECK(near.server.socket == "/srv/team/run/s");
+  CHECK(near.every_ms == 60'000);
+  CHECK(near.tables.empty());
+  CHECK(workspace_sources(workspace).tables == std::vector<std::string>{"crm", "near"});
+}
+
 TEST_CASE("pools, releases, secrets and policies") {
   Workspace workspace =
       read(project_file("tests/workflows/language/corpus/good/workspace-full.yaml"));
