@@ -36,7 +36,8 @@ def main():
         rows = [", ".join(quoted(row[column]) for column, _ in columns)
                 for row in rows_of(folder, name)]
         for at in range(0, len(rows), ROWS_AT_ONCE):
-            print(f"INSERT INTO `{name}` VALUES\n(" + "),\n(".join(rows[at:at + ROWS_AT_ONCE]) + ");")
+            some = "),\n(".join(rows[at:at + ROWS_AT_ONCE])
+            print(f"INSERT INTO `{name}` VALUES\n({some});")
 
 
 main()
