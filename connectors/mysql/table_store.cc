@@ -10,6 +10,7 @@
 #include "connectors/mysql/look.h"
 #include "connectors/mysql/watch.h"
 #include "pipeline/base/text.h"
+#include "pipeline/snapshot/cursor.h"
 
 namespace lockstep {
 namespace {
@@ -21,11 +22,46 @@ CommitInfo info(const MysqlCommit& commit) {
   return {commit.id, commit.author, "", commit.message, commit.time_ms};
 }
 
-bool below(const Row& a, const Row& b) {
+std::strong_ordering compare_rows(const Row& a, const Row& b) {
   for (size_t i = 0; i < a.size(); ++i) {
-    if (auto order = compare_values(a[i], b[i]); order != 0) return order < 0;
+    if (auto order = compare_values(a[i], b[i]); order != 0) return order;
   }
-  return false;
+  return std::strong_ordering::equal;
+}
+
+bool below(const Row& a, const Row& b) {
+  return compare_rows(a, b) < 0;
+}
+
+size_t place(const SnapshotSchema& schema, const std::string& name) {
+  const auto named = [&](const Column& column) { return column.name == name; };
+  const auto found = std::find_if(schema.columns.begin(), schema.columns.end(), named);
+  return static_cast<size_t>(found - schema.columns.begin());
+}
+
+std::vector<size_t> places(const SnapshotSchema& schema, const std::vector<std::string>& columns) {
+  std::vector<size_t> at;
+  for (const std::string& column : columns) at.push_back(place(schema, column));
+  return at;
+}
+
+Row part(const Row& row, const std::vector<size_t>& at) {
+  Row out;
+  for (size_t i : at) out.push_back(row[i]);
+  return out;
+}
+
+// One key, and both have these columns; what else came or went does not matter. The rows of
+// keyless tables are told apart by all of their columns.
+bool comparable(const SnapshotSchema& a, const SnapshotSchema& b,
+                const std::vector<std::string>& columns) {
+  if (a.key != b.key || (a.key.empty() && a.columns != b.columns)) return false;
+  std::vector<std::string> needed = columns;
+  needed.insert(needed.end(), a.key.begin(), a.key.end());
+  return std::all_of(needed.begin(), needed.end(), [&](const std::string& column) {
+    const size_t i = place(a, column), j = place(b, column);
+    return i < a.columns.size() && j < b.columns.size() && a.columns[i] == b.columns[j];
+  });
 }
 
 }  // namespace
@@ -215,17 +251,41 @@ void MysqlTableStore::read(const TableRead& request, const RowSink& sink) {
   for (const Row& row : sorted_rows(table, columns)) deliver(row);
 }
 
+// Both tables read side by side: where columns came or went, every file was written anew.
+void MysqlTableStore::merge(const MysqlTableRecord& before, const MysqlTableRecord& after,
+                            const std::vector<std::string>& columns, const DiffSink& sink) {
+  SnapshotCursor old_rows(*config_.artifacts, before.snapshot);
+  SnapshotCursor new_rows(*config_.artifacts, after.snapshot);
+  const std::vector<size_t> old_at = places(before.schema, columns);
+  const std::vector<size_t> new_at = places(after.schema, columns);
+  while (!old_rows.at_end() || !new_rows.at_end()) {
+    std::strong_ordering order = std::strong_ordering::equal;
+    if (old_rows.at_end()) order = std::strong_ordering::greater;
+    if (new_rows.at_end()) order = std::strong_ordering::less;
+    if (order == 0) order = compare_rows(old_rows.key(), new_rows.key());
+    const Row gone = order <= 0 ? part(old_rows.row(), old_at) : Row();
+    const Row came = order >= 0 ? part(new_rows.row(), new_at) : Row();
+    if (order != 0 || gone != came)
+      sink(order <= 0 ? &gone : nullptr, order >= 0 ? &came : nullptr);
+    if (order <= 0) old_rows.next();
+    if (order >= 0) new_rows.next();
+  }
+}
+
 void MysqlTableStore::diff(const std::string& table, const std::string& from, const std::string& to,
                            const std::vector<std::string>& columns, const DiffSink& sink) {
   const MysqlTableRecord before = open(from, table), after = open(to, table);
   check_columns(after, {to, table, columns, {}});
-  if (before.schema != after.schema) {
+  if (!comparable(before.schema, after.schema, columns)) {
     throw Error(ErrorCode::kConflict,
-                fmt::format("table {}: its columns or its key changed between commits {} and {}",
+                fmt::format("table {}: these columns or its key changed between commits {} and {}",
                             printable(table), from.substr(0, 12), to.substr(0, 12)),
                 "compare from scratch");
   }
   if (before.content == after.content) return;
+  if (!after.schema.key.empty() && before.schema.columns != after.schema.columns) {
+    return merge(before, after, columns, sink);
+  }
   if (!after.schema.key.empty()) {
     return diff_snapshots(*config_.artifacts, before.snapshot, after.snapshot, columns, sink);
   }

@@ -288,8 +288,8 @@ dolt_start() {  # a Dolt server in $WORK/dolt on the socket $WORK/dolt.sock and 
 }
 
 dolt_sql() {  # DATABASE STATEMENTS: prints the rows, columns apart by tabs
-  mariadb --no-defaults -S "$WORK/dolt.sock" -uroot --default-character-set=utf8mb4 -N ${1:+"$1"} -e "$2" \
-    2>"$WORK/dolt.error" || fail "Dolt refuses: $(cat "$WORK/dolt.error")"
+  mariadb --no-defaults -S "$WORK/dolt.sock" -uroot --default-character-set=utf8mb4 -N \
+    ${1:+"$1"} -e "$2" 2>"$WORK/dolt.error" || fail "Dolt refuses: $(cat "$WORK/dolt.error")"
 }
 
 mariadb_start() {  # a MariaDB server in $WORK/mariadb on the socket $WORK/mariadb.sock
@@ -307,6 +307,7 @@ mariadb_start() {  # a MariaDB server in $WORK/mariadb on the socket $WORK/maria
 }
 
 mariadb_sql() {  # DATABASE STATEMENTS: prints the rows, columns apart by tabs
-  mariadb --no-defaults -S "$WORK/mariadb.sock" -uroot --default-character-set=utf8mb4 -N ${1:+"$1"} -e "$2" \
-    2>"$WORK/mariadb.error" || fail "MariaDB refuses: $(cat "$WORK/mariadb.error")"
+  mariadb --no-defaults -S "$WORK/mariadb.sock" -uroot --default-character-set=utf8mb4 -N \
+    ${1:+"$1"} -e "$2" 2>"$WORK/mariadb.error" ||
+    fail "MariaDB refuses: $(cat "$WORK/mariadb.error")"
 }

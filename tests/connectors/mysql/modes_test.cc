@@ -82,7 +82,8 @@ TEST_CASE("mysql by column: other columns, other rows, no rows", "[mysql]") {
   db.run("ALTER TABLE t ADD COLUMN x VARCHAR(3) DEFAULT 'new'");
   const std::string altered = store.head();
   CHECK(read(store, altered, "t", {"x"}) == Lines{"new"});
-  CHECK(code_of([&] { diff(store, "t", first, altered, {"id"}); }) == "conflict");
+  CHECK(diff(store, "t", first, altered, {"id", "n"}) == Lines{"- > 1|1"});
+  CHECK(code_of([&] { diff(store, "t", first, altered, {"id", "x"}); }) == "conflict");
   db.run("ALTER TABLE t DROP COLUMN n");
   CHECK(code_of([&] { store.schema(store.head(), "t"); }) == "invalid");
   CHECK(store.commit(store.head()).message.find("t: can't be read: it has no column n") !=

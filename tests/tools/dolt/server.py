@@ -1,6 +1,6 @@
 """A Dolt server of one's own for programs that measure or torture: start, kill, stop, SQL.
 
-Knows nothing of Lockstep. LOCKSTEP_DOLT names the program, else tests/tools/dolt/build has it.
+Knows nothing of Lockstep. LOCKSTEP_DOLT names the program, else tests/tools/dolt/build its place.
 """
 import os
 import pathlib
@@ -77,7 +77,7 @@ class DoltServer:
         self.process.wait()
 
     def sql(self, statements, database=None):
-        """Runs them and gives the rows, each a list of texts."""
+        """Runs them and gives the rows, each a list of texts; they go to the client's stdin."""
         done = subprocess.run(
             ["mariadb", "--no-defaults", "-S", str(self.socket), "-uroot", "-N", "-B",
              "--default-character-set=utf8mb4"] + ([database] if database else []),
