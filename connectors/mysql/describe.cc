@@ -87,7 +87,7 @@ const SqlColumn* MysqlTable::find(const std::string& wanted) const {
 }
 
 std::string MysqlTable::shape() const {
-  Json json = {key};
+  Json json = Json::array({key});
   for (const SqlColumn& column : columns) {
     json.push_back({column.name, column.declared, column.type, column.collation});
   }

@@ -133,7 +133,7 @@ std::vector<TableInfo> MysqlTableStore::tables(const std::string& commit) {
   std::vector<TableInfo> out;
   for (const auto& [name, table] : commits_.get(commit).tables) {
     if (!table.error.empty()) continue;
-    Json shape = {table.schema.key, table.content.hex()};
+    Json shape = Json::array({table.schema.key, table.content.hex()});
     for (const Column& column : table.schema.columns) {
       shape.push_back({column.name, word(column.type)});
     }
