@@ -10,6 +10,7 @@
 #include "connectors/mysql/look.h"
 #include "connectors/mysql/watch.h"
 #include "pipeline/base/text.h"
+#include "pipeline/snapshot/cursor.h"
 
 namespace lockstep {
 namespace {
@@ -26,6 +27,50 @@ bool below(const Row& a, const Row& b) {
     if (auto order = compare_values(a[i], b[i]); order != 0) return order < 0;
   }
   return false;
+}
+
+size_t position(const SnapshotSchema& schema, const std::string& column) {
+  size_t at = 0;
+  while (at < schema.columns.size() && schema.columns[at].name != column) ++at;
+  return at;
+}
+
+// Rows without a key, sorted: each copy counts.
+void diff_copies(const std::vector<Row>& before, const std::vector<Row>& after,
+                 const DiffSink& sink) {
+  size_t i = 0, j = 0;
+  while (i < before.size() || j < after.size()) {
+    if (j == after.size() || (i < before.size() && below(before[i], after[j]))) {
+      sink(&before[i++], nullptr);
+    } else if (i == before.size() || below(after[j], before[i])) {
+      sink(nullptr, &after[j++]);
+    } else {
+      ++i, ++j;
+    }
+  }
+}
+
+// Snapshots with one key and other columns than those asked for: reads both.
+void diff_shapes(Artifacts& artifacts, const MysqlTableRecord& before,
+                 const MysqlTableRecord& after, const std::vector<std::string>& columns,
+                 const DiffSink& sink) {
+  const auto part = [&](const SnapshotCursor& cursor, const SnapshotSchema& schema) {
+    const Row row = cursor.row();
+    Row out;
+    for (const std::string& name : columns) out.push_back(row[position(schema, name)]);
+    return out;
+  };
+  SnapshotCursor old_one(artifacts, before.snapshot), new_one(artifacts, after.snapshot);
+  while (!old_one.at_end() || !new_one.at_end()) {
+    const bool gone =
+        new_one.at_end() || (!old_one.at_end() && below(old_one.key(), new_one.key()));
+    const bool come =
+        old_one.at_end() || (!new_one.at_end() && below(new_one.key(), old_one.key()));
+    Row was, is;
+    if (!come) was = part(old_one, before.schema), old_one.next();
+    if (!gone) is = part(new_one, after.schema), new_one.next();
+    if (gone || come || was != is) sink(come ? nullptr : &was, gone ? nullptr : &is);
+  }
 }
 
 }  // namespace
@@ -219,29 +264,28 @@ void MysqlTableStore::diff(const std::string& table, const std::string& from, co
                            const std::vector<std::string>& columns, const DiffSink& sink) {
   const MysqlTableRecord before = open(from, table), after = open(to, table);
   check_columns(after, {to, table, columns, {}});
-  if (before.schema != after.schema) {
-    throw Error(ErrorCode::kConflict,
-                fmt::format("table {}: its columns or its key changed between commits {} and {}",
-                            printable(table), from.substr(0, 12), to.substr(0, 12)),
-                "compare from scratch");
-  }
-  if (before.content == after.content) return;
-  if (!after.schema.key.empty()) {
-    return diff_snapshots(*config_.artifacts, before.snapshot, after.snapshot, columns, sink);
-  }
-  const std::vector<Row> old_rows = sorted_rows(before, columns);
-  const std::vector<Row> new_rows = sorted_rows(after, columns);
-  size_t i = 0, j = 0;
-  while (i < old_rows.size() || j < new_rows.size()) {
-    const bool gone =
-        j == new_rows.size() || (i < old_rows.size() && below(old_rows[i], new_rows[j]));
-    if (gone) {
-      sink(&old_rows[i++], nullptr);
-    } else if (i == old_rows.size() || below(new_rows[j], old_rows[i])) {
-      sink(nullptr, &new_rows[j++]);
-    } else {
-      ++i, ++j;
+  const auto refuse = [&](const std::string& what) {
+    return Error(ErrorCode::kConflict,
+                 fmt::format("table {}: {} changed between commits {} and {}", printable(table),
+                             what, from.substr(0, 12), to.substr(0, 12)),
+                 "compare from scratch");
+  };
+  if (before.schema.key != after.schema.key) throw refuse("the key");
+  std::vector<std::string> needed = columns;
+  needed.insert(needed.end(), after.schema.key.begin(), after.schema.key.end());
+  for (const std::string& name : needed) {
+    const size_t was = position(before.schema, name), is = position(after.schema, name);
+    if (was == before.schema.columns.size() ||
+        before.schema.columns[was] != after.schema.columns[is]) {
+      throw refuse("column " + printable(name));
     }
+  }
+  if (after.schema.key.empty()) {
+    diff_copies(sorted_rows(before, columns), sorted_rows(after, columns), sink);
+  } else if (before.schema == after.schema) {
+    diff_snapshots(*config_.artifacts, before.snapshot, after.snapshot, columns, sink);
+  } else {
+    diff_shapes(*config_.artifacts, before, after, columns, sink);
   }
 }
 

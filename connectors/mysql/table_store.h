@@ -47,7 +47,8 @@ class MysqlTableStore : public TableStore {
   std::vector<TableInfo> tables(const std::string& commit) override;
   TableSchema schema(const std::string& commit, const std::string& table) override;
   void read(const TableRead& request, const RowSink& sink) override;
-  // Throws conflict where any column changed. Of a keyless table a changed row is one removed and
+  // Throws conflict also where an asked column is new, gone or of another type; reads both tables
+  // whole where other columns changed. Of a keyless table a changed row is one removed and
   // one added, and each copy counts.
   void diff(const std::string& table, const std::string& from, const std::string& to,
             const std::vector<std::string>& columns, const DiffSink& sink) override;
