@@ -93,7 +93,7 @@ class SheetReader {
   void choose_columns() {
     for (const auto& [name, header] : wanted_) {
       const bool known = std::any_of(schema_.columns.begin(), schema_.columns.end(),
-                                     [&](const Column& column) { return column.name == name; });
+                                     [&, n = name](const Column& c) { return c.name == n; });
       if (!known) said_.add(1, fmt::format("the table has no column \"{}\"", printable(name)));
     }
     for (const Column& column : schema_.columns) {
