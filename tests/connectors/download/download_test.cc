@@ -46,6 +46,14 @@ class RawServer {
   std::string url(const std::string& target = "/d/sheet.csv?token=s3cret") const {
     return fmt::format("http://127.0.0.1:{}{}", port_, target);
   }
+  // What the answers are made of is changed between two of them.
+  void change(const std::function<void()>& how) {
+    std::lock_guard lock(mutex_);
+    how();
+  }
+  void slow_down(size_t piece, int pause_ms) {
+    change([&] { piece_ = piece, pause_ms_ = pause_ms; });
+  }
   std::vector<std::string> requests() {
     std::lock_guard lock(mutex_);
     return requests_;
@@ -65,11 +73,12 @@ class RawServer {
         if (got <= 0) break;
         request.append(buffer, static_cast<size_t>(got));
       }
-      {
-        std::lock_guard lock(mutex_);
-        requests_.push_back(request);
-      }
+      std::unique_lock lock(mutex_);
+      requests_.push_back(request);
       const std::string bytes = answer_(request);
+      const size_t piece = piece_;
+      const int pause_ms = pause_ms_;
+      lock.unlock();
       // In pieces, so that a download that takes too long can be told from one that hangs.
       for (size_t at = 0; at < bytes.size(); at += piece) {
         send(fd, bytes.data() + at, std::min(piece, bytes.size() - at), MSG_NOSIGNAL);
@@ -79,12 +88,9 @@ class RawServer {
     }
   }
 
- public:
-  size_t piece = 1 << 20;
-  int pause_ms = 0;
-
- private:
   Answer answer_;
+  size_t piece_ = 1 << 20;
+  int pause_ms_ = 0;
   int listener_ = -1;
   int port_ = 0;
   std::atomic<bool> stop_{false};
@@ -140,11 +146,13 @@ TEST_CASE("download: cut at any length, it is refused") {
                                 : with_length(kBody);
   size_t length = 0;
   RawServer server([&](const std::string&) { return whole.substr(0, length); });
-  for (length = 0; length < whole.size(); ++length) {
-    INFO(length << " of " << whole.size());
+  for (size_t at = 0; at < whole.size(); ++at) {
+    server.change([&] { length = at; });
+    INFO(at << " of " << whole.size());
     const Error error = error_of(server.url());
     CHECK((error.code == ErrorCode::kUnavailable || error.code == ErrorCode::kCorrupt));
   }
+  server.change([&] { length = whole.size(); });
   CHECK(download(server.url(), quick()) == kBody);
 }
 
@@ -154,12 +162,12 @@ TEST_CASE("download: a body without a known end, in another encoding, or a web p
       [&](const std::string&) { return "HTTP/1.1 200 OK\r\n" + head + "\r\n" + kBody; });
   CHECK(error_of(server.url()).code == ErrorCode::kCorrupt);
   const std::string length = fmt::format("Content-Length: {}\r\n", kBody.size());
-  head = length + "Content-Encoding: gzip\r\n";
+  server.change([&] { head = length + "Content-Encoding: gzip\r\n"; });
   CHECK_THAT(error_of(server.url()).message, Catch::Contains("comes compressed"));
-  head = length + "Content-Type: Text/HTML; charset=utf-8\r\n";
+  server.change([&] { head = length + "Content-Type: Text/HTML; charset=utf-8\r\n"; });
   CHECK_THAT(error_of(server.url()).message,
              Catch::Contains("/d/sheet.csv is a web page, not CSV"));
-  head = length + "Content-Encoding: identity\r\n";
+  server.change([&] { head = length + "Content-Encoding: identity\r\n"; });
   CHECK(download(server.url(), quick()) == kBody);
 }
 
@@ -174,7 +182,7 @@ TEST_CASE("download: answers that are no sheet") {
       {500, ErrorCode::kUnavailable}, {503, ErrorCode::kUnavailable},
       {206, ErrorCode::kUnavailable}, {204, ErrorCode::kUnavailable}};
   for (const auto& [answer, code] : cases) {
-    status = answer;
+    server.change([&, now = answer] { status = now; });
     INFO(answer);
     CHECK(error_of(server.url()).code == code);
   }
@@ -188,8 +196,7 @@ TEST_CASE("download: too large, too slow, nobody there") {
   CHECK_THAT(error_of(server.url(), options).message, Catch::Contains("is larger than 4999 bytes"));
   options.max_bytes = 5000;
   CHECK(download(server.url(), options) == big);
-  server.piece = 100;
-  server.pause_ms = 10;
+  server.slow_down(100, 10);
   options.limit_ms = 100;
   CHECK_THAT(error_of(server.url(), options).message, Catch::Contains("did not answer in time"));
   std::string gone;
@@ -211,22 +218,22 @@ TEST_CASE("download: redirects are few, and never leave https or this machine in
   DownloadOptions options = quick();
   options.username = "ann";
   options.password = "pass";
-  to = "/last?token=s3cret";
+  server.change([&] { to = "/last?token=s3cret"; });
   CHECK(download(server.url(), options) == kBody);
   CHECK_THAT(server.requests().back(), Catch::Contains("Authorization: Basic YW5uOnBhc3M="));
-  to = end.url();
+  server.change([&] { to = end.url(); });
   CHECK(download(server.url(), options) == kBody);
   CHECK(end.requests().back().find("Authorization") == std::string::npos);
   options.username = "";
-  to = "/last";
+  server.change([&] { to = "/last"; });
   CHECK(download(server.url(), options) == kBody);
   CHECK_THAT(server.requests().back(), Catch::Contains("Authorization: Bearer pass"));
-  to = server.url();
+  server.change([&] { to = server.url(); });
   CHECK_THAT(error_of(server.url()).message, Catch::Contains("redirects without end"));
   CHECK(error_of("http://sheets.example.org/d?token=s3cret").code == ErrorCode::kInvalid);
   for (const char* bad : {"http://sheets.example.org/d?token=s3cret", "ftp://127.0.0.1/s3cret", "",
                           "file:///etc/passwd?s3cret", "http://a@127.0.0.1/?s3cret"}) {
-    to = bad;
+    server.change([&] { to = bad; });
     INFO(bad);
     CHECK(error_of(server.url()).code != ErrorCode::kConflict);
   }
