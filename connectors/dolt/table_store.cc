@@ -60,6 +60,14 @@ std::string DoltTableStore::head() {
       fmt::format("it has {}", fmt::join(there, ", ")));
 }
 
+std::map<std::string, std::string> DoltTableStore::branches() {
+  std::map<std::string, std::string> out;
+  for (const SqlCells& row : link_.rows("SELECT name, hash FROM dolt_branches")) {
+    if (is_dolt_hash(text(row.at(1)))) out[text(row.at(0))] = text(row.at(1));
+  }
+  return out;
+}
+
 std::string DoltTableStore::resolve(const std::string& name) {
   if (name == "HEAD") return head();
   std::string asked = name;

@@ -37,6 +37,7 @@ class DoltTableStore : public TableStore {
 
   // Dolt's own table hash. It also moves with what is no row: a default, an index, a comment's
   // neighbour, the next value of AUTO_INCREMENT.
+  std::map<std::string, std::string> branches() override;
   std::vector<TableInfo> tables(const std::string& commit) override;
   TableSchema schema(const std::string& commit, const std::string& table) override;
   void read(const TableRead& request, const RowSink& sink) override;

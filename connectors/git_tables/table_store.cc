@@ -121,6 +121,18 @@ std::unique_ptr<SourceWatch> GitTableStore::watch() {
   return in_git_source(origin_.config().name, [&] { return origin_.watch(); });
 }
 
+std::map<std::string, std::string> GitTableStore::branches() {
+  constexpr std::string_view kHeads = "refs/heads/";
+  return in_git_source(origin_.config().name, [&] {
+    std::map<std::string, std::string> out;
+    for (const GitRef& ref : origin_.repository().refs()) {
+      if (ref.name.compare(0, kHeads.size(), kHeads) != 0) continue;
+      out[ref.name.substr(kHeads.size())] = ref.commit;
+    }
+    return out;
+  });
+}
+
 TableLayout GitTableStore::layout() {
   return TableLayout(origin_.repository(), config_.origin.name, config_.folder);
 }

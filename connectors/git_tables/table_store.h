@@ -43,6 +43,7 @@ class GitTableStore : public TableStore {
   std::vector<std::string> kept(const std::string& owner) override;
   std::unique_ptr<SourceWatch> watch() override;
 
+  std::map<std::string, std::string> branches() override;
   // The hash is made of the ids of the data (blob or tree) and of the schema file.
   std::vector<TableInfo> tables(const std::string& commit) override;
   TableSchema schema(const std::string& commit, const std::string& table) override;

@@ -50,7 +50,8 @@ class Backend {
   virtual Json plan() = 0;
 
   // Looks at the sources, plans and starts a run; answers at once: {"run":id|null,"note"}.
-  // options: {"steps":[name or pattern…],"force":bool,"trigger":"manual"}
+  // options: {"steps":[name or pattern…],"force":bool,"trigger":"manual","branch":text}
+  // `branch`: [SOURCE@]BRANCH of a table store, whose commit is planned as a preview.
   // With "run" null nothing was started: then also "result" ("done" or "held"), "current", "held".
   virtual Json start_run(const Json& options, const Caller& caller) = 0;
 
@@ -69,7 +70,8 @@ class Backend {
   //  "gates":{"passed","failed":[{"model","version","verdict"}]},
   //  "moves":[{"model","from","to","why"}],"added":[…],"retired":[…],
   //  "releases":[{"channel","tag","known":bool,"moved":bool,"models":N,"folder","image"|null,
-  //               "pushed"|null,"missing":[…],"held_back":[…]}],"held":held|null,"notes":[…]}
+  //               "pushed"|null,"missing":[…],"held_back":[…]}],"held":held|null,"notes":[…],
+  //  "preview":{"source","branch","models":[…as in previews()]}|null}
   // "superseded_by":run|null of a superseded one. Waits while the run is not finished and
   // "revision" is still `seen`.
   virtual Json run(const std::string& id, int64_t seen, const Patience& patience) = 0;
@@ -84,6 +86,11 @@ class Backend {
   virtual Json cancel(const std::string& run, const Caller& caller) = 0;
   // `what`: a run, step or model; its used-up attempts count from zero again. {"run":id}
   virtual Json retry(const std::string& what, const Caller& caller) = 0;
+  // The newest preview of each branch: [{"source","branch","commit","run"|null,"result"|null,
+  //  "models":[{"model","version"|null,"metrics","passed":bool|null,"verdict"|null,
+  //             "champion"|null,"champion_metrics"}]}]; models whose champion it would be already
+  // are left out.
+  virtual Json previews() = 0;
   // {"run":id|null,"note"}
   virtual Json trigger(const std::string& workflow, const Json& inputs, const Caller& caller) = 0;
   // {"approved":[model…]}

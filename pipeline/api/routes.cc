@@ -16,8 +16,10 @@ Json options(const Call& call, std::initializer_list<const char*> texts,
 }
 
 Json start_run(Backend& backend, const Call& call) {
-  Json wanted = {
-      {"steps", call.texts("steps")}, {"force", call.flag("force")}, {"trigger", "manual"}};
+  Json wanted = {{"steps", call.texts("steps")},
+                 {"force", call.flag("force")},
+                 {"trigger", "manual"},
+                 {"branch", call.text("branch")}};
   return backend.start_run(wanted, call.caller());
 }
 
@@ -130,12 +132,20 @@ const std::vector<Route> kWork = {
      {},
      "what the heads ask for, with reasons",
      [](Backend& b, const Call&) { return b.plan(); }},
+    {"GET",
+     "/v1/previews",
+     "viewer",
+     false,
+     {},
+     {},
+     "what the branches that are followed would make",
+     [](Backend& b, const Call&) { return b.previews(); }},
     {"POST",
      "/v1/runs",
      "operator",
      true,
      {},
-     {"steps", "force", "reason"},
+     {"steps", "force", "branch", "reason"},
      "plan and start a run; answers at once",
      start_run},
     {"GET",

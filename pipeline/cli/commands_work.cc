@@ -38,6 +38,7 @@ void add_run(Commands& commands) {
   struct Options {
     std::vector<std::string> steps;
     bool force = false;
+    std::string branch;
   };
   auto* run = commands.add("run", kGroup, "Plan, do what is to do, and wait for its end",
                            "lockstep run\nlockstep run 'train[client=client-3]' --force\n"
@@ -45,10 +46,30 @@ void add_run(Commands& commands) {
   auto options = std::make_shared<Options>();
   run->add_option("STEP", options->steps, "Only these steps (names or patterns) and their inputs");
   run->add_flag("--force", options->force, "Run them even where their result is known");
+  run->add_option(
+         "--branch", options->branch,
+         "Make previews of a data branch: its models are trained and judged, none goes live")
+      ->type_name("[SOURCE@]BRANCH");
   add_run_show(commands, run);
   commands.on(run, [options](Context& context) {
     Json body = {{"steps", options->steps}, {"force", options->force}};
+    if (!options->branch.empty()) body["branch"] = options->branch;
     return follow_run(context, context.post({"v1", "runs"}, body));
+  });
+}
+
+void add_previews(Commands& commands) {
+  auto* previews =
+      commands.add("previews", kGroup, "What data branches would make, beside the champions",
+                   "lockstep previews\nlockstep previews feature/relabel");
+  auto branch = std::make_shared<std::string>();
+  previews->add_option("BRANCH", *branch, "Only this one");
+  commands.on(previews, [branch](Context& context) {
+    Json all = Json::array();
+    for (const Json& one : context.get({"v1", "previews"})) {
+      if (branch->empty() || one.at("branch") == *branch) all.push_back(one);
+    }
+    return context.show(all, [&](const Doc& doc) { return render_previews(doc, context.style()); });
   });
 }
 
@@ -220,6 +241,7 @@ void add_work_commands(Commands& commands) {
   add_status(commands);
   add_lag(commands);
   add_runs(commands);
+  add_previews(commands);
   add_logs(commands);
   add_cancel(commands);
   add_retry(commands);

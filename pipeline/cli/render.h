@@ -31,6 +31,9 @@ std::string render_run_train(const Doc& run, const Style& style);
 std::string render_run_tail(const Doc& run, const Style& style);
 std::string render_run(const Doc& run, const Style& style);  // `run show`: all of it
 std::string render_runs(const Doc& runs, const Style& style);
+std::string render_previews(const Doc& previews, const Style& style);
+// One line for each model of a run's "preview".
+std::string render_preview_models(const Doc& preview, const Style& style);
 
 // ---- the workspace (render_work.cc) -----------------------------------------------------------
 

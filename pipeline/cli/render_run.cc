@@ -226,6 +226,13 @@ std::string render_run_tail(const Doc& run, const Style& style) {
   std::string out = render_run_train(run, style);
   if (!out.empty()) out += "\n";
   out += failures(run, style) + gates(run, style) + releases(run, style);
+  if (run.has("preview")) {
+    Doc preview = run.part("preview");
+    std::string models = plural(static_cast<int64_t>(preview.list("models").size()), "model");
+    out += transcript_line(style, "preview", preview.text("source") + "@" + preview.text("branch"),
+                           models + " would change; none is live");
+    out += render_preview_models(preview, style);
+  }
   if (run.has("held")) {
     Doc held = run.part("held");
     out +=

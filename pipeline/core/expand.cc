@@ -43,6 +43,7 @@ class Expansion {
     for (const StepTemplate& tmpl : workflow.steps) {
       uint32_t index = static_cast<uint32_t>(graph.templates.size());
       graph.templates.push_back(tmpl);
+      if (!workflow.branches.empty()) graph.branches[workflow.name] = workflow.branches;
       templates_[{workflow.name, tmpl.name}] = index;
       try {
         add_steps(workflow, tmpl, index);

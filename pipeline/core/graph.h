@@ -87,6 +87,8 @@ struct Graph {
   std::vector<std::vector<StepId>> dependents;  // by step: those that read its output or model
   std::map<std::string, StepId> producer;       // model → the step that registers it
   std::map<std::string, StepId> by_name;
+  // Workflow → branches of its data that make previews, as patterns; absent: none.
+  std::map<std::string, std::vector<std::string>> branches;
   // Steps that the data asks for are left out (a table could not be read, two values have one
   // name): nothing may be retired because of their absence.
   bool incomplete = false;

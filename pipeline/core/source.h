@@ -87,6 +87,9 @@ using DiffSink = std::function<void(const Row* before, const Row* after)>;
 
 class TableStore : public Source {
  public:
+  // Every branch and its commit, as head() or look() last saw the place. Stores without branches
+  // have none.
+  virtual std::map<std::string, std::string> branches() { return {}; }
   virtual std::vector<TableInfo> tables(const std::string& commit) = 0;
   virtual TableSchema schema(const std::string& commit, const std::string& table) = 0;
   // Rows in canonical key order (compare_values over the key columns).

@@ -17,6 +17,7 @@ class WorkspaceBackend : public Backend {
   Json status() override;
   Json check() override;
   Json plan() override;
+  Json previews() override;
   Json start_run(const Json& options, const Caller& caller) override;
   Json run(const std::string& id, int64_t seen, const Patience& patience) override;
   Json runs(size_t limit) override;
@@ -66,6 +67,7 @@ class WorkspaceBackend : public Backend {
   std::string channel_or_default(Engine& engine, const std::string& name) const;
   // The last graph's channels; after a start without a plan they are read from the workflows.
   void know_graph();
+  std::pair<BranchName, std::string> find_branch(const std::string& text);
   Json start(Trigger trigger, const std::map<std::string, std::string>& commits);
   // What collection frees beside bytes; with `dry` only counted.
   size_t free_refs(const std::set<std::string>& kept_releases, bool dry);

@@ -50,6 +50,11 @@ std::set<Digest> needed(Engine& engine, size_t keep_releases) {
   for (const auto& [name, hex] : engine.store().all("accepted/")) {
     fingerprints.insert(Digest::parse(hex));
   }
+  for (const auto& [branch, preview] : engine.previews()) {
+    for (const Json& hex : preview.at("fingerprints")) {
+      fingerprints.insert(Digest::parse(hex.get<std::string>()));
+    }
+  }
   for (const Digest& fingerprint : fingerprints) {
     std::optional<ResultRecord> result = engine.store().result(fingerprint);
     if (!result) continue;

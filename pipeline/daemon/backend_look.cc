@@ -70,7 +70,7 @@ void add_registry(Subject& subject, const ModelState& model) {
 Subject subject_of(Engine& engine, const std::string& name) {
   Subject subject;
   const Registry& registry = engine.registry();
-  const Run* run = engine.newest();
+  const Run* run = engine.watched();
   const ModelState* model = registry.model(registry.name_today(name));
   if (run && run->plan) {
     const Graph& graph = *run->survey->graph;

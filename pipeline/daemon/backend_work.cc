@@ -144,7 +144,7 @@ Json WorkspaceBackend::status() {
     for (const auto& [name, model] : engine.registry().models) {
       live += !model.retired && model.alias(kChampion) > 0 ? 1 : 0;
     }
-    const Run* newest = engine.newest();
+    const Run* newest = engine.watched();
     size_t behind = 0;
     if (newest && newest->plan) {
       for (const auto& [model, step] : newest->survey->graph->producer) {
@@ -254,6 +254,54 @@ Json WorkspaceBackend::start(Trigger trigger, const std::map<std::string, std::s
   return {{"run", got.run.empty() ? Json() : Json(got.run)}, {"note", nullptr}};
 }
 
+// `[SOURCE@]BRANCH` of a table store, and its commit.
+std::pair<BranchName, std::string> WorkspaceBackend::find_branch(const std::string& text) {
+  std::vector<std::pair<BranchName, std::string>> found;
+  std::lock_guard<std::mutex> lock(daemon_.sources_mutex());
+  for (const SourceSpec& spec : daemon_.parts().workspace().sources) {
+    auto store = daemon_.sources().tables.find(spec.name);
+    if (store == daemon_.sources().tables.end()) continue;
+    store->second->look();
+    for (const auto& [name, commit] : store->second->branches()) {
+      BranchName branch{spec.name, name};
+      if (name != text && branch.mark() != text) continue;
+      if (name == spec.branch) {
+        throw Error(ErrorCode::kInvalid, "branch " + name + " is the one that is watched",
+                    "`lockstep run` plans it");
+      }
+      found.emplace_back(branch, commit);
+    }
+  }
+  if (found.size() == 1) return found[0];
+  if (found.empty()) {
+    throw Error(ErrorCode::kNotFound, "no table store has a branch " + printable(text));
+  }
+  throw Error(ErrorCode::kConflict, "several sources have a branch " + printable(text),
+              "name one, as " + found[0].first.mark());
+}
+
+// What became of the newest preview of each branch.
+Json WorkspaceBackend::previews() {
+  return daemon_.in_loop([](Engine& engine) {
+    Json all = Json::array();
+    for (const auto& [mark, kept] : engine.previews()) {
+      BranchName branch = BranchName::parse(mark);
+      Json one = {{"source", branch.source},     {"branch", branch.branch},
+                  {"commit", kept.at("commit")}, {"run", nullptr},
+                  {"result", nullptr},           {"models", Json::array()}};
+      std::optional<RunRecord> run = engine.store().run(kept.at("run").get<std::string>());
+      if (run) {
+        one["run"] = run->id;
+        one["result"] = run->result;
+        Json preview = run->document.value("preview", Json());
+        if (preview.is_object()) one["models"] = preview.at("models");
+      }
+      all.push_back(std::move(one));
+    }
+    return all;
+  });
+}
+
 Json WorkspaceBackend::start_run(const Json& options, const Caller& caller) {
   Trigger trigger;
   trigger.kind = "manual";
@@ -261,7 +309,12 @@ Json WorkspaceBackend::start_run(const Json& options, const Caller& caller) {
   trigger.steps = options.value("steps", std::vector<std::string>());
   trigger.force = options.value("force", false);
   trigger.once = true;
-  return start(std::move(trigger), {});
+  std::string branch = options.value("branch", "");
+  if (branch.empty()) return start(std::move(trigger), {});
+  auto [name, commit] = find_branch(branch);
+  trigger.kind = "preview";
+  trigger.branch = name;
+  return start(std::move(trigger), {{name.source, commit}});
 }
 
 Json WorkspaceBackend::run_now(Engine& engine, const std::string& id) const {

@@ -198,6 +198,15 @@ Preview Daemon::preview(const Trigger& trigger, const std::map<std::string, std:
   options.commits = commits;
   in_loop([&](Engine& engine) {
     options.cursors = engine.cursors();
+    if (trigger.kind == "preview") {
+      // Of the branch, what its own last preview was made of: it has a history of its own.
+      options.cursors.erase(trigger.branch.source);
+      auto before = engine.previews();
+      auto known = before.find(trigger.branch.mark());
+      if (known != before.end()) {
+        options.cursors[trigger.branch.source] = known->second.at("commit");
+      }
+    }
     options.asked = engine.live_commits();
     // A person who waits is told what is wrong; the daemon goes on with what loaded last.
     if (!trigger.once) options.last_good = prefixed(engine.store(), "workflows/");

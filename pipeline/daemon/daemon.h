@@ -125,7 +125,15 @@ class Daemon {
   void adopt();
   void finish_active();
   void flush();
-  void look_for_changes(std::map<std::string, std::string>& said);
+  // serve.cc
+  std::map<std::string, std::string> look_for_changes(std::map<std::string, std::string>& said);
+  bool look_for_previews(const std::map<std::string, std::string>& heads);
+  bool preview_branch(const BranchName& branch, const std::string& commit, const std::string& head);
+  std::optional<Error> have_planned(SurveyRequest wanted);
+  bool idle() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return progress_.over;
+  }
 
   Parts parts_;
   FileLock lock_;

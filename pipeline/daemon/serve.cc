@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <set>
 
+#include "pipeline/core/names.h"
 #include "pipeline/daemon/daemon.h"
 
 namespace lockstep {
@@ -55,11 +56,23 @@ class Signals {
   bool silent_ = false;         // some source gives no signal
 };
 
+// The watched branch has its own plans.
+bool follows(const Workspace& workspace, const BranchName& branch,
+             const std::set<std::string>& patterns) {
+  for (const SourceSpec& spec : workspace.sources) {
+    if (spec.name == branch.source && spec.branch == branch.branch) return false;
+  }
+  return std::any_of(patterns.begin(), patterns.end(),
+                     [&](const std::string& pattern) { return matches(pattern, branch.branch); });
+}
+
 }  // namespace
 
 // Heads against cursors: what moved is planned. Sources that can't be reached are said once, and
 // once more when they are back.
-void Daemon::look_for_changes(std::map<std::string, std::string>& said) {
+// Gives the heads; none where a source could not be read.
+std::map<std::string, std::string> Daemon::look_for_changes(
+    std::map<std::string, std::string>& said) {
   std::map<std::string, std::string> errors, heads;
   {
     std::lock_guard<std::mutex> lock(survey_mutex_);
@@ -74,7 +87,7 @@ void Daemon::look_for_changes(std::map<std::string, std::string>& said) {
     if (back) spdlog::info("source {} is back", it->first);
     it = back ? said.erase(it) : std::next(it);
   }
-  if (!errors.empty()) return;  // a plan fixes one commit of every source
+  if (!errors.empty()) return {};  // a plan fixes one commit of every source
   auto cursors = in_loop([](Engine& engine) { return engine.cursors(); });
   Trigger trigger;
   for (const auto& [name, commit] : heads) {
@@ -87,18 +100,83 @@ void Daemon::look_for_changes(std::map<std::string, std::string>& said) {
     if (trigger.kind.empty() || data) trigger.kind = data ? "data" : "code";
     spdlog::info("{} {} is at {}", data ? "data" : "code", name, commit.substr(0, 7));
   }
-  if (trigger.kind.empty()) return;
+  if (trigger.kind.empty()) return heads;
   trigger.who = "lockstep";
-  auto done = std::make_shared<std::promise<void>>();
-  std::future<void> planned = done->get_future();
-  request({trigger, heads, [done](const std::string& run, const Error* error) {
-             if (!run.empty()) spdlog::info("run {} begins", run);
-             if (error) spdlog::error("{}", error->what());
-             done->set_value();
-           }});
-  while (!stop_ && !failed_ &&
-         planned.wait_for(std::chrono::milliseconds(kTick_ms)) != std::future_status::ready) {
+  have_planned({trigger, heads, nullptr});
+  return heads;
+}
+
+// Hands it to the survey thread and waits until it has become a run, or nothing.
+std::optional<Error> Daemon::have_planned(SurveyRequest wanted) {
+  auto done = std::make_shared<std::promise<std::optional<Error>>>();
+  std::future<std::optional<Error>> planned = done->get_future();
+  wanted.started = [done](const std::string& run, const Error* error) {
+    if (!run.empty()) spdlog::info("run {} begins", run);
+    if (error) spdlog::error("{}", error->what());
+    done->set_value(error ? std::optional(*error) : std::nullopt);
+  };
+  request(std::move(wanted));
+  while (!stop_ && !failed_) {
+    auto tick = std::chrono::milliseconds(kTick_ms);
+    if (planned.wait_for(tick) == std::future_status::ready) return planned.get();
   }
+  return std::nullopt;
+}
+
+// Branches that workflows follow: whatever moved there is planned, one at a time and only while
+// nothing else runs. True when some must wait for that.
+bool Daemon::look_for_previews(const std::map<std::string, std::string>& heads) {
+  using Followed = std::map<std::string, std::set<std::string>>;
+  auto [followed, previews, busy] = in_loop([](Engine& engine) {
+    return std::tuple(engine.followed(), engine.previews(), engine.active() != nullptr);
+  });
+  std::map<std::string, std::map<std::string, std::string>> branches;
+  for (const auto& [mark, preview] : previews) branches[BranchName::parse(mark).source];
+  for (const auto& [source, patterns] : followed) branches[source];
+  for (auto& [source, there] : branches) {
+    std::lock_guard<std::mutex> lock(survey_mutex_);
+    if (heads.count(source)) there = surveyor_->branches(source);
+  }
+  for (const auto& [mark, preview] : previews) {
+    BranchName branch = BranchName::parse(mark);
+    if (branches[branch.source].count(branch.branch) || !heads.count(branch.source)) continue;
+    in_loop([&](Engine& engine) { engine.forget_preview(branch); });
+  }
+  bool waiting = false;
+  for (const auto& [source, patterns] : static_cast<const Followed&>(followed)) {
+    for (const auto& [name, commit] : branches[source]) {
+      BranchName branch{source, name};
+      auto known = previews.find(branch.mark());
+      bool same = known != previews.end() && known->second.at("commit") == commit;
+      if (same || !follows(parts_.workspace(), branch, patterns)) continue;
+      waiting = waiting || busy;
+      if (!busy) busy = preview_branch(branch, commit, heads.at(source));
+    }
+  }
+  return waiting;
+}
+
+// True where a run has begun. A branch that holds nothing that the watched one does not is done.
+bool Daemon::preview_branch(const BranchName& branch, const std::string& commit,
+                            const std::string& head) {
+  auto settle = [&] {
+    in_loop([&](Engine& engine) { engine.settle_preview(branch, commit, nullptr); });
+  };
+  bool merged = false;
+  {
+    std::lock_guard<std::mutex> lock(survey_mutex_);
+    merged = surveyor_->merged(branch.source, head, commit);
+  }
+  if (merged) return settle(), false;
+  spdlog::info("branch {} of {} is at {}", branch.branch, branch.source, commit.substr(0, 7));
+  Trigger trigger;
+  trigger.kind = "preview";
+  trigger.who = "lockstep";
+  trigger.branch = branch;
+  std::optional<Error> error = have_planned({trigger, {{branch.source, commit}}, nullptr});
+  // Said once; another commit may mend it.
+  if (error && error->code != ErrorCode::kUnavailable) settle();
+  return in_loop([](Engine& engine) { return engine.active() != nullptr; });
 }
 
 int Daemon::serve() {
@@ -120,11 +198,18 @@ int Daemon::serve() {
     request({trigger, {}, nullptr});
   }
   int64_t next_look_ms = 0;
+  bool waiting = false;  // a preview, for the end of a run
   while (!stop_ && !failed_) {
     bool signal = signals.wait(kTick_ms);
     int64_t now = clock_.now_ms();
-    if (!signal && now < next_look_ms) continue;
-    look_for_changes(said);
+    if (!signal && now < next_look_ms && !(waiting && idle())) continue;
+    std::map<std::string, std::string> heads = look_for_changes(said);
+    try {
+      if (!heads.empty()) waiting = look_for_previews(heads);
+    } catch (const Error& error) {
+      if (failed_) break;
+      spdlog::warn("no branch is looked at: {}", error.what());  // and again with the next look
+    }
     if (signals.silent()) signals.open(parts_);
     bool quiet = !signals.silent() && said.empty();
     next_look_ms = clock_.now_ms() + (quiet ? kSlowLook_ms : kRemoteLook_ms);

@@ -168,6 +168,11 @@ Json attempt_context(const Plan& plan, StepId id, const std::string& trigger,
   return context;
 }
 
+void mark_preview(Json& context, const std::string& mark) {
+  context["preview"] = mark;
+  if (context.contains("version")) context["version"]["preview"] = mark;
+}
+
 Candidate candidate_of(Version version, std::vector<Bound> gate, const ResultRecord& result) {
   auto model = result.outputs.find("model");
   if (model == result.outputs.end()) {

@@ -29,6 +29,9 @@ Candidate candidate_of(Version version, std::vector<Bound> gate, const ResultRec
 // Back from a context.
 Candidate candidate_from(const Json& context, const ResultRecord& result);
 
+// The attempt is asked for by a preview alone: its version has the mark, and moves nothing.
+void mark_preview(Json& context, const std::string& mark);
+
 Json gate_json(const std::vector<Bound>& gate);
 std::vector<Bound> gate_from(const Json& json);
 

@@ -99,6 +99,23 @@ void Engine::know(const Graph& graph) {
   for (const auto& [model, step] : graph.producer) produced_.insert(model);
 }
 
+// Persisted, because a daemon that begins again plans nothing until something moves.
+void Engine::keep_followed(const Graph& graph) {
+  std::map<std::string, std::set<std::string>> followed;
+  for (const Step& step : graph.steps) {
+    auto patterns = graph.branches.find(step.workflow);
+    if (patterns == graph.branches.end()) continue;
+    for (const StepInput& input : step.inputs) {
+      if (input.kind != InputKind::kRows) continue;
+      const SliceSpec& slice = graph.slices[input.slice.value];
+      if (!slice.at.empty()) continue;
+      followed[slice.source].insert(patterns->second.begin(), patterns->second.end());
+    }
+  }
+  std::string text = followed.empty() ? "" : Json(followed).dump();
+  if (store_.get("followed") != text) store_.set("followed", text);
+}
+
 void Engine::note(const std::string& text) {
   Run* run = active_ ? active_.get() : last_.get();
   if (!run) return;
@@ -115,7 +132,7 @@ void Engine::append(const std::vector<Fact>& facts) {
     if (move->alias == kChampion && oldest_unreleased_ms_ == 0) {
       set_unreleased(clock_.now_ms());
     }
-    if (active_ && move->alias == kChampion) {
+    if (active_ && !active_->branch && move->alias == kChampion) {
       active_->moves.push_back(
           {{"model", move->model}, {"from", move->from}, {"to", move->to}, {"why", move->why}});
       ++active_->revision;

@@ -41,6 +41,9 @@ struct Run {
   bool first = false;  // the workspace's first plan
   bool cancelling = false;
   std::shared_ptr<const Survey> survey;
+  // Of a preview: its branch, and how its plan sees the engine (before `plan`, which refers to it).
+  std::optional<BranchName> branch;
+  std::unique_ptr<World> preview;
   std::unique_ptr<Plan> plan;  // null for a held run
   std::map<StepId, StepRun> steps;
   // Of each step why and since when it waits for a slot; known once it was first to be run.
@@ -83,6 +86,9 @@ class Engine {
   void cancel(const std::string& run);
   // The channels and models of a graph that is not being planned: for commands before any plan.
   void know(const Graph& graph);
+  // A branch that is gone, or merged at `commit`: its preview is forgotten, or nothing to do there.
+  void forget_preview(const BranchName& branch);
+  void settle_preview(const BranchName& branch, const std::string& commit, const Run* run);
   // Said with the present run, or the last one.
   void note(const std::string& text);
   // Approves what is held; throws not_found when nothing is.
@@ -95,6 +101,8 @@ class Engine {
   const Run* active() const { return active_.get(); }
   const Run* last() const { return last_.get(); }  // newest finished one of this process
   const Run* newest() const { return active_ ? active_.get() : last_.get(); }
+  // Newest of the watched branches: what a preview says of steps is no news of them.
+  const Run* watched() const { return active_ && !active_->branch ? active_.get() : last_.get(); }
   const std::vector<ChannelSpec>& channels() const { return channels_; }
   const EngineOptions& options() const { return options_; }
   std::vector<Slot> slots() const;  // with what runs on them now
@@ -104,6 +112,11 @@ class Engine {
   Json held();
   // The models that the last plan was for; nothing before the first plan.
   std::optional<std::set<std::string>> planned();
+  // Source → patterns of the branches that some workflow follows, as of the last plan.
+  std::map<std::string, std::set<std::string>> followed();
+  // What became of the newest preview of each branch, by BranchName::mark(): {"commit","run",
+  // "fingerprints":[…]}.
+  std::map<std::string, Json> previews();
   int64_t revision() const { return revision_; }
   int64_t now_ms() { return clock_.now_ms(); }
 
@@ -114,6 +127,7 @@ class Engine {
  private:
   friend class EngineWorld;
   friend class DryWorld;
+  friend class PreviewWorld;
 
   void answer(const SurveyDone& done, const std::string& run, std::optional<Error> error = {});
   void take(SurveyDone& done);
@@ -122,6 +136,12 @@ class Engine {
   void take(Command& command);
 
   // surveys (engine_plan.cc)
+  void take_preview(SurveyDone& done);  // engine_preview.cc
+  void close_preview();
+  static bool asks_for_any(const Graph& graph, const Trigger& trigger);
+  void open_run(const SurveyDone& done);
+  void plan_run(World& world);
+  void record_run(const SurveyDone& done);
   bool hold_accident(SurveyDone& done, const std::vector<std::string>& added,
                      const std::vector<std::string>& retired);
   void begin_run(SurveyDone& done, bool first, std::vector<std::string> added,
@@ -131,6 +151,7 @@ class Engine {
   void carry_renamed(Run& run);
   void cancel_unwanted();
   void keep_produced();
+  void keep_followed(const Graph& graph);
   void note_reasons(Run& run);
 
   // attempts (engine_attempts.cc)

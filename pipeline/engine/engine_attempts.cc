@@ -157,6 +157,7 @@ void Engine::start(StepId id, size_t slot) {
   record.slot = place.info.name;
   record.started_ms = clock_.now_ms();
   record.context = attempt_context(*active_->plan, id, step_run.trigger, input_files(id));
+  if (active_->branch) mark_preview(record.context, active_->branch->mark());
   record.context["ledger"] = registry_.last_seq;
   record.context["slot"] = place.info.name;
   record.context["device"] = place.info.device;
@@ -208,7 +209,10 @@ void Engine::succeed(AttemptRecord& record, const AttemptResult& result) {
   record.finished_ms = clock_.now_ms();
   past_.put(record);
   bool wanted = active_ && !active_->plan->wanting(record.fingerprint).empty();
-  if (!wanted) return accept_stray(record, kept);
+  // What a plan of the watched branches asked for is theirs, though a preview wants it too.
+  bool theirs = wanted && active_->branch && !record.context.contains("preview");
+  if (!wanted || theirs) accept_stray(record, kept);
+  if (!wanted) return;
   for (StepId id : active_->plan->wanting(record.fingerprint)) {
     StepRun& step = active_->steps[id];
     step.attempt = record.id;
@@ -245,26 +249,21 @@ std::string Engine::moved_on(const AttemptRecord& record) {
 
 // Where it moves nothing, the version is kept all the same.
 void Engine::accept_stray(const AttemptRecord& record, const ResultRecord& result) {
+  bool preview = record.context.contains("preview");
   std::string name = record.context.at("accepted_as");
-  std::string why = moved_on(record);
-  if (!record.context.contains("version")) {
-    if (why.empty()) past_.accept(name, record.fingerprint);
-    return;
-  }
+  std::string why = preview ? "it is a preview" : moved_on(record);
+  if (why.empty() && !record.context.contains("version")) past_.accept(name, record.fingerprint);
+  if (!record.context.contains("version")) return;
   Candidate candidate = candidate_from(record.context, result);
-  if (!produced_.empty() && !produced_.count(candidate.version.model)) return;
-  Decision decision = decide(registry_, candidate);
-  if (why.empty()) {
-    past_.accept(name, record.fingerprint);
-    return take_decision(candidate, decision);
+  if (!preview && !produced_.empty() && !produced_.count(candidate.version.model)) return;
+  if (!why.empty()) {
+    append(consider(registry_, candidate).facts);
+    if (preview) return;
+    return note(fmt::format("{} stays: the result of {} came late, {}", candidate.version.model,
+                            record.id, why));
   }
-  std::vector<Fact> facts;
-  for (Fact& fact : decision.facts) {
-    if (!std::holds_alternative<AliasMove>(fact)) facts.push_back(std::move(fact));
-  }
-  append(facts);
-  note(fmt::format("{} stays: the result of {} came late, {}", candidate.version.model, record.id,
-                   why));
+  past_.accept(name, record.fingerprint);
+  take_decision(candidate, decide(registry_, candidate));
 }
 
 void Engine::fail(AttemptRecord& record, const AttemptResult& result) {

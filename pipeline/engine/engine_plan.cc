@@ -14,15 +14,29 @@ bool asked_for(const Step& step, const StepTemplate& tmpl, const std::string& na
          (!step.registers.empty() && matches(name, step.registers));
 }
 
-bool listens(const Step& step, const Trigger& trigger) {
-  if (trigger.kind == "data") return step.on_data;
-  return trigger.kind != "code" || step.on_code;
+bool reads(const Graph& graph, const Step& step, const std::string& source) {
+  return std::any_of(step.inputs.begin(), step.inputs.end(), [&](const StepInput& input) {
+    if (input.kind != InputKind::kRows) return false;
+    const SliceSpec& slice = graph.slices[input.slice.value];
+    return slice.source == source && slice.at.empty();
+  });
 }
 
-bool nobody_listens(const Graph& graph, const Trigger& trigger) {
-  return !graph.steps.empty() &&
-         std::none_of(graph.steps.begin(), graph.steps.end(),
-                      [&](const Step& step) { return listens(step, trigger); });
+// Asked for by hand, any branch will do.
+bool follows(const Graph& graph, const Step& step, const Trigger& trigger) {
+  auto patterns = graph.branches.find(step.workflow);
+  bool followed = trigger.once || (patterns != graph.branches.end() &&
+                                   std::any_of(patterns->second.begin(), patterns->second.end(),
+                                               [&](const std::string& pattern) {
+                                                 return matches(pattern, trigger.branch.branch);
+                                               }));
+  return followed && reads(graph, step, trigger.branch.source);
+}
+
+bool listens(const Graph& graph, const Step& step, const Trigger& trigger) {
+  if (trigger.kind == "preview") return follows(graph, step, trigger);
+  if (trigger.kind == "data") return step.on_data;
+  return trigger.kind != "code" || step.on_code;
 }
 
 // What a commit starts by itself: the steps of the workflows that listen to its kind (`on:`).
@@ -30,7 +44,7 @@ bool nobody_listens(const Graph& graph, const Trigger& trigger) {
 std::set<StepId> listening(const Graph& graph, const Trigger& trigger) {
   std::set<StepId> chosen;
   for (uint32_t i = 0; i < graph.steps.size(); ++i) {
-    if (listens(graph.steps[i], trigger)) chosen.insert(StepId{i});
+    if (listens(graph, graph.steps[i], trigger)) chosen.insert(StepId{i});
   }
   return chosen.size() == graph.steps.size() ? std::set<StepId>() : chosen;
 }
@@ -68,7 +82,8 @@ std::vector<std::string> new_models(const Graph& graph, const Registry& registry
     if (asked_before.count(model)) continue;
     const ModelState* known = registry.model(model);
     bool renamed = registry.model(graph.step(step).renamed_from) != nullptr;
-    if ((!known || known->versions.empty() || known->retired) && !renamed) names.push_back(model);
+    bool fresh = !known || known->versions.empty() || known->retired || known->only_previews();
+    if (fresh && !renamed) names.push_back(model);
   }
   return names;
 }
@@ -80,6 +95,7 @@ std::vector<std::string> vanished_models(const Graph& graph, const Registry& reg
   if (graph.incomplete) return names;
   for (const auto& [model, state] : registry.models) {
     if (state.retired || state.versions.empty() || graph.producer.count(model)) continue;
+    if (state.only_previews()) continue;
     if (!renamed.count(model)) names.push_back(model);
   }
   return names;
@@ -95,7 +111,8 @@ bool takes_too_many(const Registry& registry, const std::vector<std::string>& go
   size_t lost = static_cast<size_t>(std::count_if(gone.begin(), gone.end(), match));
   size_t live = 0;
   for (const auto& [name, model] : registry.models) {
-    live += !model.retired && !model.versions.empty() && match(name) ? 1 : 0;
+    bool counts = !model.retired && !model.versions.empty() && !model.only_previews();
+    live += counts && match(name) ? 1 : 0;
   }
   return lost > 1 && lost * 10 > live;
 }
@@ -135,7 +152,14 @@ std::unique_ptr<Plan> Engine::preview(std::shared_ptr<const Survey> survey, cons
   return std::make_unique<Plan>(std::move(survey), dry, chosen, force);
 }
 
+bool Engine::asks_for_any(const Graph& graph, const Trigger& trigger) {
+  return graph.steps.empty() ||
+         std::any_of(graph.steps.begin(), graph.steps.end(),
+                     [&](const Step& step) { return listens(graph, step, trigger); });
+}
+
 void Engine::take(SurveyDone& done) {
+  if (done.trigger.kind == "preview") return take_preview(done);
   const Graph& graph = *done.survey->graph;
   off_branch_ = done.survey->off_branch;
   std::optional<std::set<std::string>> before = planned();
@@ -145,7 +169,7 @@ void Engine::take(SurveyDone& done) {
   } catch (const Error& error) {
     return answer(done, "", error);
   }
-  if (nobody_listens(graph, done.trigger)) {
+  if (!asks_for_any(graph, done.trigger)) {
     for (const auto& [source, commit] : done.survey->commits)
       store_.set("cursor/" + source, commit);
     return answer(done, "");
@@ -225,7 +249,9 @@ std::vector<std::string> Engine::supersede() {
     active_->record.finished_ms = clock_.now_ms();
     active_->record.document = run_document(*active_, registry_, clock_.now_ms());
     store_.put(active_->record);
-    last_ = std::move(active_);
+    // A preview has no successor: it begins again.
+    if (active_->branch) superseded.clear(), active_.reset();
+    if (active_) last_ = std::move(active_);
   }
   for (const RunRecord& run : store_.runs(5)) {
     if (run.result != "running" || (last_ && last_->record.id == run.id)) continue;
@@ -287,37 +313,56 @@ void Engine::keep_produced() {
   if (store_.get("produced") != text) store_.set("produced", text);
 }
 
-void Engine::begin_run(SurveyDone& done, bool first, std::vector<std::string> added,
-                       std::vector<std::string> retired) {
+void Engine::open_run(const SurveyDone& done) {
   active_ = std::make_unique<Run>();
   Run& run = *active_;
   run.survey = done.survey;
   run.trigger = done.trigger;
-  run.first = first;
   run.notes = done.survey->notes;
   for (const Problem& problem : done.survey->graph->problems) {
     run.notes.push_back(problem.where + ": " + problem.message);
   }
-  run.record.trigger = first ? "first" : done.trigger.kind;
+  run.record.trigger = done.trigger.kind;
   run.record.result = "running";
   run.record.commits = done.survey->commits;
   run.record.started_ms = clock_.now_ms();
+}
+
+void Engine::plan_run(World& world) {
+  Run& run = *active_;
+  std::set<StepId> chosen = select(*run.survey->graph, run.trigger);
+  std::set<StepId> force = forced(*run.survey->graph, run.trigger, chosen);
+  run.plan = std::make_unique<Plan>(run.survey, world, chosen, force);
+  run.chain = critical_path(*run.survey->graph, [](StepId) { return 1.0; });
+  run.planned = planned_summary(*run.plan);
+  note_reasons(run);
+}
+
+void Engine::record_run(const SurveyDone& done) {
+  active_->record.id = fmt::format("r{}", store_.next("run"));
+  active_->record.document = run_document(*active_, registry_, clock_.now_ms());
+  store_.put(active_->record);
+  answer(done, active_->record.id);
+}
+
+void Engine::begin_run(SurveyDone& done, bool first, std::vector<std::string> added,
+                       std::vector<std::string> retired) {
+  open_run(done);
+  Run& run = *active_;
+  run.first = first;
+  if (first) run.record.trigger = "first";
   know(*done.survey->graph);
   keep_produced();
+  keep_followed(*done.survey->graph);
   carry_renamed(run);
   if (!done.survey->graph->incomplete) {
     append(retire(registry_, produced_, "no step of the workspace produces it any more"));
   }
-  std::set<StepId> chosen = select(*run.survey->graph, run.trigger);
-  std::set<StepId> force = forced(*run.survey->graph, run.trigger, chosen);
   decided_.clear();
-  run.plan = std::make_unique<Plan>(run.survey, *world_, chosen, force);
+  plan_run(*world_);
   cancel_unwanted();
-  run.chain = critical_path(*run.survey->graph, [](StepId) { return 1.0; });
-  run.planned = planned_summary(*run.plan);
   run.added = std::move(added);
   run.retired = std::move(retired);
-  note_reasons(run);
   for (const auto& [source, commit] : run.survey->commits) store_.set("cursor/" + source, commit);
   // The code commits at which the workflows loaded, for the day when a newer one does not.
   for (const auto& [source, commit] : run.survey->commits) {
@@ -326,14 +371,9 @@ void Engine::begin_run(SurveyDone& done, bool first, std::vector<std::string> ad
   store_.set("planned", "1");
   bool idle = run.plan->finished() && run.moves.empty() && run.added.empty() &&
               run.retired.empty() && run.gates_failed.empty() && oldest_unreleased_ms_ == 0;
-  if (idle && !run.trigger.once) {
-    active_.reset();
-    return answer(done, "");
-  }
-  run.record.id = fmt::format("r{}", store_.next("run"));
-  run.record.document = run_document(run, registry_, clock_.now_ms());
-  store_.put(run.record);
-  answer(done, run.record.id);
+  if (!idle || run.trigger.once) return record_run(done);
+  active_.reset();
+  answer(done, "");
 }
 
 // Once for each step, when it is first to be run: the look at all of them costs next to nothing.

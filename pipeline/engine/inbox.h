@@ -19,13 +19,25 @@ namespace lockstep {
 
 class Engine;
 
+// A branch of a source that is not the watched one.
+struct BranchName {
+  std::string source, branch;
+  std::string mark() const { return source + "@" + branch; }
+  static BranchName parse(const std::string& mark) {
+    size_t at = mark.find('@');  // in no source's name
+    return {mark.substr(0, at), at == mark.npos ? "" : mark.substr(at + 1)};
+  }
+  bool operator==(const BranchName&) const = default;
+};
+
 // What asked for a plan.
 struct Trigger {
-  std::string kind;  // "data", "code", "manual", "approval", "retry", "first"
+  std::string kind;  // "data", "code", "manual", "approval", "retry", "first", "preview"
   std::string who;
   std::vector<std::string> steps;  // names or patterns of steps or models; empty: all
   bool force = false;
   bool once = false;  // asked for by a person who waits: a run is recorded even if all is current
+  BranchName branch;  // of a preview: whose commit is planned
 };
 
 struct SurveyDone {

@@ -81,13 +81,17 @@ void Past::forgive(const Digest& fingerprint, const std::string& except) {
   }
 }
 
+std::optional<Digest> Past::accepted(const std::string& name) {
+  std::string hex = store_.get(kAccepted + name);
+  return hex.empty() ? std::nullopt : std::optional(Digest::parse(hex));
+}
+
 std::string Past::last_recipe(const std::string& name) {
-  std::string accepted = store_.get(kAccepted + name);
-  if (accepted.empty()) return "";
-  Digest fingerprint = Digest::parse(accepted);
-  auto cached = cache_.find(fingerprint);
+  std::optional<Digest> fingerprint = accepted(name);
+  if (!fingerprint) return "";
+  auto cached = cache_.find(*fingerprint);
   if (cached != cache_.end()) return cached->second.recipe;
-  std::optional<ResultRecord> kept = store_.result(fingerprint);
+  std::optional<ResultRecord> kept = store_.result(*fingerprint);
   return kept ? kept->recipe : "";
 }
 

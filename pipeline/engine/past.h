@@ -4,14 +4,21 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <unordered_map>
 
+#include "pipeline/core/graph.h"
 #include "pipeline/core/store.h"
 #include "registry/rules/rules.h"
 
 namespace lockstep {
+
+// The name a step's results are accepted under.
+inline const std::string& accepted_as(const Step& step) {
+  return step.registers.empty() ? step.name : step.registers;
+}
 
 class Past {
  public:
@@ -33,6 +40,8 @@ class Past {
 
   // The last result accepted for a model or step name.
   std::string last_recipe(const std::string& name);
+  // Its fingerprint; nothing where none was accepted.
+  std::optional<Digest> accepted(const std::string& name);
   void accept(const std::string& name, const Digest& fingerprint);
 
  private:

@@ -118,6 +118,33 @@ Json step_json(const Run& run, StepId id, const Registry& registry) {
   return out;
 }
 
+// What a preview's models would do beside their champions; a step that made none says why.
+Json preview_json(const Run& run, const Registry& registry) {
+  if (!run.branch) return nullptr;
+  Json models = Json::array();
+  for (uint32_t i = 0; run.plan && i < run.survey->graph->steps.size(); ++i) {
+    const Step& step = run.survey->graph->steps[i];
+    const PlannedStep& planned = run.plan->at(StepId{i});
+    if (step.registers.empty() || !run.plan->selected(StepId{i})) continue;
+    const ModelState* model = registry.model(step.registers);
+    bool known = model && planned.recipe && planned.state != StepState::kFailed;
+    const Version* version =
+        known ? candidate_version(*model, planned.recipe->fingerprint) : nullptr;
+    const Version* champion = model ? model->version(model->alias(kChampion)) : nullptr;
+    if (version && version == champion) continue;
+    auto gate = version ? model->gates.find(version->number) : decltype(model->gates.end()){};
+    bool judged = version && gate != model->gates.end();
+    models.push_back({{"model", step.registers},
+                      {"version", version ? Json(version->number) : Json()},
+                      {"metrics", version ? version->metrics : Json::object()},
+                      {"passed", version ? Json(!judged || gate->second.passed) : Json()},
+                      {"verdict", judged ? Json(gate->second.verdict) : Json()},
+                      {"champion", champion ? Json(champion->number) : Json()},
+                      {"champion_metrics", champion ? champion->metrics : Json::object()}});
+  }
+  return {{"source", run.branch->source}, {"branch", run.branch->branch}, {"models", models}};
+}
+
 size_t executed(const Run& run) {
   size_t count = 0;
   for (const auto& [id, step] : run.steps) {
@@ -176,6 +203,7 @@ Json run_document(const Run& run, const Registry& registry, int64_t now_ms) {
           {"changes", changes_json(*run.survey)},
           {"steps", steps},
           {"gates", gates_json(run)},
+          {"preview", preview_json(run, registry)},
           {"moves", run.moves},
           {"added", run.added},
           {"retired", run.retired},

@@ -3,13 +3,6 @@
 #include "pipeline/engine/context.h"
 
 namespace lockstep {
-namespace {
-
-const std::string& accepted_as(const Step& step) {
-  return step.registers.empty() ? step.name : step.registers;
-}
-
-}  // namespace
 
 const ResultRecord* EngineWorld::result(const Digest& fingerprint) {
   return engine_.past_.result(fingerprint);

@@ -40,4 +40,16 @@ class DryWorld : public EngineWorld {
   std::map<std::string, ModelRef> moved_;
 };
 
+// The real world but for what a preview must leave alone: what passes its gate is what consumers
+// read within the preview, and nowhere else.
+class PreviewWorld : public EngineWorld {
+ public:
+  using EngineWorld::EngineWorld;
+  std::optional<ModelRef> champion(const std::string& model) override;
+  void accept(StepId step, const PlannedStep& planned, const ResultRecord& result) override;
+
+ private:
+  std::map<std::string, ModelRef> taken_;
+};
+
 }  // namespace lockstep

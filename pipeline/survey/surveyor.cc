@@ -58,6 +58,12 @@ std::map<std::string, std::string> Surveyor::heads(std::map<std::string, std::st
   return heads;
 }
 
+std::map<std::string, std::string> Surveyor::branches(const std::string& source) {
+  auto store = watched_.tables.find(source);
+  if (store == watched_.tables.end()) return {};
+  return store->second->branches();
+}
+
 std::shared_ptr<Survey> Surveyor::survey(const SurveyOptions& options) {
   auto survey = std::make_shared<Survey>();
   survey->commits = options.commits;

@@ -38,6 +38,13 @@ class Surveyor {
   // `errors`.
   std::map<std::string, std::string> heads(std::map<std::string, std::string>* errors);
 
+  // Branches of a table store and their commits.
+  std::map<std::string, std::string> branches(const std::string& source);
+  // Is `commit` part of `head`'s history?
+  bool merged(const std::string& source, const std::string& head, const std::string& commit) {
+    return this->source(source).descends(head, commit);
+  }
+
   SliceReader& slices() { return slices_; }
 
  private:

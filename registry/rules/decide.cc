@@ -153,4 +153,15 @@ Decision decide(const Registry& registry, const Candidate& candidate, const HasB
   return out;
 }
 
+Decision consider(const Registry& registry, const Candidate& candidate, const HasBytes& has) {
+  Decision out = decide(registry, candidate, has);
+  out.facts.erase(std::remove_if(out.facts.begin(), out.facts.end(),
+                                 [](const Fact& fact) {
+                                   return std::holds_alternative<AliasMove>(fact) ||
+                                          std::holds_alternative<Retired>(fact);
+                                 }),
+                  out.facts.end());
+  return out;
+}
+
 }  // namespace lockstep

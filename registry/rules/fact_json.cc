@@ -36,6 +36,10 @@ class Writer {
     for (const auto& [key, text] : value) object[key] = text;
     out[name] = std::move(object);
   }
+  // Left out where empty: entries written before the field was known have none.
+  void optional(const char* name, const std::string& value) {
+    if (!value.empty()) out[name] = value;
+  }
   void operator()(const char* name, const std::map<std::string, ReleaseModel>& value) {
     Json object = Json::object();
     for (const auto& [key, model] : value) {
@@ -50,6 +54,9 @@ class Reader {
   explicit Reader(const Json& in) : in_(in) {}
 
   void operator()(const char* name, std::string& value) { value = text(field(name), name); }
+  void optional(const char* name, std::string& value) {
+    if (in_.is_object() && in_.contains(name)) value = text(field(name), name);
+  }
   void operator()(const char* name, int64_t& value) { value = integer(field(name), name); }
   void operator()(const char* name, bool& value) {
     if (!field(name).is_boolean()) corrupt(std::string(name) + " is not true or false");
@@ -133,6 +140,7 @@ void version_fields(T& f, V& visit) {
   visit("trigger", f.trigger);
   visit("code_tree", f.code_tree);
   visit("nondeterministic", f.nondeterministic);
+  visit.optional("preview", f.preview);
 }
 
 template <class T, class V>

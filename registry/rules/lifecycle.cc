@@ -8,6 +8,7 @@ std::vector<Fact> retire(const Registry& registry, const std::set<std::string>& 
   std::vector<Fact> facts;
   for (const auto& [name, model] : registry.models) {
     bool gone = produced.count(name) == 0;
+    if (gone && model.only_previews()) continue;
     if (gone != model.retired) facts.push_back(Retired{name, gone, gone ? why : "produced again"});
   }
   return facts;

@@ -210,6 +210,12 @@ bool ModelState::held(int64_t number, const std::string& name) const {
   });
 }
 
+bool ModelState::only_previews() const {
+  return moves.empty() && !versions.empty() &&
+         std::all_of(versions.begin(), versions.end(),
+                     [](const Version& version) { return !version.preview.empty(); });
+}
+
 const Withdrawal* ModelState::withdrawn(int64_t number, const std::string& name) const {
   for (const Withdrawal& mark : withdrawals) {
     if (mark.version != number) continue;

@@ -37,6 +37,9 @@ struct Version {
   std::string trigger;              // "data", "code", "upstream", "manual"
   std::string code_tree;            // digest of the declared code paths, or empty
   bool nondeterministic = false;
+  // "SOURCE@BRANCH" where a commit of a branch that is not the watched one asked for it; or empty.
+  // The mark stays when the same fingerprint later takes an alias.
+  std::string preview;
 };
 
 // One alias of one model moved. `to` 0 means: the alias is gone (absent).
@@ -170,6 +173,8 @@ struct ModelState {
   const Pin* pin(const std::string& alias) const;
   // Has the version ever held this alias? (adopted and imported count: they are moves)
   bool held(int64_t number, const std::string& alias) const;
+  // Known by previews alone: nothing it made was ever live.
+  bool only_previews() const;
   // In force for this alias (champion: only marks without a channel).
   const Withdrawal* withdrawn(int64_t number, const std::string& alias) const;
 };

@@ -50,6 +50,10 @@ struct Decision {
 // bytes are taken to be present.
 Decision decide(const Registry& registry, const Candidate& candidate, const HasBytes& has = {});
 
+// As decide(), but no alias moves and no model comes back: for previews and results that came too
+// late. `moved` says whether the alias would have moved.
+Decision consider(const Registry& registry, const Candidate& candidate, const HasBytes& has = {});
+
 // Candidate version of a model for a fingerprint: the champion if among them, else the newest not
 // withdrawn, else the newest; null: none known. Where `has` is given, only versions whose bytes
 // are present count.

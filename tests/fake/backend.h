@@ -50,6 +50,7 @@ class FakeBackend : public Backend {
     while (!patience.over() && waits) std::this_thread::sleep_for(std::chrono::milliseconds(5));
     return answer("run", {{"run", id}, {"seen", seen}, {"wait_ms", patience.wait_ms}});
   }
+  Json previews() override { return answer("previews"); }
   Json runs(size_t limit) override { return answer("runs", {{"limit", limit}}); }
   Json log(const std::string& run, const std::string& step, uint64_t offset,
            const Patience& patience) override {

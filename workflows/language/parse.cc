@@ -29,6 +29,26 @@ void read_trigger(const Reading& reading, const std::string& word, const Place& 
                             did_you_mean(word, {"data", "code", "manual"}));
 }
 
+// on: {data: {branches: ["feature/*"]}}
+void read_branches(const Reading& reading, Fields& fields) {
+  const YamlNode* node = fields.take("branches");
+  if (node == nullptr) return;
+  Diagnostics& diagnostics = reading.diagnostics;
+  if (!node->is_list() || node->items().empty()) {
+    return expected(*node, fields.of("branches"), "a list of branch names or patterns",
+                    diagnostics);
+  }
+  for (const YamlNode& item : node->items()) {
+    auto pattern = read_text(item, "an entry of \"branches\"", diagnostics);
+    if (!pattern) continue;
+    if (pattern->find_first_of("?[]!+") != std::string::npos) {
+      diagnostics.error(item.place(), fmt::format("\"{}\" is no branch pattern", shown(*pattern)),
+                        "only * stands for other characters (\"/\" among them)");
+    }
+    reading.workflow.branches.push_back(std::move(*pattern));
+  }
+}
+
 // on: data | on: [data, code] | on: {data: {}, code: {}}
 void read_on(const Reading& reading, const YamlNode& node) {
   Diagnostics& diagnostics = reading.diagnostics;
@@ -45,7 +65,9 @@ void read_on(const Reading& reading, const YamlNode& node) {
   for (const YamlEntry& entry : node.entries()) {
     read_trigger(reading, entry.key, entry.key_place);
     if (entry.value.is_null() || entry.key == "schedule") continue;
-    Fields(entry.value, fmt::format("trigger \"{}\"", shown(entry.key)), diagnostics).finish();
+    Fields fields(entry.value, fmt::format("trigger \"{}\"", shown(entry.key)), diagnostics);
+    if (entry.key == "data") read_branches(reading, fields);
+    fields.finish();
   }
 }
 

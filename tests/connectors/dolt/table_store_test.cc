@@ -270,8 +270,9 @@ TEST_CASE("dolt: uncommitted rows are not seen, nor those of other branches", "[
   db.run("CALL dolt_reset('--hard')");
   db.run("CALL dolt_checkout('-b', 'other')");
   db.run("INSERT INTO t VALUES (2)");
-  db.commit();
+  const std::string other = db.commit();
   CHECK(store.head() == first);
+  CHECK(store.branches() == std::map<std::string, std::string>{{"main", first}, {"other", other}});
 }
 
 TEST_CASE("dolt: a commit that is kept outlives its branch and dolt_gc", "[dolt]") {

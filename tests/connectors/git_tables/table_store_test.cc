@@ -207,4 +207,7 @@ TEST_CASE("git tables: readings at old commits stay as they were", "[git_tables]
   CHECK(store.descends(second, first));
   CHECK(store.resolve(first.substr(0, 9)) == first);
   CHECK(store.commit(first).message == "change\n");
+  fixture.git({"branch", "feature/x", first});
+  CHECK(store.branches() ==
+        std::map<std::string, std::string>{{"main", second}, {"feature/x", first}});
 }

@@ -222,7 +222,7 @@ TEST_CASE("a run is asked for by hand, and unpinning a channel names it") {
   Api api(backend);
   api.handle(request("POST", "/v1/runs", {{"steps", {"train"}}, {"force", true}}));
   CHECK(backend.last().arguments ==
-        Json({{"steps", {"train"}}, {"force", true}, {"trigger", "manual"}}));
+        Json({{"steps", {"train"}}, {"force", true}, {"trigger", "manual"}, {"branch", ""}}));
   api.handle(request("POST", "/v1/channels/production/unpin", {{"now", true}}));
   CHECK(backend.last().arguments["body"] ==
         Json({{"channel", "production"}, {"all", true}, {"now", true}}));

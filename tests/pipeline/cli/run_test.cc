@@ -265,7 +265,8 @@ TEST_CASE("run passes its steps on, retry and trigger follow what they start") {
   shell.run({"run", "train[client=client-3]", "trunk", "--force"});
   CHECK(shell.backend.asked()[0].arguments == Json({{"steps", {"train[client=client-3]", "trunk"}},
                                                     {"force", true},
-                                                    {"trigger", "manual"}}));
+                                                    {"trigger", "manual"},
+                                                    {"branch", ""}}));
   CHECK(shell.run({"retry", "intent-client-3"}).out.find("release 1da281") != std::string::npos);
   CHECK(shell.run({"trigger", "nightly", "--input", "day=2026-03-03", "--input", "a=b=c"}).code ==
         0);
@@ -278,7 +279,10 @@ TEST_CASE("run passes its steps on, retry and trigger follow what they start") {
 TEST_CASE("run show gives the whole transcript") {
   Shell shell;
   Json run = first_run("done");
-  run.update({{"trigger", "manual"}, {"started", "2026-03-03T14:00:00Z"}, {"first", false}});
+  run.update({{"trigger", "manual"},
+              {"branch", ""},
+              {"started", "2026-03-03T14:00:00Z"},
+              {"first", false}});
   shell.backend.answers["run"] = {run};
   auto printed = shell.run({"run", "show", "1"});
   CHECK(printed.out.rfind("run    1   done (manual)                       2026-03-03 14:00:00\n"
@@ -299,6 +303,7 @@ TEST_CASE("runs are listed") {
                                     {{"run", "1"},
                                      {"result", "done"},
                                      {"trigger", "manual"},
+                                     {"branch", ""},
                                      {"started", "2026-03-03T13:00:00Z"},
                                      {"executed", 9},
                                      {"failed", 0},

@@ -55,9 +55,10 @@ struct Bench {
     tables.commit(std::move(now));
   }
   // Looks at the sources and plans; gives the run's id, "" when there was nothing to do.
-  std::string look(Trigger trigger = {"data", "", {}, false, false}) {
+  std::string look(Trigger trigger = {"data", "", {}, false, false, {}}) {
     SurveyOptions wanted;
     wanted.cursors = engine->cursors();
+    if (trigger.kind == "preview") wanted.commits["tables"] = branches.at(trigger.branch.branch);
     wanted.asked = engine->live_commits();
     std::optional<std::string> run;
     error.clear();
@@ -72,7 +73,19 @@ struct Bench {
     return *run;
   }
   std::string by_hand(std::vector<std::string> steps = {}, bool force = false) {
-    return look({"manual", "ann", std::move(steps), force, true});
+    return look({"manual", "ann", std::move(steps), force, true, {}});
+  }
+  // What `act` commits goes to a branch, on top of the head, which stays.
+  template <class F>
+  std::string on_branch(const std::string& name, F act) {
+    std::string head = tables.history.head;
+    act();
+    branches[name] = std::exchange(tables.history.head, head);
+    return branches[name];
+  }
+  void merge(const std::string& name) { tables.history.head = branches.at(name); }
+  std::string preview(const std::string& name, bool once = false) {
+    return look({"preview", "", {}, false, once, {"tables", name}});
   }
   void turn() {
     engine->turn(0);
@@ -168,6 +181,7 @@ struct Bench {
   std::string error;                      // of the last look
   std::map<std::string, size_t> started;  // attempt → how often it was handed over
   std::vector<std::string> cancelled, published, collected;
+  std::map<std::string, std::string> branches;  // name → commit
   bool confirm = true;  // false: the process dies before any effect is confirmed
 
  private:
