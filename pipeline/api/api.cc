@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "pipeline/api/access.h"
+
 namespace lockstep {
 namespace {
 
@@ -197,6 +199,12 @@ const Route* Api::find(std::string_view method, std::string_view path) {
 ApiResponse Api::answer(const ApiRequest& request) {
   const Route* route = find(request.method, request.path);
   if (route) {
+    if (!may(request.role, route->role)) {
+      throw Error(ErrorCode::kDenied,
+                  "this needs the role " + std::string(route->role) + "; " + request.user + " is " +
+                      (request.role.empty() ? "nobody" : request.role),
+                  "`lockstep token create` makes a token with another role");
+    }
     check_names(*route, request);
     Call call(request, read_parameters(*route, request.path));
     return {200, route->handler(backend_, call)};
@@ -212,7 +220,27 @@ ApiResponse Api::answer(const ApiRequest& request) {
   throw Error(ErrorCode::kNotFound, "no such route: " + asked, "docs/API.md lists the routes");
 }
 
+void Api::audit(const ApiRequest& request, int status) const {
+  if (!audit_) return;
+  Json reason = request.body.is_object() ? request.body.value("reason", Json()) : Json();
+  audit_({{"who", request.user.substr(0, 200)},
+          {"role", request.role},
+          {"peer", request.peer},
+          {"method", request.method.substr(0, 20)},
+          {"path", request.path.substr(0, 500)},
+          {"status", status},
+          {"reason", reason}});
+}
+
 ApiResponse Api::handle(const ApiRequest& request) {
+  ApiResponse response = try_answer(request);
+  const Route* route = find(request.method, request.path);
+  bool acts = request.method == "POST" && !(route && route->bytes);
+  if (acts || response.status == 403) audit(request, response.status);
+  return response;
+}
+
+ApiResponse Api::try_answer(const ApiRequest& request) {
   try {
     return answer(request);
   } catch (const Error& error) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -37,6 +38,7 @@ class Call {
   Json object(const std::string& name) const;  // empty where absent
   // The peer with the body's "reason" and "dry_run".
   Caller caller() const;
+  const ApiRequest& request() const { return request_; }
   Patience patience() const;  // the query's "wait_ms", and whether the peer has gone
 
  private:
@@ -47,12 +49,13 @@ class Call {
 struct Route {
   std::string_view method;              // "GET" or "POST"
   std::string_view pattern;             // "/v1/models/{name}"
-  std::string_view role;                // who may: "viewer", "operator" or "releaser"
+  std::string_view role;                // who may (access.h); kAnyone: it checks by itself
   bool slow;                            // may wait or work for long: never on the quick workers
   std::vector<std::string_view> query;  // names it takes; all others are refused
   std::vector<std::string_view> body;
   std::string_view summary;
   Json (*handler)(Backend&, const Call&);
+  bool bytes = false;  // takes any body and the headers as they came, no JSON
 };
 
 // How long a route may wait for news, in milliseconds.
@@ -65,14 +68,23 @@ class Api {
   // Never throws: errors are answers. Safe from several threads where the backend is.
   ApiResponse handle(const ApiRequest& request);
 
+  // Is told of everything that acts and of everything that was denied: {"who","role","peer",
+  // "method","path","status","reason"}. Set before the first request; may be called from several
+  // threads.
+  using Audit = std::function<void(Json)>;
+  void audit_to(Audit audit) { audit_ = std::move(audit); }
+  void audit(const ApiRequest& request, int status) const;
+
   static const std::vector<Route>& routes();
   // The route a request would take, or null.
   static const Route* find(std::string_view method, std::string_view path);
 
  private:
   ApiResponse answer(const ApiRequest& request);
+  ApiResponse try_answer(const ApiRequest& request);
 
   Backend& backend_;
+  Audit audit_;
 };
 
 }  // namespace lockstep

@@ -174,6 +174,19 @@ class Backend {
   virtual Json gc(const Caller& caller) = 0;
   // {"ok":bool,"checks":[{"name","ok":bool,"message","fix"}]}; "fix" is "" where nothing is to do
   virtual Json doctor() = 0;
+
+  // {"ok":true}, whatever else is wrong.
+  virtual Json health() = 0;
+  // {"ok":true}; throws unavailable while it does not plan and train.
+  virtual Json ready() = 0;
+  // [{"id","name","role","created","expires"|null,"by","revoked"|null,"live":bool}]
+  virtual Json tokens() = 0;
+  // One of these with "token", this once. `expires`: "", a time, or a span from now ("90d").
+  virtual Json token_create(const std::string& name, const std::string& role,
+                            const std::string& expires, const Caller& caller) = 0;
+  virtual Json token_revoke(const std::string& which, const Caller& caller) = 0;
+  // [{"time","who","role","peer","method","path","status","reason"|null}], newest first
+  virtual Json audit(size_t limit) = 0;
 };
 
 }  // namespace lockstep

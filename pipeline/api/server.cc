@@ -3,6 +3,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 
@@ -16,19 +18,57 @@ namespace beast = boost::beast;
 namespace net = boost::asio;
 using Local = net::local::stream_protocol;
 
+using Tcp = net::ip::tcp;
+
 // Sends a short refusal without waiting: the socket's buffer takes it whole, or it is lost.
-void turn_away(Local::socket& socket, int status, const Error& error) {
+template <class Socket>
+void turn_away(Socket& socket, int status, const Error& error) {
   beast::error_code ignored;
   socket.non_blocking(true, ignored);
   net::write(socket, net::buffer(plain_answer(status, error)), ignored);
 }
 
+Error too_many() {
+  return Error(ErrorCode::kUnavailable, "the daemon has too many connections", "try again");
+}
+
+std::shared_ptr<net::ssl::context> tls_of(const Listener& listener) {
+  auto tls = std::make_shared<net::ssl::context>(net::ssl::context::tls_server);
+  tls->set_options(net::ssl::context::default_workarounds | net::ssl::context::no_tlsv1 |
+                   net::ssl::context::no_tlsv1_1 | net::ssl::context::no_compression);
+  beast::error_code error;
+  tls->use_certificate_chain_file(listener.certificate.string(), error);
+  if (error) {
+    throw Error(ErrorCode::kInvalid, "the certificate can't be read: " + error.message(),
+                "it is a file in PEM, with the chain behind it", listener.certificate.string());
+  }
+  tls->use_private_key_file(listener.key.string(), net::ssl::context::pem, error);
+  if (error || SSL_CTX_check_private_key(tls->native_handle()) != 1) {
+    throw Error(ErrorCode::kInvalid, "the key can't be read, or is not that of the certificate",
+                "it is a file in PEM, without a password", listener.key.string());
+  }
+  return tls;
+}
+
 }  // namespace
+
+// An address that is listened on.
+struct Gate {
+  Gate(net::io_context& io, Listener listener_in, Tokens& tokens_in)
+      : listener(std::move(listener_in)), tokens(tokens_in), acceptor(io), pause(io) {}
+
+  const Listener listener;
+  Tokens& tokens;
+  std::shared_ptr<net::ssl::context> tls;  // null: none
+  Tcp::acceptor acceptor;
+  net::steady_timer pause;
+};
 
 struct ServerLoop {
   net::io_context io{1};
   Local::acceptor acceptor{io};
   net::steady_timer pause{io};
+  std::vector<std::unique_ptr<Gate>> gates;
 };
 
 struct ApiServer::State {
@@ -36,8 +76,10 @@ struct ApiServer::State {
       : path(std::move(path_in)), core(api, limits) {}
 
   void bind();
-  void accept();
-  void welcome(Local::socket socket);
+  template <class Door, class Socket>
+  void accept(Door& door, Socket socket);
+  void welcome(ServerLoop& door, Local::socket socket);
+  void welcome(Gate& gate, Tcp::socket socket);
   void drain();
 
   const fs::path path;
@@ -75,36 +117,55 @@ void ApiServer::State::bind() {
   stat(path.c_str(), &made);
 }
 
-void ApiServer::State::accept() {
-  loop.acceptor.async_accept([this](beast::error_code error, Local::socket socket) {
+template <class Door, class Socket>
+void ApiServer::State::accept(Door& door, Socket socket) {
+  auto place = std::make_shared<Socket>(std::move(socket));
+  door.acceptor.async_accept(*place, [this, &door, place](beast::error_code error) {
     if (core.stopping || error == net::error::operation_aborted) return;
     if (!error) {
-      welcome(std::move(socket));
-      return accept();
+      try {
+        welcome(door, std::move(*place));
+      } catch (const std::exception&) {
+        // This connection is closed; the others go on.
+      }
+      return accept(door, Socket(loop.io));
     }
     // Out of descriptors, most likely: a connection that ends gives one back.
-    loop.pause.expires_after(std::chrono::milliseconds(100));
-    loop.pause.async_wait([this](beast::error_code cancelled) {
-      if (!cancelled) accept();
+    door.pause.expires_after(std::chrono::milliseconds(100));
+    door.pause.async_wait([this, &door](beast::error_code cancelled) {
+      if (!cancelled) accept(door, Socket(loop.io));
     });
   });
 }
 
-void ApiServer::State::welcome(Local::socket socket) {
-  try {
-    Peer peer = peer_of(socket.native_handle());
-    if (!peer_allowed(peer.uid, geteuid())) {
-      return turn_away(socket, 403,
-                       Error(ErrorCode::kDenied, "this daemon belongs to " + user_name(geteuid())));
-    }
-    if (core.connections >= core.limits.connections) {
-      return turn_away(
-          socket, 503,
-          Error(ErrorCode::kUnavailable, "the daemon has too many connections", "try again"));
-    }
-    std::make_shared<Session>(core, std::move(socket), user_name(peer.uid))->start();
-  } catch (const std::exception&) {
-    // This connection is closed; the others go on.
+void ApiServer::State::welcome(ServerLoop&, Local::socket socket) {
+  Peer peer = peer_of(socket.native_handle());
+  if (!peer_allowed(peer.uid, geteuid())) {
+    return turn_away(socket, 403,
+                     Error(ErrorCode::kDenied, "this daemon belongs to " + user_name(geteuid())));
+  }
+  if (!core.enter("socket")) return turn_away(socket, 503, too_many());
+  Visit visit{"socket", {user_name(peer.uid), std::string(kAdmin)}, nullptr, nullptr};
+  std::make_shared<Session<LocalStream>>(core, LocalStream(std::move(socket)), std::move(visit))
+      ->start();
+}
+
+void ApiServer::State::welcome(Gate& gate, Tcp::socket socket) {
+  beast::error_code ignored;
+  socket.set_option(Tcp::no_delay(true), ignored);
+  std::string address = socket.remote_endpoint().address().to_string();
+  if (!core.enter(address)) {
+    if (!gate.tls) turn_away(socket, 503, too_many());
+    return;
+  }
+  Visit visit{address, {}, &gate.tokens, &gate.listener};
+  if (gate.tls) {
+    std::make_shared<Session<TlsStream>>(core, TlsStream(std::move(socket), *gate.tls),
+                                         std::move(visit))
+        ->start();
+  } else {
+    std::make_shared<Session<PlainStream>>(core, PlainStream(std::move(socket)), std::move(visit))
+        ->start();
   }
 }
 
@@ -121,9 +182,29 @@ ApiServer::~ApiServer() {
   stop();
 }
 
+uint16_t ApiServer::listen(const Listener& listener, Tokens& tokens) {
+  auto gate = std::make_unique<Gate>(state_->loop.io, listener, tokens);
+  if (!listener.certificate.empty()) gate->tls = tls_of(listener);
+  beast::error_code error;
+  Tcp::endpoint place(net::ip::make_address(listener.address, error), listener.port);
+  if (!error) gate->acceptor.open(place.protocol(), error);
+  if (!error) gate->acceptor.set_option(net::socket_base::reuse_address(true), error);
+  if (!error) gate->acceptor.bind(place, error);
+  if (!error) gate->acceptor.listen(net::socket_base::max_listen_connections, error);
+  if (error) {
+    throw Error(ErrorCode::kUnavailable,
+                "can't listen on " + listener.address + " port " + std::to_string(listener.port) +
+                    ": " + error.message(),
+                "is the address this machine's, and the port free?");
+  }
+  state_->loop.gates.push_back(std::move(gate));
+  return state_->loop.gates.back()->acceptor.local_endpoint().port();
+}
+
 void ApiServer::start() {
   state_->bind();
-  state_->accept();
+  state_->accept(state_->loop, Local::socket(state_->loop.io));
+  for (auto& gate : state_->loop.gates) state_->accept(*gate, Tcp::socket(state_->loop.io));
   state_->thread = std::thread([state = state_.get()] {
     while (!state->loop.io.stopped()) {
       try {
@@ -149,6 +230,7 @@ void ApiServer::stop() {
   state_->thread.join();
   beast::error_code ignored;
   state_->loop.acceptor.close(ignored);
+  for (auto& gate : state_->loop.gates) gate->acceptor.close(ignored);
 }
 
 }  // namespace lockstep

@@ -1,11 +1,13 @@
-// Serves the API on a Unix socket: HTTP/1.1 with JSON bodies, for the socket's owner and root.
-// One I/O thread; handlers run on workers, so that those who wait never block those who ask.
-// Knows nothing of routes' meaning.
+// Serves the API: HTTP/1.1 with JSON bodies, on a Unix socket for its owner and root, and on TCP
+// addresses for who has a token. One I/O thread; handlers run on workers, so that those who wait
+// never block those who ask. Knows nothing of routes' meaning.
 #pragma once
 
 #include <chrono>
 #include <memory>
+#include <set>
 
+#include "pipeline/api/access.h"
 #include "pipeline/api/api.h"
 #include "pipeline/base/files.h"
 
@@ -16,9 +18,21 @@ struct ServerLimits {
   size_t body_bytes = 8 << 20;
   std::chrono::milliseconds read{10'000};   // for one whole request, idle time before it included
   std::chrono::milliseconds write{30'000};  // for one whole answer
+  size_t hook_bytes = 25 << 20;             // the body of a route that takes bytes
   size_t connections = 256;                 // one more is told so and closed
+  size_t connections_of_peer = 64;          // of one address
   size_t quick_workers = 8;
   size_t slow_workers = 64;  // for routes marked slow; further ones wait in line
+};
+
+// An address on the network. Every request has a Host out of `hosts` (without port; a name that a
+// browser was led to by false DNS is none of them) and, but for routes that anyone may call, a
+// token.
+struct Listener {
+  std::string address;  // an IP address of this machine
+  uint16_t port = 0;    // 0: any that is free (tests)
+  std::set<std::string> hosts;
+  fs::path certificate, key;  // PEM; empty: no TLS
 };
 
 class ApiServer {
@@ -28,6 +42,9 @@ class ApiServer {
   ApiServer(const ApiServer&) = delete;
   ApiServer& operator=(const ApiServer&) = delete;
 
+  // Before start(). Binds at once and gives the port; throws unavailable (the address is taken or
+  // not ours), invalid (certificate and key can't be read or do not fit).
+  uint16_t listen(const Listener& listener, Tokens& tokens);
   // Binds (mode 0600) and serves on its own thread. A socket file that nobody answers on is
   // replaced; throws conflict when somebody does, or when the path is no socket.
   void start();

@@ -2,8 +2,11 @@
 
 #include <poll.h>
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <sstream>
+
+#include "pipeline/base/clock.h"
 
 namespace lockstep {
 namespace {
@@ -63,11 +66,31 @@ void check_nesting(std::string_view text) {
   }
 }
 
-ApiRequest read_request(const http::request<http::string_body>& message, const std::string& user) {
+std::string_view view(boost::string_view text) {
+  return {text.data(), text.size()};
+}
+
+// What a route that takes bytes gets: a header that is there twice might be read as either.
+void take_bytes(http::request<http::string_body>& message, ApiRequest& request) {
+  for (const auto& field : message) {
+    std::string name(view(field.name_string()));
+    std::transform(name.begin(), name.end(), name.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    bool fresh = request.headers.emplace(name, std::string(view(field.value()))).second;
+    if (!fresh) throw invalid("the header " + name + " is there twice");
+  }
+  request.bytes = std::move(message.body());
+}
+
+ApiRequest read_request(http::request<http::string_body>& message, const Route* route,
+                        const Visit& visit) {
   ApiRequest request;
   request.method = std::string(message.method_string());
-  request.user = user;
-  read_target({message.target().data(), message.target().size()}, request);
+  request.user = visit.who.name;
+  request.role = visit.who.role;
+  request.peer = visit.peer;
+  read_target(view(message.target()), request);
+  if (route && route->bytes) return take_bytes(message, request), request;
   if (message.body().empty()) return request;
   if (request.method == "GET") throw invalid("a GET has no body");
   check_nesting(message.body());
@@ -79,10 +102,24 @@ http::response<http::string_body> compose(const ApiResponse& response, bool keep
   http::response<http::string_body> out(http::int_to_status(response.status), 11);
   out.set(http::field::content_type, "application/json");
   out.set(http::field::cache_control, "no-store");
+  if (response.status == 401) out.set(http::field::www_authenticate, "Bearer");
   out.body() = dump(response.body);
   out.keep_alive(keep);
   out.prepare_payload();
   return out;
+}
+
+// "Example.org:8443" → "example.org", "[::1]:8443" → "::1".
+std::string host_of(std::string_view text) {
+  if (!text.empty() && text.front() == '[') {
+    text = text.substr(1, text.find(']') - 1);
+  } else {
+    text = text.substr(0, text.find(':'));
+  }
+  std::string host(text);
+  std::transform(host.begin(), host.end(), host.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return host;
 }
 
 }  // namespace
@@ -93,21 +130,50 @@ std::string plain_answer(int status, const Error& error) {
   return text.str();
 }
 
-Session::Session(ServerCore& core, Socket socket, std::string user)
-    : core_(core),
-      stream_(std::move(socket)),
-      socket_(stream_.socket().native_handle()),
-      user_(std::move(user)) {
-  ++core_.connections;
-  stream_.expires_after(core_.limits.read);
+bool ServerCore::enter(const std::string& peer) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (connections >= limits.connections) return false;
+  size_t& mine = peers_[peer];
+  if (peer != "socket" && mine >= limits.connections_of_peer) return false;
+  ++mine;
+  ++connections;
+  return true;
 }
 
-Session::~Session() {
-  --core_.connections;
+void ServerCore::leave(const std::string& peer) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  --connections;
+  auto mine = peers_.find(peer);
+  if (--mine->second == 0) peers_.erase(mine);
+}
+
+template <class Stream>
+Session<Stream>::Session(ServerCore& core, Stream stream, Visit visit)
+    : core_(core), stream_(std::move(stream)), visit_(std::move(visit)) {
+  socket_ = lowest().socket().native_handle();
+}
+
+template <class Stream>
+Session<Stream>::~Session() {
+  core_.leave(visit_.peer);
+}
+
+template <class Stream>
+void Session<Stream>::start() {
+  lowest().expires_after(core_.limits.read);
+  if constexpr (std::is_same_v<Stream, TlsStream>) {
+    stream_.async_handshake(net::ssl::stream_base::server,
+                            [self = this->shared_from_this()](beast::error_code error) {
+                              if (!error) self->read_more();
+                            });
+  } else {
+    read_more();
+  }
 }
 
 // The head is gathered by hand, so that its raw bytes can be looked at before Beast parses them.
-void Session::read_more() {
+template <class Stream>
+void Session<Stream>::read_more() {
   std::string_view seen(static_cast<const char*>(buffer_.data().data()), buffer_.size());
   if (seen.find("\r\n\r\n") != std::string_view::npos) return on_bytes();
   if (buffer_.size() >= core_.limits.header_bytes) {
@@ -116,14 +182,15 @@ void Session::read_more() {
   }
   size_t room = std::min<size_t>(4096, core_.limits.header_bytes - buffer_.size());
   stream_.async_read_some(buffer_.prepare(room),
-                          [self = shared_from_this()](beast::error_code error, size_t count) {
+                          [self = this->shared_from_this()](beast::error_code error, size_t count) {
                             if (error) return;  // gone, or too slow
                             self->buffer_.commit(count);
                             self->read_more();
                           });
 }
 
-void Session::on_bytes() {
+template <class Stream>
+void Session<Stream>::on_bytes() {
   std::string_view seen(static_cast<const char*>(buffer_.data().data()), buffer_.size());
   if (has_folded_line(seen.substr(0, seen.find("\r\n\r\n") + 2))) {
     return refuse(400, invalid("the request's head has folded lines"));
@@ -131,49 +198,98 @@ void Session::on_bytes() {
   read_head();
 }
 
-void Session::read_head() {
+template <class Stream>
+void Session<Stream>::read_head() {
   parser_.emplace();
   parser_->header_limit(static_cast<uint32_t>(core_.limits.header_bytes));
-  parser_->body_limit(core_.limits.body_bytes);
+  parser_->body_limit(std::max(core_.limits.body_bytes, core_.limits.hook_bytes));
   http::async_read_header(stream_, buffer_, *parser_,
-                          [self = shared_from_this()](beast::error_code error, size_t) {
+                          [self = this->shared_from_this()](beast::error_code error, size_t) {
                             if (error) return self->refuse_parse(error);
-                            auto [status, problem] = guard(self->parser_->get());
-                            if (status) return self->refuse(status, problem);
-                            self->read_body();
+                            self->on_head();
                           });
 }
 
-void Session::read_body() {
+template <class Stream>
+void Session<Stream>::on_head() {
+  const auto& head = parser_->get();
+  auto [status, problem] = guard(head);
+  if (status) return refuse(status, problem);
+  std::string_view target = view(head.target());
+  route_ = Api::find(std::string(head.method_string()), target.substr(0, target.find('?')));
+  if (visit_.tokens) {
+    auto [turned_away, why] = identify();
+    if (turned_away) return refuse(turned_away, why);
+  }
+  size_t most = route_ && route_->bytes ? core_.limits.hook_bytes : core_.limits.body_bytes;
+  if (parser_->content_length().value_or(0) > most) return refuse_body(most);
+  read_body();
+}
+
+// Before the body is read: who has no business here sends none.
+template <class Stream>
+std::pair<int, Error> Session<Stream>::identify() {
+  const auto& head = parser_->get();
+  visit_.who = {};
+  if (!visit_.door->hosts.count(host_of(view(head[http::field::host])))) {
+    return {421, Error(ErrorCode::kDenied, "this daemon is not known under that Host",
+                       "`hosts` of its listener in lockstep.yaml names those that it takes")};
+  }
+  if (head.count(http::field::origin)) {
+    return {403, Error(ErrorCode::kDenied, "pages of a browser do not speak to this API")};
+  }
+  std::string_view given = view(head[http::field::authorization]);
+  constexpr std::string_view kBearer = "Bearer ";
+  if (head.count(http::field::authorization) == 1 && given.substr(0, kBearer.size()) == kBearer) {
+    std::optional<Identity> who =
+        visit_.tokens->identify(given.substr(kBearer.size()), SystemClock().now_ms());
+    if (who) visit_.who = *who;
+  }
+  bool anyone = route_ && route_->role == kAnyone;
+  if (!visit_.who.role.empty() || anyone) return {0, invalid("")};
+  ApiRequest refused;
+  refused.method = std::string(head.method_string());
+  refused.path = std::string(view(head.target()).substr(0, 200));
+  refused.peer = visit_.peer;
+  core_.api.audit(refused, 401);
+  return {401, Error(ErrorCode::kDenied, "a token that is known and still good is needed",
+                     "`lockstep token create NAME --role ROLE` makes one; send it as "
+                     "`Authorization: Bearer TOKEN`")};
+}
+
+template <class Stream>
+void Session<Stream>::read_body() {
   http::async_read(stream_, buffer_, *parser_,
-                   [self = shared_from_this()](beast::error_code error, size_t) {
+                   [self = this->shared_from_this()](beast::error_code error, size_t) {
                      if (error) return self->refuse_parse(error);
                      self->dispatch();
                    });
 }
 
-void Session::dispatch() {
-  stream_.expires_never();
+template <class Stream>
+void Session<Stream>::dispatch() {
+  lowest().expires_never();
   ApiRequest request;
   try {
-    request = read_request(parser_->get(), user_);
+    request = read_request(parser_->get(), route_, visit_);
   } catch (const Error& error) {
     return respond({http_status(error.code), error_document(error)}, parser_->keep_alive());
   }
-  const Route* route = Api::find(request.method, request.path);
-  run(route && route->slow ? core_.slow : core_.quick, std::move(request));
+  run(route_ && route_->slow ? core_.slow : core_.quick, std::move(request));
 }
 
 // Closed at the other end, not only done with sending. Asked by the workers while they wait.
-bool Session::gone() const {
+template <class Stream>
+bool Session<Stream>::gone() const {
   pollfd peer{socket_, 0, 0};
   return poll(&peer, 1, 0) > 0 && (peer.revents & POLLHUP) != 0;
 }
 
-void Session::run(Workers& workers, ApiRequest request) {
+template <class Stream>
+void Session<Stream>::run(Workers& workers, ApiRequest request) {
   // The handler holds the session while it runs, and with it the socket.
   request.gone = [this] { return gone(); };
-  workers.post([self = shared_from_this(), request = std::move(request)] {
+  workers.post([self = this->shared_from_this(), request = std::move(request)] {
     auto response = std::make_shared<ApiResponse>(self->core_.api.handle(request));
     ++self->core_.writing;
     net::post(self->stream_.get_executor(), [self, response] {
@@ -183,15 +299,19 @@ void Session::run(Workers& workers, ApiRequest request) {
   });
 }
 
-void Session::refuse(int status, const Error& error) {
+template <class Stream>
+void Session<Stream>::refuse(int status, const Error& error) {
   respond({status, error_document(error)}, false);
 }
 
-void Session::refuse_parse(const beast::error_code& error) {
-  if (error == http::error::body_limit) {
-    return refuse(413, invalid("the body is longer than " +
-                               std::to_string(core_.limits.body_bytes) + " bytes"));
-  }
+template <class Stream>
+void Session<Stream>::refuse_body(size_t most) {
+  refuse(413, invalid("the body is longer than " + std::to_string(most) + " bytes"));
+}
+
+template <class Stream>
+void Session<Stream>::refuse_parse(const beast::error_code& error) {
+  if (error == http::error::body_limit) return refuse_body(core_.limits.hook_bytes);
   if (error == http::error::header_limit) return refuse(431, invalid("the head is too long"));
   // Errors of the connection itself (gone, too slow) get no answer.
   if (error.category() != http::make_error_code(http::error::bad_method).category()) return;
@@ -199,28 +319,42 @@ void Session::refuse_parse(const beast::error_code& error) {
   refuse(400, invalid("this is no HTTP request: " + error.message()));
 }
 
-void Session::respond(const ApiResponse& response, bool keep) {
+template <class Stream>
+void Session<Stream>::respond(const ApiResponse& response, bool keep) {
   answer_.emplace(compose(response, keep && !core_.stopping));
   ++core_.writing;
   write();
 }
 
-void Session::write() {
-  stream_.expires_after(core_.limits.write);
-  http::async_write(
-      stream_, *answer_,
-      [self = shared_from_this()](beast::error_code error, size_t) { self->written(!error); });
+template <class Stream>
+void Session<Stream>::write() {
+  lowest().expires_after(core_.limits.write);
+  http::async_write(stream_, *answer_,
+                    [self = this->shared_from_this()](beast::error_code error, size_t) {
+                      self->written(!error);
+                    });
 }
 
-void Session::written(bool good) {
+template <class Stream>
+void Session<Stream>::written(bool good) {
   --core_.writing;
-  if (!good || !answer_->keep_alive()) {
-    beast::error_code ignored;
-    stream_.socket().shutdown(Socket::shutdown_send, ignored);
-    return;
-  }
-  stream_.expires_after(core_.limits.read);
+  if (!good || !answer_->keep_alive()) return close();
+  lowest().expires_after(core_.limits.read);
   read_more();
 }
+
+template <class Stream>
+void Session<Stream>::close() {
+  if constexpr (std::is_same_v<Stream, TlsStream>) {
+    stream_.async_shutdown([self = this->shared_from_this()](beast::error_code) {});
+  } else {
+    beast::error_code ignored;
+    lowest().socket().shutdown(net::socket_base::shutdown_send, ignored);
+  }
+}
+
+template class Session<LocalStream>;
+template class Session<PlainStream>;
+template class Session<TlsStream>;
 
 }  // namespace lockstep

@@ -9,7 +9,10 @@
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
+#include <boost/beast/ssl.hpp>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 
@@ -29,42 +32,72 @@ struct ServerCore {
   std::atomic<size_t> connections = 0;
   std::atomic<size_t> writing = 0;  // answers on their way out
   std::atomic<bool> stopping = false;
-};
 
-class Session : public std::enable_shared_from_this<Session> {
- public:
-  using Socket = boost::asio::local::stream_protocol::socket;
-
-  Session(ServerCore& core, Socket socket, std::string user);
-  ~Session();
-  void start() { read_more(); }
+  // False where the address has all the connections that it may have.
+  bool enter(const std::string& peer);
+  void leave(const std::string& peer);
 
  private:
-  using Stream = boost::beast::basic_stream<boost::asio::local::stream_protocol>;
+  std::mutex mutex_;
+  std::map<std::string, size_t> peers_;
+};
+
+// Through which door a connection came, and whom it brings.
+struct Visit {
+  std::string peer;  // "socket", or the address
+  Identity who;      // of the Unix socket: the kernel says; else of the last request's token
+  Tokens* tokens = nullptr;  // null: the Unix socket
+  const Listener* door = nullptr;
+};
+
+using LocalStream = boost::beast::basic_stream<boost::asio::local::stream_protocol>;
+using PlainStream = boost::beast::tcp_stream;
+using TlsStream = boost::beast::ssl_stream<boost::beast::tcp_stream>;
+
+template <class Stream>
+class Session : public std::enable_shared_from_this<Session<Stream>> {
+ public:
+  // `visit.peer` has been let in by ServerCore::enter; the session leaves for it.
+  Session(ServerCore& core, Stream stream, Visit visit);
+  ~Session();
+  void start();
+
+ private:
   using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
   using Answer = boost::beast::http::response<boost::beast::http::string_body>;
 
+  auto& lowest() { return boost::beast::get_lowest_layer(stream_); }
   void read_more();
   void on_bytes();
   void read_head();
+  void on_head();
+  // Fills in who asks; the status is not 0 where that one is not let in.
+  std::pair<int, Error> identify();
   void read_body();
   void dispatch();
   void run(Workers& workers, ApiRequest request);
   bool gone() const;
   void refuse(int status, const Error& error);
+  void refuse_body(size_t most);
   void refuse_parse(const boost::beast::error_code& error);
   void respond(const ApiResponse& response, bool keep);
   void write();
   void written(bool good);
+  void close();
 
   ServerCore& core_;
   Stream stream_;
-  const int socket_;  // of stream_, for looking at it from other threads
-  const std::string user_;
+  int socket_ = -1;  // of stream_, for looking at it from other threads
+  Visit visit_;
+  const Route* route_ = nullptr;  // that the request's head names
   boost::beast::flat_buffer buffer_;
   std::optional<Parser> parser_;
   std::optional<Answer> answer_;
 };
+
+extern template class Session<LocalStream>;
+extern template class Session<PlainStream>;
+extern template class Session<TlsStream>;
 
 // An answer as bytes, for a connection that gets no session.
 std::string plain_answer(int status, const Error& error);

@@ -20,8 +20,12 @@ struct ApiRequest {
   std::string path;                          // percent-encoded segments (see api_path), no query
   std::map<std::string, std::string> query;  // decoded
   Json body = Json::object();
-  std::string user;            // who asks: the peer's user name; never from the body
-  std::function<bool()> gone;  // has the peer hung up? Null: it can't
+  std::string user;  // who asks: the peer's user name, or the token's; never from the body
+  std::string role;  // what that one may do (access.h); empty: what anyone may
+  std::string peer;  // where from: "socket", or an address
+  std::map<std::string, std::string> headers;  // of routes that take bytes: lower-case names
+  std::string bytes;                           // their body as it came
+  std::function<bool()> gone;                  // has the peer hung up? Null: it can't
 };
 
 struct ApiResponse {

@@ -42,6 +42,9 @@ struct Terminal {
 struct CliEnvironment {
   // The API of a workspace: its daemon's socket, or the routes of this process.
   std::function<ApiCall(const fs::path& workspace)> open;
+  // The API of a daemon elsewhere, which then is the one that is spoken to; gives null where the
+  // environment names none. Null: never.
+  std::function<ApiCall()> remote;
   // Serves until stopped; gives the exit code.
   std::function<int(const fs::path& workspace, const ServeOptions&)> serve;
   // Makes a workspace: {"workspace","created":[file…],"next":[text…]}

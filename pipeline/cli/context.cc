@@ -70,6 +70,7 @@ fs::path Context::workspace() const {
 }
 
 ApiResponse Context::ask(const ApiRequest& request) {
+  if (!api_ && environment_.remote) api_ = environment_.remote();
   if (!api_) api_ = environment_.open(workspace());
   ApiResponse response = api_(request);
   if (response.status < 400) return response;

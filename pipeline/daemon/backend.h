@@ -62,6 +62,15 @@ class WorkspaceBackend : public Backend {
   Json gc(const Caller& caller) override;
   Json doctor() override;
 
+  // backend_access.cc
+  Json health() override;
+  Json ready() override;
+  Json tokens() override;
+  Json token_create(const std::string& name, const std::string& role, const std::string& expires,
+                    const Caller& caller) override;
+  Json token_revoke(const std::string& which, const Caller& caller) override;
+  Json audit(size_t limit) override;
+
  private:
   // The channel that was named, or the default one; throws not_found.
   std::string channel_or_default(Engine& engine, const std::string& name) const;

@@ -27,8 +27,11 @@ Daemon::Daemon(const fs::path& folder)
       plans_(parts_, store_, artifacts_),
       ledger_(db_),
       survey_sources_(parts_.open_sources()),
+      tokens_(parts_.state() / "tokens.json"),
+      audit_(parts_.state() / "audit.jsonl", clock_),
       backend_(make_backend(*this)),
       api_(*backend_) {
+  api_.audit_to([this](Json entry) { audit_.append(std::move(entry)); });
   fs::permissions(parts_.state(), fs::perms::owner_all);
 }
 
@@ -290,7 +293,22 @@ void Daemon::work() {
   effects_->work(engine_->inbox());
   adopt();
   server_ = std::make_unique<ApiServer>(api_, parts_.socket());
+  if (serving_) listen();
   server_->start();
+}
+
+// Only who serves for long does so on the network.
+void Daemon::listen() {
+  for (const ListenerSpec& spec : parts_.workspace().listeners) {
+    Listener listener{spec.address,
+                      spec.port,
+                      {spec.hosts.begin(), spec.hosts.end()},
+                      spec.certificate,
+                      spec.key};
+    uint16_t port = server_->listen(listener, tokens_);
+    spdlog::info("listening on {} port {}{}", spec.address, port,
+                 spec.certificate.empty() ? ", without TLS" : "");
+  }
 }
 
 // What the store calls live and the runner does not know is lost, unless it is still to be

@@ -12,6 +12,7 @@
 
 #include "pipeline/api/api.h"
 #include "pipeline/api/server.h"
+#include "pipeline/daemon/audit_log.h"
 #include "pipeline/daemon/effects.h"
 #include "pipeline/daemon/git_workflows.h"
 #include "pipeline/daemon/parts.h"
@@ -75,6 +76,8 @@ class Daemon {
   const PlanMemory& plans() const { return plans_; }
   Backend& backend() { return *backend_; }
   Api& api() { return api_; }
+  Tokens& tokens() { return tokens_; }
+  AuditLog& audit() { return audit_; }
   Effects& effects() { return *effects_; }
   bool serving() const { return serving_; }
   bool stopping() const { return stop_ || failed_; }
@@ -123,6 +126,7 @@ class Daemon {
   void count_deltas(Preview& seen, const Trigger& trigger);
   void add_delta(Survey& survey, const Step& step, const StepInput& input, const Json& before);
   void adopt();
+  void listen();
   void finish_active();
   void flush();
   // serve.cc
@@ -152,6 +156,8 @@ class Daemon {
   std::mutex survey_mutex_;  // the surveyor is used by one thread at a time
   std::mutex ask_mutex_;
   std::unique_ptr<Effects> effects_;
+  Tokens tokens_;
+  AuditLog audit_;
   std::unique_ptr<Backend> backend_;
   Api api_;
   std::unique_ptr<ApiServer> server_;

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "pipeline/api/client.h"
+#include "pipeline/api/remote.h"
 #include "pipeline/cli/cli.h"
 #include "pipeline/daemon/daemon.h"
 #include "pipeline/daemon/init.h"
@@ -47,6 +48,8 @@ class Door {
     daemon_->begin();
     ApiRequest mine = request;
     mine.user = user_name();
+    mine.role = kAdmin;  // who may read the workspace's files
+    mine.peer = "here";
     return daemon_->api().handle(mine);
   }
 
@@ -79,6 +82,17 @@ class Door {
   std::optional<ApiCall> served_;
   std::unique_ptr<Daemon> daemon_;
 };
+
+// A daemon on another machine, where the environment names one.
+ApiCall elsewhere() {
+  auto variable = [](const char* name) {
+    const char* value = getenv(name);
+    return std::string(value ? value : "");
+  };
+  std::string url = variable("LOCKSTEP_SERVER");
+  if (url.empty()) return nullptr;
+  return remote_api({url, variable("LOCKSTEP_TOKEN"), variable("LOCKSTEP_CA_FILE")});
+}
 
 int serve(const fs::path& folder, const ServeOptions& options) {
   spdlog::set_level(options.verbose ? spdlog::level::debug : spdlog::level::info);
@@ -122,6 +136,7 @@ int main(int argc, char** argv) {
   Door door;
   CliEnvironment environment;
   environment.open = [&](const fs::path& folder) { return door.open(folder); };
+  environment.remote = elsewhere;
   environment.serve = serve;
   environment.init = init_workspace;
   environment.out = &std::cout;

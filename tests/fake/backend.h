@@ -125,6 +125,17 @@ class FakeBackend : public Backend {
   }
   Json gc(const Caller& caller) override { return answer("gc", Json::object(), caller); }
   Json doctor() override { return answer("doctor"); }
+  Json health() override { return answer("health"); }
+  Json ready() override { return answer("ready"); }
+  Json tokens() override { return answer("tokens"); }
+  Json token_create(const std::string& name, const std::string& role, const std::string& expires,
+                    const Caller& caller) override {
+    return answer("token_create", {{"name", name}, {"role", role}, {"expires", expires}}, caller);
+  }
+  Json token_revoke(const std::string& which, const Caller& caller) override {
+    return answer("token_revoke", {{"which", which}}, caller);
+  }
+  Json audit(size_t limit) override { return answer("audit", {{"limit", limit}}); }
 
  private:
   static Json number(std::optional<int64_t> value) { return value ? Json(*value) : Json(nullptr); }

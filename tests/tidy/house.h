@@ -54,7 +54,7 @@ inline const std::vector<Room> kRooms = {
     {"pipeline/engine", {"pipeline/base", "pipeline/core", "registry/rules"}, {}},
     {"pipeline/api",
      {"pipeline/base", "pipeline/core", "registry/ledger", "pipeline/engine"},
-     {"boost"}},
+     {"boost", "openssl", "httplib"}},
     {"pipeline/cli", {"pipeline/base", "pipeline/api/wire.h"}, {"cli11"}},
     {"pipeline/daemon", {"*"}, {}},
     {"pipeline/runner", {"pipeline/base"}, {}},

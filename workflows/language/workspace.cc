@@ -139,9 +139,11 @@ void read_workspace(const YamlNode& root, const WorkspaceReading& reading, Works
   read_releases(fields, reading, workspace);
   read_channel(fields, reading.diagnostics, workspace);
   read_imports(fields, reading, workspace);
+  read_listeners(fields, reading, workspace);
   read_secrets(fields, reading, workspace);
   read_policies(fields, reading.diagnostics, workspace.policies);
-  fields.not_yet({"listeners", "notifications", "tokens"});
+  fields.not_yet({"notifications"});
+  fields.instead("tokens", "`lockstep token create` makes them; they stand in no file of yours");
   fields.instead("steps", "workflows are files of their own, in the code repository");
   fields.finish();
 }

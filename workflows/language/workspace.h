@@ -97,6 +97,15 @@ struct ImportSpec {
   std::string where;
 };
 
+// An address on the network on which the API is served to who has a token.
+struct ListenerSpec {
+  std::string address;  // an IP address
+  uint16_t port = 0;
+  std::vector<std::string> hosts;          // Host headers that are taken, lower-case, no port
+  std::filesystem::path certificate, key;  // PEM; empty: no TLS, on loopback only
+  std::string where;
+};
+
 // What happens to attempts that a newer plan no longer wants.
 enum class SupersededPolicy { kFinish, kCancel };
 
@@ -115,6 +124,7 @@ struct Workspace {
   std::string channel;  // the default one; empty: the only one
   std::string channel_where;
   std::vector<ImportSpec> imports;  // in the file's order
+  std::vector<ListenerSpec> listeners;
   std::map<std::string, SecretRef> secrets;
   Policies policies;
 };

@@ -54,4 +54,7 @@ std::string read_branch(const YamlNode& node, const std::string& what, Diagnosti
 // The workspace's `imports`; its sources were read before.
 void read_imports(Fields& root, const WorkspaceReading& reading, Workspace& workspace);
 
+// The workspace's `listeners`.
+void read_listeners(Fields& root, const WorkspaceReading& reading, Workspace& workspace);
+
 }  // namespace lockstep

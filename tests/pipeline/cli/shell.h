@@ -31,7 +31,11 @@ class Shell {
     environment.open = [this](const fs::path& found) {
       workspace = found;
       if (unavailable) throw Error(ErrorCode::kUnavailable, "the store is away", "wait");
-      return [this](const ApiRequest& request) { return api.handle(request); };
+      return [this](ApiRequest request) {
+        request.role = "admin";
+        request.peer = "socket";
+        return api.handle(request);
+      };
     };
     environment.serve = [this](const fs::path& found, const ServeOptions& options) {
       workspace = found;

@@ -1,0 +1,11 @@
+// The parts of the table of routes, by what they are about. Knows nothing of what they do.
+#pragma once
+
+#include "pipeline/api/access.h"
+#include "pipeline/api/api.h"
+
+namespace lockstep {
+
+std::vector<Route> access_routes();
+
+}  // namespace lockstep

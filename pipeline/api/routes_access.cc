@@ -1,0 +1,69 @@
+// The routes of who may come in, and of whether anybody is there.
+#include "pipeline/api/routes.h"
+
+namespace lockstep {
+namespace {
+
+Json create_token(Backend& backend, const Call& call) {
+  return backend.token_create(call.need_text("name"), call.need_text("role"), call.text("expires"),
+                              call.caller());
+}
+
+}  // namespace
+
+std::vector<Route> access_routes() {
+  return {
+      {"GET",
+       "/healthz",
+       kAnyone,
+       false,
+       {},
+       {},
+       "the process answers",
+       [](Backend& b, const Call&) { return b.health(); }},
+      {"GET",
+       "/readyz",
+       kAnyone,
+       false,
+       {},
+       {},
+       "it plans and trains",
+       [](Backend& b, const Call&) { return b.ready(); }},
+      {"GET",
+       "/v1/tokens",
+       kAdmin,
+       false,
+       {},
+       {},
+       "tokens, without what is secret of them",
+       [](Backend& b, const Call&) { return b.tokens(); }},
+      {"POST",
+       "/v1/tokens",
+       kAdmin,
+       false,
+       {},
+       {"name", "role", "expires", "reason"},
+       "make a token; its secret is shown this once",
+       create_token},
+      {"POST",
+       "/v1/tokens/{token}/revoke",
+       kAdmin,
+       false,
+       {},
+       {"reason"},
+       "end a token at once",
+       [](Backend& b, const Call& c) { return b.token_revoke(c.parameter("token"), c.caller()); }},
+      {"GET",
+       "/v1/audit",
+       kAdmin,
+       false,
+       {"limit"},
+       {},
+       "who did what, and who was denied",
+       [](Backend& b, const Call& c) {
+         return b.audit(static_cast<size_t>(c.query_number("limit", 100, 1, 10'000)));
+       }},
+  };
+}
+
+}  // namespace lockstep
