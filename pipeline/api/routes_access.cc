@@ -13,6 +13,25 @@ Json create_token(Backend& backend, const Call& call) {
 
 std::vector<Route> access_routes() {
   return {
+      {"POST",
+       "/v1/hooks/{hook}",
+       kAnyone,
+       true,
+       {},
+       {},
+       "a forge tells what happened; its signature says who it is",
+       [](Backend& b, const Call& c) {
+         return b.hook(c.parameter("hook"), {c.request().headers, c.request().bytes});
+       },
+       true},
+      {"POST",
+       "/v1/look",
+       "viewer",
+       true,
+       {},
+       {"source", "reason"},
+       "look at the sources now, and wait until what moved is planned",
+       [](Backend& b, const Call& c) { return b.look(c.text("source")); }},
       {"GET",
        "/healthz",
        kAnyone,

@@ -12,6 +12,7 @@
 
 #include "pipeline/api/api.h"
 #include "pipeline/api/server.h"
+#include "pipeline/base/fd.h"
 #include "pipeline/daemon/audit_log.h"
 #include "pipeline/daemon/effects.h"
 #include "pipeline/daemon/git_workflows.h"
@@ -66,6 +67,10 @@ class Daemon {
   // Watches the sources until stop() or a failure; gives the exit code.
   int serve();
   void stop();
+  // Something may have moved: serve() looks soon.
+  void hint();
+  // The same, and waits until what moved is planned. Throws unavailable where nobody serves.
+  void look_now();
   // An effect came about, or failed for good.
   void tell(EffectDone done) { engine_->inbox().push(std::move(done)); }
   // An effect fails for now and is tried again: said once, in the run it belongs to.
@@ -167,7 +172,10 @@ class Daemon {
   std::deque<SurveyRequest> requests_;
   std::string failure_;
   Progress progress_;
+  uint64_t looked_ = 0;  // the newest of `asked_` that serve() has looked for
 
+  Fd wake_;  // readable: somebody has asked
+  std::atomic<uint64_t> asked_{0};
   std::atomic<bool> loop_over_{false}, stop_{false}, failed_{false}, working_{false},
       serving_{false};
   std::thread loop_thread_, survey_thread_;

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <spdlog/spdlog.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <set>
@@ -40,11 +42,13 @@ class Signals {
   }
   bool silent() const { return silent_; }
 
-  bool wait(int wait_ms) {
-    std::vector<pollfd> fds;
+  // `wake`: readable when somebody asks for a look.
+  bool wait(int wait_ms, int wake) {
+    std::vector<pollfd> fds = {{wake, POLLIN, 0}};
     for (const auto& [name, watch] : watches_) fds.push_back({watch->fd(), POLLIN, 0});
     poll(fds.data(), fds.size(), wait_ms);
-    bool changed = false;
+    uint64_t asked = 0;
+    bool changed = (fds[0].revents & POLLIN) != 0 && read(wake, &asked, sizeof asked) > 0;
     for (const auto& [name, watch] : watches_) changed = watch->take() || changed;
     return changed;
   }
@@ -179,7 +183,30 @@ bool Daemon::preview_branch(const BranchName& branch, const std::string& commit,
   return in_loop([](Engine& engine) { return engine.active() != nullptr; });
 }
 
+void Daemon::hint() {
+  ++asked_;
+  uint64_t one = 1;
+  if (wake_.get() >= 0) (void)!write(wake_.get(), &one, sizeof one);
+}
+
+void Daemon::look_now() {
+  constexpr auto kPatience = std::chrono::seconds(30);
+  if (!serving_) {
+    throw Error(ErrorCode::kUnavailable, "nobody serves this workspace", "`lockstep serve` does");
+  }
+  hint();
+  uint64_t mine = asked_;
+  std::unique_lock<std::mutex> lock(mutex_);
+  bool looked =
+      changed_.wait_for(lock, kPatience, [&] { return stop_ || failed_ || looked_ >= mine; });
+  if (!looked || looked_ < mine) {
+    throw Error(ErrorCode::kUnavailable, "the sources are still being looked at",
+                "it goes on; `lockstep status` shows what comes of it");
+  }
+}
+
 int Daemon::serve() {
+  wake_ = Fd(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
   serving_ = true;
   begin();
   work();
@@ -200,7 +227,8 @@ int Daemon::serve() {
   int64_t next_look_ms = 0;
   bool waiting = false;  // a preview, for the end of a run
   while (!stop_ && !failed_) {
-    bool signal = signals.wait(kTick_ms);
+    bool signal = signals.wait(kTick_ms, wake_.get());
+    uint64_t asked = asked_;
     int64_t now = clock_.now_ms();
     if (!signal && now < next_look_ms && !(waiting && idle())) continue;
     std::map<std::string, std::string> heads = look_for_changes(said);
@@ -210,6 +238,11 @@ int Daemon::serve() {
       if (failed_) break;
       spdlog::warn("no branch is looked at: {}", error.what());  // and again with the next look
     }
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      looked_ = asked;
+    }
+    changed_.notify_all();
     if (signals.silent()) signals.open(parts_);
     bool quiet = !signals.silent() && said.empty();
     next_look_ms = clock_.now_ms() + (quiet ? kSlowLook_ms : kRemoteLook_ms);

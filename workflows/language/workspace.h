@@ -97,6 +97,16 @@ struct ImportSpec {
   std::string where;
 };
 
+// A webhook: who sends it, and what it is about.
+struct HookSource {
+  std::string name;
+  std::string forge;               // github, gitlab, gitea, bitbucket, dolthub, generic
+  std::string source;              // that it tells about
+  std::vector<SecretRef> secrets;  // newest first; each is accepted
+  std::string signature_header;    // dolthub alone
+  std::string where;
+};
+
 // An address on the network on which the API is served to who has a token.
 struct ListenerSpec {
   std::string address;  // an IP address
@@ -125,6 +135,7 @@ struct Workspace {
   std::string channel_where;
   std::vector<ImportSpec> imports;  // in the file's order
   std::vector<ListenerSpec> listeners;
+  std::vector<HookSource> hooks;
   std::map<std::string, SecretRef> secrets;
   Policies policies;
 };

@@ -1,0 +1,71 @@
+// Deliveries of forges: verified, remembered, and then a reason to look; never more.
+#include <spdlog/spdlog.h>
+
+#include "connectors/forge/hook.h"
+#include "pipeline/daemon/backend.h"
+
+namespace lockstep {
+namespace {
+
+std::string seen_key(const std::string& hook, const std::string& mark) {
+  return "delivery/" + hook + "/" + mark;
+}
+
+// Marks it as seen, and keeps what CI said. True where it was seen before: then nothing changes.
+bool remember(Engine& engine, const HookSource& hook, const Delivery& delivery) {
+  for (const std::string& mark : delivery.marks) {
+    if (!engine.store().get(seen_key(hook.name, mark)).empty()) return true;
+  }
+  std::string now = std::to_string(engine.now_ms());
+  for (const std::string& mark : delivery.marks) {
+    engine.store().set(seen_key(hook.name, mark), now);
+  }
+  // CI of a fork's request says nothing of a commit that is ours.
+  if (delivery.ci && !delivery.from_fork) {
+    engine.store().set(ci_key(hook.source, delivery.ci->commit, delivery.ci->name),
+                       delivery.ci->conclusion);
+  }
+  return false;
+}
+
+}  // namespace
+
+std::string ci_key(const std::string& source, const std::string& commit, const std::string& name) {
+  return "ci/" + source + "/" + commit + "/" + name;
+}
+
+Json WorkspaceBackend::hook(const std::string& name, const HookBytes& bytes) {
+  const HookSource* hook = nullptr;
+  for (const HookSource& one : daemon_.parts().workspace().hooks) {
+    if (one.name == name) hook = &one;
+  }
+  if (!hook) throw Error(ErrorCode::kNotFound, "there is no such hook");
+  HookRequest request;
+  request.headers = bytes.headers;
+  request.body = bytes.body;
+  request.received_ms = SystemClock().now_ms();
+  Delivery delivery;
+  try {
+    delivery = read_delivery(daemon_.parts().hook(*hook), request);
+  } catch (const Error& error) {
+    spdlog::warn("a delivery to hook {} is refused: {}", name, error.what());
+    throw;
+  }
+  bool known = daemon_.in_loop([&](Engine& engine) { return remember(engine, *hook, delivery); });
+  if (!known) daemon_.hint();
+  return {
+      {"hook", name}, {"event", word(delivery.event)}, {"source", hook->source}, {"known", known}};
+}
+
+Json WorkspaceBackend::look(const std::string& source) {
+  if (!source.empty()) {
+    std::lock_guard<std::mutex> lock(daemon_.sources_mutex());
+    daemon_.sources().at(source);  // throws not_found
+  }
+  daemon_.look_now();
+  return daemon_.in_loop([](Engine& engine) {
+    return Json{{"run", engine.active() ? Json(engine.active()->record.id) : Json()}};
+  });
+}
+
+}  // namespace lockstep
