@@ -124,6 +124,7 @@ struct Workflow {
   std::string source;                   // the code repo it was read from
   std::string file;                     // path in that repo
   bool on_data = true, on_code = true;  // which changes start it by themselves
+  std::vector<std::string> ci;          // checks that must be green before a code commit starts it
   // Further branches of its data whose commits make previews; patterns with '*'.
   std::vector<std::string> branches;
   std::vector<StepTemplate> steps;

@@ -90,8 +90,6 @@ class WorkspaceBackend : public Backend {
   std::atomic<int64_t> document_ms_{0};  // what the last run document took
 };
 
-// Where the store keeps what CI said of a commit: "success", "failure", ….
-std::string ci_key(const std::string& source, const std::string& commit, const std::string& name);
 // "2026-11-22T04:00:00Z" of a version, for documents.
 Json version_json(const ModelState& model, const Version& version);
 // The model that a person named, through renames; throws not_found with near names.

@@ -7,6 +7,10 @@
 namespace lockstep {
 namespace {
 
+std::string ci_key(const std::string& source, const std::string& commit, const std::string& check) {
+  return "ci/" + source + "/" + commit + "/" + check;
+}
+
 std::string seen_key(const std::string& hook, const std::string& mark) {
   return "delivery/" + hook + "/" + mark;
 }
@@ -23,15 +27,26 @@ bool remember(Engine& engine, const HookSource& hook, const Delivery& delivery) 
   // CI of a fork's request says nothing of a commit that is ours.
   if (delivery.ci && !delivery.from_fork) {
     engine.store().set(ci_key(hook.source, delivery.ci->commit, delivery.ci->name),
-                       delivery.ci->conclusion);
+                       now + " " + delivery.ci->conclusion);
   }
   return false;
 }
 
 }  // namespace
 
-std::string ci_key(const std::string& source, const std::string& commit, const std::string& name) {
-  return "ci/" + source + "/" + commit + "/" + name;
+bool is_green(Engine& engine, const std::string& source, const std::string& commit,
+              const std::string& check) {
+  std::string said = engine.store().get(ci_key(source, commit, check));
+  return said.substr(said.find(' ') + 1) == "success";
+}
+
+void forget_old_deliveries(Engine& engine) {
+  constexpr int64_t kKept_ms = 90ll * 86'400'000;
+  for (const char* prefix : {"delivery/", "ci/"}) {
+    for (const auto& [key, value] : engine.store().all(prefix)) {
+      if (std::stoll(value) + kKept_ms < engine.now_ms()) engine.store().set(key, "");
+    }
+  }
 }
 
 Json WorkspaceBackend::hook(const std::string& name, const HookBytes& bytes) {

@@ -25,6 +25,12 @@
 
 namespace lockstep {
 
+// Has CI said that this check of the commit is green?
+bool is_green(Engine& engine, const std::string& source, const std::string& commit,
+              const std::string& check);
+// Deliveries of webhooks, and what CI said, of more than 90 days ago.
+void forget_old_deliveries(Engine& engine);
+
 struct SurveyRequest {
   Trigger trigger;
   std::map<std::string, std::string> commits;  // fixed ones
@@ -136,6 +142,8 @@ class Daemon {
   void flush();
   // serve.cc
   std::map<std::string, std::string> look_for_changes(std::map<std::string, std::string>& said);
+  void wait_for_checks(const std::map<std::string, std::string>& cursors,
+                       std::map<std::string, std::string>& heads);
   bool look_for_previews(const std::map<std::string, std::string>& heads);
   bool preview_branch(const BranchName& branch, const std::string& commit, const std::string& head);
   std::optional<Error> have_planned(SurveyRequest wanted);
@@ -158,6 +166,7 @@ class Daemon {
   std::unique_ptr<SourceSet> survey_sources_, ask_sources_;
   std::unique_ptr<GitWorkflows> workflows_;
   std::unique_ptr<Surveyor> surveyor_;
+  std::map<std::string, std::string> waiting_for_checks_;  // source → head that was told of
   std::mutex survey_mutex_;  // the surveyor is used by one thread at a time
   std::mutex ask_mutex_;
   std::unique_ptr<Effects> effects_;

@@ -1,6 +1,7 @@
 // `lockstep serve`: watches the sources, by signals where they are on this machine and by a slow
 // look everywhere, and has every change planned.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <poll.h>
 #include <spdlog/spdlog.h>
 #include <sys/eventfd.h>
@@ -93,6 +94,7 @@ std::map<std::string, std::string> Daemon::look_for_changes(
   }
   if (!errors.empty()) return {};  // a plan fixes one commit of every source
   auto cursors = in_loop([](Engine& engine) { return engine.cursors(); });
+  wait_for_checks(cursors, heads);
   Trigger trigger;
   for (const auto& [name, commit] : heads) {
     if (cursors[name] == commit) continue;
@@ -108,6 +110,39 @@ std::map<std::string, std::string> Daemon::look_for_changes(
   trigger.who = "lockstep";
   have_planned({trigger, heads, nullptr});
   return heads;
+}
+
+// Where a workflow names checks, the newest commit whose checks are green stands for the head;
+// while there is none, the one that was planned last.
+void Daemon::wait_for_checks(const std::map<std::string, std::string>& cursors,
+                             std::map<std::string, std::string>& heads) {
+  constexpr size_t kMostCommits = 200;
+  auto needed = in_loop([](Engine& engine) { return engine.checks(); });
+  for (const auto& [source, names] : needed) {
+    auto head = heads.find(source);
+    auto cursor = cursors.find(source);
+    if (head == heads.end() || cursor == cursors.end() || head->second == cursor->second) continue;
+    std::vector<CommitInfo> commits;
+    {
+      std::lock_guard<std::mutex> lock(survey_mutex_);
+      commits = surveyor_->log(source, cursor->second, head->second, kMostCommits);
+    }
+    std::string green = in_loop([&, name = source, checks = names](Engine& engine) {
+      for (const CommitInfo& commit : commits) {
+        bool all = std::all_of(checks.begin(), checks.end(), [&](const std::string& check) {
+          return is_green(engine, name, commit.id, check);
+        });
+        if (all) return commit.id;
+      }
+      return std::string();
+    });
+    if (green != head->second && waiting_for_checks_[source] != head->second) {
+      spdlog::info("code {} is at {}, which waits for {}", source, head->second.substr(0, 7),
+                   fmt::join(names, ", "));
+    }
+    waiting_for_checks_[source] = head->second;
+    head->second = green.empty() ? cursor->second : green;
+  }
 }
 
 // Hands it to the survey thread and waits until it has become a run, or nothing.
@@ -224,6 +259,7 @@ int Daemon::serve() {
     trigger.who = "lockstep";
     request({trigger, {}, nullptr});
   }
+  in_loop([](Engine& engine) { forget_old_deliveries(engine); });
   int64_t next_look_ms = 0;
   bool waiting = false;  // a preview, for the end of a run
   while (!stop_ && !failed_) {

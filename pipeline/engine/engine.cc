@@ -112,8 +112,12 @@ void Engine::keep_followed(const Graph& graph) {
       followed[slice.source].insert(patterns->second.begin(), patterns->second.end());
     }
   }
-  std::string text = followed.empty() ? "" : Json(followed).dump();
-  if (store_.get("followed") != text) store_.set("followed", text);
+  auto keep = [&](const char* name, const std::map<std::string, std::set<std::string>>& value) {
+    std::string text = value.empty() ? "" : Json(value).dump();
+    if (store_.get(name) != text) store_.set(name, text);
+  };
+  keep("followed", followed);
+  keep("checks", graph.ci);
 }
 
 void Engine::note(const std::string& text) {

@@ -114,6 +114,8 @@ class Engine {
   std::optional<std::set<std::string>> planned();
   // Source → patterns of the branches that some workflow follows, as of the last plan.
   std::map<std::string, std::set<std::string>> followed();
+  // Code source → checks that must be green before its commits are planned, as of the last plan.
+  std::map<std::string, std::set<std::string>> checks();
   // What became of the newest preview of each branch, by BranchName::mark(): {"commit","run",
   // "fingerprints":[…]}.
   std::map<std::string, Json> previews();
