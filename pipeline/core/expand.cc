@@ -41,6 +41,7 @@ class Expansion {
 
   void add(const Workflow& workflow) {
     if (!workflow.branches.empty()) graph.branches[workflow.name] = workflow.branches;
+    if (!workflow.schedules.empty()) graph.schedules[workflow.name] = workflow.schedules;
     if (!workflow.ci.empty()) {
       graph.ci[workflow.source].insert(workflow.ci.begin(), workflow.ci.end());
     }

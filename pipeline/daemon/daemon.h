@@ -147,6 +147,9 @@ class Daemon {
   bool look_for_previews(const std::map<std::string, std::string>& heads);
   bool preview_branch(const BranchName& branch, const std::string& commit, const std::string& head);
   std::optional<Error> have_planned(SurveyRequest wanted);
+  int64_t run_schedules();  // schedules.cc
+  bool plan_tick(const std::string& workflow, int64_t now_ms);
+  bool start_import(const std::string& name);
   bool idle() {
     std::lock_guard<std::mutex> lock(mutex_);
     return progress_.over;
@@ -187,6 +190,7 @@ class Daemon {
   std::atomic<uint64_t> asked_{0};
   std::atomic<bool> loop_over_{false}, stop_{false}, failed_{false}, working_{false},
       serving_{false};
+  std::future<void> import_;  // by schedule, the one under way
   std::thread loop_thread_, survey_thread_;
 };
 

@@ -104,6 +104,7 @@ std::map<std::string, std::string> Daemon::look_for_changes(
                                return spec.name == n && keeps_tables(spec.kind);
                              });
     if (trigger.kind.empty() || data) trigger.kind = data ? "data" : "code";
+    trigger.code_too = trigger.code_too || !data;
     spdlog::info("{} {} is at {}", data ? "data" : "code", name, commit.substr(0, 7));
   }
   if (trigger.kind.empty()) return heads;
@@ -256,16 +257,19 @@ int Daemon::serve() {
   if (left_open) {
     Trigger trigger;
     trigger.kind = "data";
+    trigger.code_too = true;
     trigger.who = "lockstep";
     request({trigger, {}, nullptr});
   }
   in_loop([](Engine& engine) { forget_old_deliveries(engine); });
   int64_t next_look_ms = 0;
-  bool waiting = false;  // a preview, for the end of a run
+  int64_t next_tick_ms = 0;  // of a schedule
+  bool waiting = false;      // a preview, for the end of a run
   while (!stop_ && !failed_) {
     bool signal = signals.wait(kTick_ms, wake_.get());
     uint64_t asked = asked_;
     int64_t now = clock_.now_ms();
+    if (now >= next_tick_ms) next_tick_ms = run_schedules();
     if (!signal && now < next_look_ms && !(waiting && idle())) continue;
     std::map<std::string, std::string> heads = look_for_changes(said);
     try {
@@ -280,6 +284,7 @@ int Daemon::serve() {
     }
     changed_.notify_all();
     if (signals.silent()) signals.open(parts_);
+    next_tick_ms = 0;  // what was planned may have another schedule
     bool quiet = !signals.silent() && said.empty();
     next_look_ms = clock_.now_ms() + (quiet ? kSlowLook_ms : kRemoteLook_ms);
   }

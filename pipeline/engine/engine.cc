@@ -116,6 +116,14 @@ void Engine::keep_followed(const Graph& graph) {
     std::string text = value.empty() ? "" : Json(value).dump();
     if (store_.get(name) != text) store_.set(name, text);
   };
+  Json schedules = Json::object();
+  for (const auto& [workflow, specs] : graph.schedules) {
+    for (const ScheduleSpec& spec : specs) {
+      schedules[workflow].push_back(Json::array({spec.cron, spec.timezone}));
+    }
+  }
+  std::string ticks = schedules.empty() ? "" : schedules.dump();
+  if (store_.get("schedules") != ticks) store_.set("schedules", ticks);
   keep("followed", followed);
   keep("checks", graph.ci);
 }
@@ -189,6 +197,26 @@ std::set<SourceCommit> Engine::live_commits() {
     if (run) all.insert(run->commits.begin(), run->commits.end());
   }
   return all;
+}
+
+std::map<std::string, std::vector<ScheduleSpec>> Engine::schedules() {
+  std::map<std::string, std::vector<ScheduleSpec>> out;
+  std::string text = store_.get("schedules");
+  if (text.empty()) return out;
+  const Json kept = parse_json(text, "schedules");
+  for (const auto& [workflow, specs] : kept.items()) {
+    for (const Json& spec : specs) out[workflow].push_back({spec.at(0), spec.at(1)});
+  }
+  return out;
+}
+
+int64_t Engine::last_tick(const std::string& name) {
+  std::string text = store_.get("tick/" + name);
+  return text.empty() ? 0 : std::stoll(text);
+}
+
+void Engine::set_tick(const std::string& name, int64_t time_ms) {
+  store_.set("tick/" + name, std::to_string(time_ms));
 }
 
 Json Engine::held() {

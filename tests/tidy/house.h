@@ -18,12 +18,15 @@ struct Room {
 inline const std::vector<Room> kRooms = {
     {"pipeline/base", {}, {"openssl", "json", "fmt"}},
     {"pipeline/formats", {"pipeline/base"}, {"flatbuffers"}},
+    {"pipeline/calendar", {"pipeline/base"}, {"absl"}},
     {"pipeline/yaml", {"pipeline/base"}, {"yaml-cpp"}},
     {"pipeline/core", {"pipeline/base"}, {}},
     {"pipeline/snapshot", {"pipeline/base", "pipeline/core", "pipeline/formats"}, {}},
     {"pipeline/imports", {"pipeline/base", "pipeline/core", "pipeline/formats"}, {}},
     {"registry/rules", {"pipeline/base", "pipeline/core"}, {}},
-    {"workflows/language", {"pipeline/base", "pipeline/core", "pipeline/yaml"}, {}},
+    {"workflows/language",
+     {"pipeline/base", "pipeline/calendar", "pipeline/core", "pipeline/yaml"},
+     {}},
     {"connectors/git", {"pipeline/base", "pipeline/core"}, {"libgit2"}},
     {"connectors/git_repo",
      {"pipeline/base", "pipeline/core", "pipeline/formats", "pipeline/yaml", "connectors/git"},
@@ -83,6 +86,7 @@ inline const std::vector<Library> kLibraries = {
     {"httplib", {"httplib.h"}},
     {"cli11", {"CLI/"}},
     {"torch", {"torch/", "ATen/", "c10/"}},
+    {"absl", {"absl/"}},
     {"catch2", {"catch2/"}},
 };
 inline const std::vector<std::string> kBroughtByBase = {"json", "fmt"};

@@ -18,7 +18,7 @@ struct Reading {
 };
 
 void read_trigger(const Reading& reading, const std::string& word, const Place& place) {
-  static const std::vector<std::string> later = {"tag", "schedule", "workflow"};
+  static const std::vector<std::string> later = {"tag", "workflow"};
   for (const std::string& known : later) {
     if (word == known) return not_supported_yet(place, "on: " + word, reading.diagnostics);
   }
@@ -26,12 +26,15 @@ void read_trigger(const Reading& reading, const std::string& word, const Place& 
   if (word == "code") reading.workflow.on_code = true;
   if (word == "data" || word == "code" || word == "manual") return;
   if (word == "ci") {
-    reading.diagnostics.error(place, "\"ci\" names the checks that must be green",
-                              "on: {data: {}, ci: [build]}");
-    return;
+    return reading.diagnostics.error(place, "\"ci\" names the checks that must be green",
+                                     "on: {data: {}, ci: [build]}");
+  }
+  if (word == "schedule") {
+    return reading.diagnostics.error(place, "\"schedule\" says when",
+                                     "on: {schedule: [{cron: \"0 3 * * *\", timezone: UTC}]}");
   }
   reading.diagnostics.error(place, fmt::format("unknown trigger \"{}\"", shown(word)),
-                            did_you_mean(word, {"data", "code", "ci", "manual"}));
+                            did_you_mean(word, {"data", "code", "ci", "schedule", "manual"}));
 }
 
 // on: {data: {branches: ["feature/*"]}}
@@ -80,8 +83,12 @@ void read_on(const Reading& reading, const YamlNode& node) {
       read_ci(reading, entry);
       continue;
     }
+    if (entry.key == "schedule") {
+      reading.workflow.schedules = read_schedules(entry.value, "\"schedule\"", diagnostics);
+      continue;
+    }
     read_trigger(reading, entry.key, entry.key_place);
-    if (entry.value.is_null() || entry.key == "schedule") continue;
+    if (entry.value.is_null()) continue;
     Fields fields(entry.value, fmt::format("trigger \"{}\"", shown(entry.key)), diagnostics);
     if (entry.key == "data") read_branches(reading, fields);
     fields.finish();

@@ -93,6 +93,7 @@ struct ImportSpec {
   std::string author, email;                   // of the commits; empty: who asks
   bool remove = true;                          // rows that the sheet lacks
   double max_change = 0.5;                     // part of the rows
+  std::vector<ScheduleSpec> schedule;          // when `serve` does it by itself
   CredentialSpec credentials;
   std::string where;
 };
