@@ -43,6 +43,7 @@ inline const std::vector<Room> kRooms = {
     {"connectors/download",
      {"pipeline/base", "connectors/oci_registry/url.h"},
      {"boost", "openssl"}},
+    {"connectors/forge", {"pipeline/base"}, {"openssl"}},
     {"pipeline/store", {"pipeline/base", "pipeline/core"}, {"sqlite"}},
     {"registry/ledger",
      {"pipeline/base", "pipeline/core", "registry/rules", "pipeline/store"},
