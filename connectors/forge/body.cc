@@ -129,6 +129,10 @@ bool HookFields::has(const char* name) const {
   return found != object_->end() && !found->is_null();
 }
 
+void HookFields::must_have(const char* name) const {
+  if (!object_->contains(name)) throw invalid(fmt::format("the body has no {}", name_of(name)));
+}
+
 const Json& HookFields::value(const char* name) const {
   if (!has(name)) throw invalid(fmt::format("the body has no {}", name_of(name)));
   return *object_->find(name);

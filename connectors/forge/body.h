@@ -49,6 +49,7 @@ class HookFields {
 
   // Throws invalid when there is any other key.
   void only(std::initializer_list<std::string_view> known) const;
+  void must_have(const char* name) const;     // throws invalid if absent; null will do
   const Json& value(const char* name) const;  // throws invalid if absent
   const std::string& path() const { return path_; }
 

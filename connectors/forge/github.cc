@@ -106,7 +106,8 @@ void read_status(const HookFields& body, Delivery& out) {
 }
 
 void read_dispatch(const HookFields& body, Delivery& out) {
-  body.text("action");  // the event_type of the request
+  body.text("action");               // the event_type of the request
+  body.must_have("client_payload");  // so that another event's body can't pass for one
   HookRef ref;
   ref.branch = body.ref_name_or_empty("branch");
   if (!ref.branch.empty()) out.refs.push_back(std::move(ref));
