@@ -51,6 +51,11 @@ std::string clean_path(std::string_view path) {
   return out;
 }
 
+bool host_name(std::string_view host) {
+  return !host.empty() &&
+         host.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789.-_:") == host.npos;
+}
+
 bool read_host(std::string_view authority, std::string& host, int& port) {
   std::string_view digits;
   if (authority.starts_with('[')) {
@@ -66,9 +71,9 @@ bool read_host(std::string_view authority, std::string& host, int& port) {
     if (colon < authority.size()) digits = authority.substr(colon + 1);
   }
   while (host.ends_with('.')) host.pop_back();  // a name from the root is the same name
-  if (digits.empty()) return !host.empty();
+  if (digits.empty()) return host_name(host);
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
-  return !host.empty() && error == std::errc() && end == digits.data() + digits.size() &&
+  return host_name(host) && error == std::errc() && end == digits.data() + digits.size() &&
          port > 0 && port < 65536;
 }
 
