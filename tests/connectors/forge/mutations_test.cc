@@ -171,8 +171,7 @@ TEST_CASE("every mutation of every delivery is refused, with the right status") 
       }
     }
   }
-  WARN(tried << " mutations refused: " << codes["denied"] << " denied, " << codes["invalid"]
-             << " invalid");
+  CHECK(tried > 2000);
   CHECK(codes["accepted"] == 0);
 }
 
@@ -199,7 +198,7 @@ TEST_CASE("no byte of a body can change, go or come") {
       }
     }
   }
-  WARN(tried << " changed bodies refused");
+  CHECK(tried > 10'000);
 }
 
 TEST_CASE("header names have no case, and their order says nothing") {
@@ -290,7 +289,7 @@ TEST_CASE("a delivery of another forge is refused, and its forge named") {
       }
     }
   }
-  WARN(tried << " deliveries to another forge's hook refused");
+  CHECK(tried > 300);
 }
 
 TEST_CASE("the hint names the forge whose headers came") {

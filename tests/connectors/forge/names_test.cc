@@ -112,6 +112,13 @@ TEST_CASE("every way to write an address of one repository is one place") {
   }
 }
 
+TEST_CASE("a place keeps the case of its path, which an API may want") {
+  const auto place = remote_place("git@Git.Example.org:Team/Intents.GIT");
+  REQUIRE(place);
+  CHECK(place->host == "git.example.org");
+  CHECK(place->path == "Team/Intents");
+}
+
 TEST_CASE("two servers on one host are two places over http, and one over ssh") {
   CHECK_FALSE(about_place(with({"http://localhost:3000/a/b"}), "http://localhost:3001/a/b"));
   CHECK_FALSE(about_place(with({"https://h:8443/a/b"}), "https://h/a/b"));
