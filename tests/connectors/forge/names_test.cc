@@ -1,5 +1,7 @@
 #include "connectors/forge/names.h"
 
+#include <algorithm>
+
 #include "connectors/forge/place.h"
 #include "pipeline/base/process.h"
 #include "tests/catch.h"
