@@ -12,7 +12,8 @@ std::string kind_of(const HookFields& body) {
   if (!named.empty()) return named;
   if (body.has("head") && body.has("ref")) return "push";
   if (body.has("pullID")) return "pull_request";
-  return body.has("branch") ? "branch" : "";
+  if (body.has("branch")) return "branch";
+  throw Error(ErrorCode::kInvalid, "the body says nothing that a DoltHub event says");
 }
 
 // Full or short: the documents show both.

@@ -80,8 +80,9 @@ bool good_repository_path(std::string_view path) {
 
 bool good_hook_url(std::string_view url) {
   const auto plain = [](char c) { return c > 0x20 && c < 0x7f; };
+  const bool with_user = url.find('@') < url.find(':');  // else `word:…` could be any scheme
   return url.size() <= kHookUrlLimit && std::all_of(url.begin(), url.end(), plain) &&
-         remote_place(url).has_value();
+         (with_user || url.find("://") != url.npos) && remote_place(url).has_value();
 }
 
 bool good_delivery_id(std::string_view id) {

@@ -40,8 +40,8 @@ std::string clean_path(std::string_view path) {
   path = path.substr(0, path.find_first_of("?#"));
   while (path.starts_with('/')) path.remove_prefix(1);
   while (path.ends_with('/')) path.remove_suffix(1);
-  std::string out = lower_case(unreserved_decoded(path));
-  if (out.size() > 4 && out.ends_with(".git")) out.resize(out.size() - 4);
+  std::string out = unreserved_decoded(path);
+  if (out.size() > 4 && lower_case(out).ends_with(".git")) out.resize(out.size() - 4);
   for (size_t from = 0; from <= out.size();) {
     const size_t to = std::min(out.find('/', from), out.size());
     const std::string_view part = std::string_view(out).substr(from, to - from);
@@ -49,6 +49,11 @@ std::string clean_path(std::string_view path) {
     from = to + 1;
   }
   return out;
+}
+
+bool host_name(std::string_view host) {
+  return !host.empty() &&
+         host.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789.-_:") == host.npos;
 }
 
 bool read_host(std::string_view authority, std::string& host, int& port) {
@@ -66,9 +71,9 @@ bool read_host(std::string_view authority, std::string& host, int& port) {
     if (colon < authority.size()) digits = authority.substr(colon + 1);
   }
   while (host.ends_with('.')) host.pop_back();  // a name from the root is the same name
-  if (digits.empty()) return !host.empty();
+  if (digits.empty()) return host_name(host);
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
-  return !host.empty() && error == std::errc() && end == digits.data() + digits.size() &&
+  return host_name(host) && error == std::errc() && end == digits.data() + digits.size() &&
          port > 0 && port < 65536;
 }
 
@@ -78,7 +83,8 @@ std::optional<RemotePlace> place_of(std::string_view scheme, std::string_view au
   if (at != authority.npos && authority.substr(0, at).find(':') != authority.npos) return {};
   if (at != authority.npos) authority.remove_prefix(at + 1);
   RemotePlace place;
-  place.http = scheme == "https" || scheme == "http";
+  place.tls = scheme == "https";
+  place.http = place.tls || scheme == "http";
   if (!read_host(authority, place.host, place.port)) return {};
   const int usual = scheme == "https" ? 443 : 80;
   if (!place.http || place.port == usual) place.port = 0;
@@ -92,7 +98,8 @@ bool path_ends(const std::string& path, const std::string& end) {
 }
 
 // Bitbucket Data Center clones over http below /scm/, over ssh without it.
-bool same_path(const Delivery& delivery, const std::string& a, const std::string& b) {
+bool same_path(const Delivery& delivery, const std::string& one, const std::string& other) {
+  const std::string a = lower_case(one), b = lower_case(other);
   if (a == b) return true;
   return delivery.forge == Forge::kBitbucket && (a == "scm/" + b || b == "scm/" + a);
 }
@@ -120,7 +127,8 @@ bool about_place(const Delivery& delivery, std::string_view place) {
   const std::optional<RemotePlace> mine = remote_place(place);
   if (!mine) return false;
   if (delivery.urls.empty()) {
-    return !delivery.repository.empty() && path_ends(mine->path, lower_case(delivery.repository));
+    return !delivery.repository.empty() &&
+           path_ends(lower_case(mine->path), lower_case(delivery.repository));
   }
   for (const std::string& url : delivery.urls) {
     const std::optional<RemotePlace> theirs = remote_place(url);

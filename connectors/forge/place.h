@@ -11,13 +11,12 @@
 namespace lockstep {
 
 // A repository's address without what may differ between ways to reach it: scheme, user, query,
-// `.git`. Everything in lower case: host names have no case, and forges find owners and
-// repositories without regard to it.
+// `.git`.
 struct RemotePlace {
-  std::string host;  // without brackets
-  int port = 0;      // of http(s) where it is not the usual one; else 0
-  bool http = false;
-  std::string path;  // "owner/name", without slashes around it
+  std::string host;                // in lower case, without brackets
+  int port = 0;                    // of http(s) where it is not the usual one; else 0
+  bool http = false, tls = false;  // http:// or https://; https://
+  std::string path;                // "owner/name", without slashes around it
 };
 
 // Reads https://, http://, ssh://, git:// and `[user@]host:path`. Nothing for a folder of this
@@ -25,9 +24,9 @@ struct RemotePlace {
 std::optional<RemotePlace> remote_place(std::string_view place);
 
 // True when one of the delivery's addresses names the same repository as `place`: same host, same
-// path, and the same port where both are http(s). A delivery without addresses (DoltHub, Bitbucket
-// Data Center) matches by the end of the path, "owner/name". A folder of this machine never
-// matches.
+// path (forges find owners and repositories without regard to case), and the same port where both
+// are http(s). A delivery without addresses (DoltHub, Bitbucket Data Center) matches by the end of
+// the path, "owner/name". A folder of this machine never matches.
 bool about_place(const Delivery& delivery, std::string_view place);
 
 }  // namespace lockstep

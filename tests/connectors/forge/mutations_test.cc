@@ -53,77 +53,90 @@ struct Mutation {
   std::function<void(Sample&)> change;
 };
 
-const std::vector<Mutation>& mutations() {
-  static const std::vector<Mutation> kAll = {
-      {"proof removed", "denied",
-       [](Sample& s) {
-         for (const std::string& name : proofs(s)) s.drop(name);
-       }},
-      {"proof empty", "denied", [](Sample& s) { each_proof(s, [](auto& v) { v.clear(); }); }},
-      {"proof renamed", "denied",
-       [](Sample& s) {
-         for (const std::string& name : proofs(s)) {
-           const std::string value = *s.header(name);
-           s.drop(name);
-           s.headers.emplace_back("x-" + name, value);
-         }
-       }},
-      {"proof twice", "invalid",
-       [](Sample& s) {
-         const std::string name = proofs(s).front(), value = *s.header(name);
-         s.headers.emplace_back(upper(name), value);
-       }},
-      {"proof twice, one wrong", "invalid",
-       [](Sample& s) {
-         const std::string name = proofs(s).front();
-         s.headers.insert(s.headers.begin(), {name, "sha256=00"});
-       }},
-      {"proof cut", "denied", [](Sample& s) { each_proof(s, [](auto& v) { v.pop_back(); }); }},
-      {"proof longer", "denied", [](Sample& s) { each_proof(s, [](auto& v) { v += '0'; }); }},
-      {"proof's prefix alone", "denied",
-       [](Sample& s) { each_proof(s, [](auto& v) { v = v.substr(0, prefix_of(v)) + " "; }); }},
-      {"proof in upper case", "denied",
-       [](Sample& s) {
-         each_proof(s, [](auto& v) {
-           const size_t from = prefix_of(v);
-           v = v.substr(0, from) + upper(v.substr(from));
-         });
-       }},
-      {"last of the proof changed", "denied",
-       [](Sample& s) {
-         each_proof(s, [](auto& v) { v[v.size() - 2] = v[v.size() - 2] == 'a' ? 'b' : 'a'; });
-       }},
-      {"two proofs in one", "denied",
-       [](Sample& s) { each_proof(s, [](auto& v) { v = v + "," + v; }); }},
-      {"algorithm called SHA-1", "denied",
-       [](Sample& s) {
-         each_proof(s, [](auto& v) { v = "sha1=" + v.substr(prefix_of(v)).substr(0, 40); });
-       }},
-      {"algorithm called SHA-512", "denied",
-       [](Sample& s) { each_proof(s, [](auto& v) { v = "sha512=" + v.substr(prefix_of(v)); }); }},
-      {"algorithm called none", "denied",
-       [](Sample& s) { each_proof(s, [](auto& v) { v = "none="; }); }},
-      {"signed by another", "denied",
-       [](Sample& s) { s.spec.secrets = {"a secret of somebody else"}; }},
-      {"body empty", "denied", [](Sample& s) { s.body.clear(); }},
-      {"content type removed", "invalid", [](Sample& s) { s.drop("content-type"); }},
-      {"content type of text", "invalid",
-       [](Sample& s) { *s.header("content-type") = "text/plain"; }},
-      {"content type twice", "invalid",
-       [](Sample& s) { s.headers.emplace_back("CONTENT-TYPE", "application/json"); }},
-      {"another alphabet", "invalid",
-       [](Sample& s) { *s.header("content-type") += "; charset=utf-7"; }},
-      {"compressed", "invalid",
-       [](Sample& s) { s.headers.emplace_back("Content-Encoding", "gzip"); }},
-      {"a header with a line break", "invalid",
-       [](Sample& s) { s.headers.emplace_back("X-More", "a\r\nX-Less: b"); }},
-      {"too many headers", "invalid",
-       [](Sample& s) {
-         s.headers.resize(201, {"x-filler", "1"});
-       }},
-      {"over the size", "invalid", [](Sample& s) { s.spec.max_body_bytes = s.body.size() - 1; }},
-  };
-  return kAll;
+// Gone, doubled, under another name.
+const std::vector<Mutation> kPlaces = {
+    {"proof removed", "denied",
+     [](Sample& s) {
+       for (const std::string& name : proofs(s)) s.drop(name);
+     }},
+    {"proof empty", "denied", [](Sample& s) { each_proof(s, [](auto& v) { v.clear(); }); }},
+    {"proof renamed", "denied",
+     [](Sample& s) {
+       for (const std::string& name : proofs(s)) {
+         const std::string value = *s.header(name);
+         s.drop(name);
+         s.headers.emplace_back("x-" + name, value);
+       }
+     }},
+    {"proof twice", "invalid",
+     [](Sample& s) {
+       const std::string name = proofs(s).front(), value = *s.header(name);
+       s.headers.emplace_back(upper(name), value);
+     }},
+    {"proof twice, one wrong", "invalid",
+     [](Sample& s) {
+       const std::string name = proofs(s).front();
+       s.headers.insert(s.headers.begin(), {name, "sha256=00"});
+     }},
+};
+
+// Of another form or algorithm.
+const std::vector<Mutation> kForms = {
+    {"proof cut", "denied", [](Sample& s) { each_proof(s, [](auto& v) { v.pop_back(); }); }},
+    {"proof longer", "denied", [](Sample& s) { each_proof(s, [](auto& v) { v += '0'; }); }},
+    {"proof's prefix alone", "denied",
+     [](Sample& s) { each_proof(s, [](auto& v) { v = v.substr(0, prefix_of(v)) + " "; }); }},
+    {"proof in upper case", "denied",
+     [](Sample& s) {
+       each_proof(s, [](auto& v) {
+         const size_t from = prefix_of(v);
+         v = v.substr(0, from) + upper(v.substr(from));
+       });
+     }},
+    {"last of the proof changed", "denied",
+     [](Sample& s) {
+       each_proof(s, [](auto& v) { v[v.size() - 2] = v[v.size() - 2] == 'a' ? 'b' : 'a'; });
+     }},
+    {"two proofs in one", "denied",
+     [](Sample& s) { each_proof(s, [](auto& v) { v = v + "," + v; }); }},
+    {"algorithm called SHA-1", "denied",
+     [](Sample& s) {
+       each_proof(s, [](auto& v) { v = "sha1=" + v.substr(prefix_of(v)).substr(0, 40); });
+     }},
+    {"algorithm called SHA-512", "denied",
+     [](Sample& s) { each_proof(s, [](auto& v) { v = "sha512=" + v.substr(prefix_of(v)); }); }},
+    {"algorithm called none", "denied",
+     [](Sample& s) { each_proof(s, [](auto& v) { v = "none="; }); }},
+    {"signed by another", "denied",
+     [](Sample& s) { s.spec.secrets = {"a secret of somebody else"}; }},
+};
+
+// Around it.
+const std::vector<Mutation> kSurroundings = {
+    {"body empty", "denied", [](Sample& s) { s.body.clear(); }},
+    {"content type removed", "invalid", [](Sample& s) { s.drop("content-type"); }},
+    {"content type of text", "invalid",
+     [](Sample& s) { *s.header("content-type") = "text/plain"; }},
+    {"content type twice", "invalid",
+     [](Sample& s) { s.headers.emplace_back("CONTENT-TYPE", "application/json"); }},
+    {"another alphabet", "invalid",
+     [](Sample& s) { *s.header("content-type") += "; charset=utf-7"; }},
+    {"compressed", "invalid",
+     [](Sample& s) { s.headers.emplace_back("Content-Encoding", "gzip"); }},
+    {"a header with a line break", "invalid",
+     [](Sample& s) { s.headers.emplace_back("X-More", "a\r\nX-Less: b"); }},
+    {"too many headers", "invalid",
+     [](Sample& s) {
+       s.headers.resize(201, {"x-filler", "1"});
+     }},
+    {"over the size", "invalid", [](Sample& s) { s.spec.max_body_bytes = s.body.size() - 1; }},
+};
+
+std::vector<Mutation> all_mutations() {
+  std::vector<Mutation> all = kPlaces;
+  all.insert(all.end(), kForms.begin(), kForms.end());
+  all.insert(all.end(), kSurroundings.begin(), kSurroundings.end());
+  return all;
 }
 
 // A GitLab token proves no body: what it guards against is another sender.
@@ -138,10 +151,11 @@ bool is_form(const Sample& s) {
 TEST_CASE("every mutation of every delivery is refused, with the right status") {
   int tried = 0;
   std::map<std::string, int> codes;
+  const std::vector<Mutation> all = all_mutations();
   for (const std::string& name : sample_names()) {
     for (const Sample& good : in_every_way(name)) {
       REQUIRE(outcome(good).code == "accepted");
-      for (const Mutation& m : mutations()) {
+      for (const Mutation& m : all) {
         Sample s = good;
         m.change(s);
         const Outcome got = outcome(s);
@@ -157,8 +171,7 @@ TEST_CASE("every mutation of every delivery is refused, with the right status") 
       }
     }
   }
-  WARN(tried << " mutations refused: " << codes["denied"] << " denied, " << codes["invalid"]
-             << " invalid");
+  CHECK(tried > 2000);
   CHECK(codes["accepted"] == 0);
 }
 
@@ -185,7 +198,7 @@ TEST_CASE("no byte of a body can change, go or come") {
       }
     }
   }
-  WARN(tried << " changed bodies refused");
+  CHECK(tried > 10'000);
 }
 
 TEST_CASE("header names have no case, and their order says nothing") {
@@ -276,7 +289,7 @@ TEST_CASE("a delivery of another forge is refused, and its forge named") {
       }
     }
   }
-  WARN(tried << " deliveries to another forge's hook refused");
+  CHECK(tried > 300);
 }
 
 TEST_CASE("the hint names the forge whose headers came") {

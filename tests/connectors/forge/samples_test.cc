@@ -53,8 +53,7 @@ TEST_CASE("every sample of every forge is accepted, in every encoding, and says 
       ++deliveries;
     }
   }
-  WARN(sample_names().size() << " samples, " << deliveries << " deliveries accepted, "
-                             << seen.size() << " kinds of forge and event");
+  CHECK(deliveries > 90);
   // What the forges can say at all: each is there.
   for (const char* kind : {"github ping",
                            "github push",
