@@ -183,9 +183,9 @@ class Backend {
   // {"ok":bool,"checks":[{"name","ok":bool,"message","fix"}]}; "fix" is "" where nothing is to do
   virtual Json doctor() = 0;
 
-  // A forge's delivery: {"hook","event","source","known":bool}. Verified here; kept durably when
-  // this returns. `known`: it was here before, and changes nothing. Throws not_found (no such
-  // hook), denied (its signature), invalid (its body).
+  // A forge's delivery: {"hook","event","source"}. Verified here; kept durably when this returns.
+  // Throws not_found (no such hook), denied (its signature), invalid (its body), conflict (it was
+  // here before).
   virtual Json hook(const std::string& name, const HookBytes& delivery) = 0;
   // Looks at the sources now and waits until what moved is planned: {"run":the one at work|null}.
   // `source` must be one, or empty. Throws unavailable where nobody serves.

@@ -15,10 +15,12 @@ std::string seen_key(const std::string& hook, const std::string& mark) {
   return "delivery/" + hook + "/" + mark;
 }
 
-// Marks it as seen, and keeps what CI said. True where it was seen before: then nothing changes.
-bool remember(Engine& engine, const HookSource& hook, const Delivery& delivery) {
+// Marks it as seen, and keeps what CI said. Throws conflict where it was seen before.
+void remember(Engine& engine, const HookSource& hook, const Delivery& delivery) {
   for (const std::string& mark : delivery.marks) {
-    if (!engine.store().get(seen_key(hook.name, mark)).empty()) return true;
+    if (engine.store().get(seen_key(hook.name, mark)).empty()) continue;
+    throw Error(ErrorCode::kConflict, "this delivery was here before",
+                "nothing is lost: it was taken then");
   }
   std::string now = std::to_string(engine.now_ms());
   for (const std::string& mark : delivery.marks) {
@@ -29,7 +31,6 @@ bool remember(Engine& engine, const HookSource& hook, const Delivery& delivery) 
     engine.store().set(ci_key(hook.source, delivery.ci->commit, delivery.ci->name),
                        now + " " + delivery.ci->conclusion);
   }
-  return false;
 }
 
 }  // namespace
@@ -66,10 +67,9 @@ Json WorkspaceBackend::hook(const std::string& name, const HookBytes& bytes) {
     spdlog::warn("a delivery to hook {} is refused: {}", name, error.what());
     throw;
   }
-  bool known = daemon_.in_loop([&](Engine& engine) { return remember(engine, *hook, delivery); });
-  if (!known) daemon_.hint();
-  return {
-      {"hook", name}, {"event", word(delivery.event)}, {"source", hook->source}, {"known", known}};
+  daemon_.in_loop([&](Engine& engine) { remember(engine, *hook, delivery); });
+  daemon_.hint();
+  return {{"hook", name}, {"event", word(delivery.event)}, {"source", hook->source}};
 }
 
 Json WorkspaceBackend::look(const std::string& source) {
