@@ -6,6 +6,8 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "pipeline/base/json.h"
@@ -16,6 +18,12 @@ struct Caller {
   std::string user;
   std::string reason;
   bool dry_run = false;
+};
+
+// A request as it came: for who checks signatures over raw bytes.
+struct HookBytes {
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string_view body;
 };
 
 // How long an answer may be held back for news, and whether anybody is still there to hear it.
@@ -175,6 +183,13 @@ class Backend {
   // {"ok":bool,"checks":[{"name","ok":bool,"message","fix"}]}; "fix" is "" where nothing is to do
   virtual Json doctor() = 0;
 
+  // A forge's delivery: {"hook","event","source"}. Verified here; kept durably when this returns.
+  // Throws not_found (no such hook), denied (its signature), invalid (its body), conflict (it was
+  // here before).
+  virtual Json hook(const std::string& name, const HookBytes& delivery) = 0;
+  // Looks at the sources now and waits until what moved is planned: {"run":the one at work|null}.
+  // `source` must be one, or empty. Throws unavailable where nobody serves.
+  virtual Json look(const std::string& source) = 0;
   // {"ok":true}, whatever else is wrong.
   virtual Json health() = 0;
   // {"ok":true}; throws unavailable while it does not plan and train.

@@ -404,8 +404,7 @@ std::vector<Route> all_routes() {
   std::vector<Route> all = kWork;
   all.insert(all.end(), kModels.begin(), kModels.end());
   all.insert(all.end(), kReleases.begin(), kReleases.end());
-  std::vector<Route> access = access_routes();
-  all.insert(all.end(), access.begin(), access.end());
+  all.insert(all.end(), access_routes().begin(), access_routes().end());
   return all;
 }
 

@@ -6,6 +6,6 @@
 
 namespace lockstep {
 
-std::vector<Route> access_routes();
+const std::vector<Route>& access_routes();
 
 }  // namespace lockstep

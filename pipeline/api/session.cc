@@ -70,14 +70,10 @@ std::string_view view(boost::string_view text) {
   return {text.data(), text.size()};
 }
 
-// What a route that takes bytes gets: a header that is there twice might be read as either.
+// What a route that takes bytes gets.
 void take_bytes(http::request<http::string_body>& message, ApiRequest& request) {
   for (const auto& field : message) {
-    std::string name(view(field.name_string()));
-    std::transform(name.begin(), name.end(), name.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    bool fresh = request.headers.emplace(name, std::string(view(field.value()))).second;
-    if (!fresh) throw invalid("the header " + name + " is there twice");
+    request.headers.emplace_back(view(field.name_string()), view(field.value()));
   }
   request.bytes = std::move(message.body());
 }

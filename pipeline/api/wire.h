@@ -23,9 +23,10 @@ struct ApiRequest {
   std::string user;  // who asks: the peer's user name, or the token's; never from the body
   std::string role;  // what that one may do (access.h); empty: what anyone may
   std::string peer;  // where from: "socket", or an address
-  std::map<std::string, std::string> headers;  // of routes that take bytes: lower-case names
-  std::string bytes;                           // their body as it came
-  std::function<bool()> gone;                  // has the peer hung up? Null: it can't
+  // Of routes that take bytes: as they came, in any case, perhaps twice.
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string bytes;           // their body as it came
+  std::function<bool()> gone;  // has the peer hung up? Null: it can't
 };
 
 struct ApiResponse {

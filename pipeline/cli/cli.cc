@@ -167,6 +167,7 @@ int run_cli(int argc, const char* const* argv, const CliEnvironment& environment
   add_model_commands(commands);
   add_release_commands(commands);
   add_access_commands(commands);
+  add_hook_commands(commands);
   add_workspace_commands(commands);
   int code = guarded(argc, argv, root, commands, context);
   context.out().flush();

@@ -51,6 +51,7 @@ void add_workspace_commands(Commands& commands);  // init, check, serve, tables,
 void add_model_commands(Commands& commands);
 void add_release_commands(Commands& commands);
 void add_access_commands(Commands& commands);
+void add_hook_commands(Commands& commands);
 
 // A completion script made from the tree; `shell` is bash, zsh or fish, else invalid is thrown.
 std::string completion(const CLI::App& root, const std::string& shell);

@@ -95,9 +95,25 @@ void add_audit(Commands& commands) {
   });
 }
 
+void add_look(Commands& commands) {
+  auto* look = commands.add("look", kGroup,
+                            "Have the daemon look at the sources now, and wait until what moved is "
+                            "planned: for hooks of repositories",
+                            "lockstep look\nlockstep look code");
+  auto source = std::make_shared<std::string>();
+  look->add_option("SOURCE", *source, "The one that has moved");
+  commands.on(look, [source](Context& context) {
+    return context.show(context.post({"v1", "look"}, {{"source", *source}}), [&](const Doc& doc) {
+      std::string run = doc.has("run") ? "run " + doc.text("run") + " is at work" : "nothing runs";
+      return transcript_line(context.style(), "looked", run);
+    });
+  });
+}
+
 }  // namespace
 
 void add_access_commands(Commands& commands) {
+  add_look(commands);
   add_token(commands);
   add_audit(commands);
 }

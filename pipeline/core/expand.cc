@@ -40,10 +40,14 @@ class Expansion {
   Expansion(const AxisReader& axis, const Values& commits) : axis_(axis), commits_(commits) {}
 
   void add(const Workflow& workflow) {
+    if (!workflow.branches.empty()) graph.branches[workflow.name] = workflow.branches;
+    if (!workflow.schedules.empty()) graph.schedules[workflow.name] = workflow.schedules;
+    if (!workflow.ci.empty()) {
+      graph.ci[workflow.source].insert(workflow.ci.begin(), workflow.ci.end());
+    }
     for (const StepTemplate& tmpl : workflow.steps) {
       uint32_t index = static_cast<uint32_t>(graph.templates.size());
       graph.templates.push_back(tmpl);
-      if (!workflow.branches.empty()) graph.branches[workflow.name] = workflow.branches;
       templates_[{workflow.name, tmpl.name}] = index;
       try {
         add_steps(workflow, tmpl, index);

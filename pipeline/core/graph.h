@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -87,6 +88,9 @@ struct Graph {
   std::vector<std::vector<StepId>> dependents;  // by step: those that read its output or model
   std::map<std::string, StepId> producer;       // model → the step that registers it
   std::map<std::string, StepId> by_name;
+  std::map<std::string, std::vector<ScheduleSpec>> schedules;  // by workflow
+  // Code source → checks that must be green before one of its commits is planned.
+  std::map<std::string, std::set<std::string>> ci;
   // Workflow → branches of its data that make previews, as patterns; absent: none.
   std::map<std::string, std::vector<std::string>> branches;
   // Steps that the data asks for are left out (a table could not be read, two values have one

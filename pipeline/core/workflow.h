@@ -119,11 +119,19 @@ struct ChannelSpec {
   std::string place;
 };
 
+// A tick by cron(5) in a time zone.
+struct ScheduleSpec {
+  std::string cron, timezone;
+  bool operator==(const ScheduleSpec&) const = default;
+};
+
 struct Workflow {
   std::string name;
   std::string source;                   // the code repo it was read from
   std::string file;                     // path in that repo
   bool on_data = true, on_code = true;  // which changes start it by themselves
+  std::vector<ScheduleSpec> schedules;
+  std::vector<std::string> ci;  // checks that must be green before a code commit starts it
   // Further branches of its data whose commits make previews; patterns with '*'.
   std::vector<std::string> branches;
   std::vector<StepTemplate> steps;

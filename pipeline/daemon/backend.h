@@ -63,6 +63,8 @@ class WorkspaceBackend : public Backend {
   Json doctor() override;
 
   // backend_access.cc
+  Json hook(const std::string& name, const HookBytes& delivery) override;
+  Json look(const std::string& source) override;
   Json health() override;
   Json ready() override;
   Json tokens() override;

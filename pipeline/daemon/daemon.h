@@ -12,6 +12,7 @@
 
 #include "pipeline/api/api.h"
 #include "pipeline/api/server.h"
+#include "pipeline/base/fd.h"
 #include "pipeline/daemon/audit_log.h"
 #include "pipeline/daemon/effects.h"
 #include "pipeline/daemon/git_workflows.h"
@@ -23,6 +24,12 @@
 #include "registry/ledger/ledger.h"
 
 namespace lockstep {
+
+// Has CI said that this check of the commit is green?
+bool is_green(Engine& engine, const std::string& source, const std::string& commit,
+              const std::string& check);
+// Deliveries of webhooks, and what CI said, of more than 90 days ago.
+void forget_old_deliveries(Engine& engine);
 
 struct SurveyRequest {
   Trigger trigger;
@@ -66,6 +73,10 @@ class Daemon {
   // Watches the sources until stop() or a failure; gives the exit code.
   int serve();
   void stop();
+  // Something may have moved: serve() looks soon.
+  void hint();
+  // The same, and waits until what moved is planned. Throws unavailable where nobody serves.
+  void look_now();
   // An effect came about, or failed for good.
   void tell(EffectDone done) { engine_->inbox().push(std::move(done)); }
   // An effect fails for now and is tried again: said once, in the run it belongs to.
@@ -131,9 +142,14 @@ class Daemon {
   void flush();
   // serve.cc
   std::map<std::string, std::string> look_for_changes(std::map<std::string, std::string>& said);
+  void wait_for_checks(const std::map<std::string, std::string>& cursors,
+                       std::map<std::string, std::string>& heads);
   bool look_for_previews(const std::map<std::string, std::string>& heads);
   bool preview_branch(const BranchName& branch, const std::string& commit, const std::string& head);
   std::optional<Error> have_planned(SurveyRequest wanted);
+  int64_t run_schedules();  // schedules.cc
+  bool plan_tick(const std::string& workflow, int64_t now_ms);
+  bool start_import(const std::string& name);
   bool idle() {
     std::lock_guard<std::mutex> lock(mutex_);
     return progress_.over;
@@ -153,6 +169,7 @@ class Daemon {
   std::unique_ptr<SourceSet> survey_sources_, ask_sources_;
   std::unique_ptr<GitWorkflows> workflows_;
   std::unique_ptr<Surveyor> surveyor_;
+  std::map<std::string, std::string> waiting_for_checks_;  // source → head that was told of
   std::mutex survey_mutex_;  // the surveyor is used by one thread at a time
   std::mutex ask_mutex_;
   std::unique_ptr<Effects> effects_;
@@ -167,9 +184,13 @@ class Daemon {
   std::deque<SurveyRequest> requests_;
   std::string failure_;
   Progress progress_;
+  uint64_t looked_ = 0;  // the newest of `asked_` that serve() has looked for
 
+  Fd wake_;  // readable: somebody has asked
+  std::atomic<uint64_t> asked_{0};
   std::atomic<bool> loop_over_{false}, stop_{false}, failed_{false}, working_{false},
       serving_{false};
+  std::future<void> import_;  // by schedule, the one under way
   std::thread loop_thread_, survey_thread_;
 };
 

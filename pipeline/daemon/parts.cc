@@ -200,6 +200,17 @@ std::string Parts::secret(const std::string& name) const {
   return read_secret_ref(found->second, "secret " + name);
 }
 
+HookSpec Parts::hook(const HookSource& hook) const {
+  HookSpec spec;
+  spec.name = hook.name;
+  spec.forge = forge_named(hook.forge);
+  spec.signature_header = hook.signature_header;
+  for (const SecretRef& secret : hook.secrets) {
+    spec.secrets.push_back(read_secret_ref(secret, "a secret of hook " + hook.name));
+  }
+  return spec;
+}
+
 std::vector<Slot> Parts::slots() const {
   std::vector<Slot> slots;
   uint32_t cores = std::max(1u, std::thread::hardware_concurrency());

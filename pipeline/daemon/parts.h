@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "connectors/forge/hook.h"
 #include "connectors/git_repo/code_repo.h"
 #include "connectors/oci_registry/registry.h"
 #include "pipeline/base/files.h"
@@ -48,6 +49,8 @@ class Parts {
   std::unique_ptr<TableWriter> open_writer(const std::string& source) const;
   // The bytes of an import's sheet, downloaded or read now.
   std::string sheet(const ImportSpec& import) const;
+  // A hook with its secrets, read now.
+  HookSpec hook(const HookSource& hook) const;
   // The value of a secret of the workspace, read now; throws not_found, naming where it was
   // looked for and never the value.
   std::string secret(const std::string& name) const;

@@ -1,8 +1,11 @@
 // `lockstep serve`: watches the sources, by signals where they are on this machine and by a slow
 // look everywhere, and has every change planned.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <poll.h>
 #include <spdlog/spdlog.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <set>
@@ -40,11 +43,13 @@ class Signals {
   }
   bool silent() const { return silent_; }
 
-  bool wait(int wait_ms) {
-    std::vector<pollfd> fds;
+  // `wake`: readable when somebody asks for a look.
+  bool wait(int wait_ms, int wake) {
+    std::vector<pollfd> fds = {{wake, POLLIN, 0}};
     for (const auto& [name, watch] : watches_) fds.push_back({watch->fd(), POLLIN, 0});
     poll(fds.data(), fds.size(), wait_ms);
-    bool changed = false;
+    uint64_t asked = 0;
+    bool changed = (fds[0].revents & POLLIN) != 0 && read(wake, &asked, sizeof asked) > 0;
     for (const auto& [name, watch] : watches_) changed = watch->take() || changed;
     return changed;
   }
@@ -89,6 +94,7 @@ std::map<std::string, std::string> Daemon::look_for_changes(
   }
   if (!errors.empty()) return {};  // a plan fixes one commit of every source
   auto cursors = in_loop([](Engine& engine) { return engine.cursors(); });
+  wait_for_checks(cursors, heads);
   Trigger trigger;
   for (const auto& [name, commit] : heads) {
     if (cursors[name] == commit) continue;
@@ -98,12 +104,46 @@ std::map<std::string, std::string> Daemon::look_for_changes(
                                return spec.name == n && keeps_tables(spec.kind);
                              });
     if (trigger.kind.empty() || data) trigger.kind = data ? "data" : "code";
+    trigger.code_too = trigger.code_too || !data;
     spdlog::info("{} {} is at {}", data ? "data" : "code", name, commit.substr(0, 7));
   }
   if (trigger.kind.empty()) return heads;
   trigger.who = "lockstep";
   have_planned({trigger, heads, nullptr});
   return heads;
+}
+
+// Where a workflow names checks, the newest commit whose checks are green stands for the head;
+// while there is none, the one that was planned last.
+void Daemon::wait_for_checks(const std::map<std::string, std::string>& cursors,
+                             std::map<std::string, std::string>& heads) {
+  constexpr size_t kMostCommits = 200;
+  auto needed = in_loop([](Engine& engine) { return engine.checks(); });
+  for (const auto& [source, names] : needed) {
+    auto head = heads.find(source);
+    auto cursor = cursors.find(source);
+    if (head == heads.end() || cursor == cursors.end() || head->second == cursor->second) continue;
+    std::vector<CommitInfo> commits;
+    {
+      std::lock_guard<std::mutex> lock(survey_mutex_);
+      commits = surveyor_->log(source, cursor->second, head->second, kMostCommits);
+    }
+    std::string green = in_loop([&, name = source, checks = names](Engine& engine) {
+      for (const CommitInfo& commit : commits) {
+        bool all = std::all_of(checks.begin(), checks.end(), [&](const std::string& check) {
+          return is_green(engine, name, commit.id, check);
+        });
+        if (all) return commit.id;
+      }
+      return std::string();
+    });
+    if (green != head->second && waiting_for_checks_[source] != head->second) {
+      spdlog::info("code {} is at {}, which waits for {}", source, head->second.substr(0, 7),
+                   fmt::join(names, ", "));
+    }
+    waiting_for_checks_[source] = head->second;
+    head->second = green.empty() ? cursor->second : green;
+  }
 }
 
 // Hands it to the survey thread and waits until it has become a run, or nothing.
@@ -179,7 +219,30 @@ bool Daemon::preview_branch(const BranchName& branch, const std::string& commit,
   return in_loop([](Engine& engine) { return engine.active() != nullptr; });
 }
 
+void Daemon::hint() {
+  ++asked_;
+  uint64_t one = 1;
+  if (wake_.get() >= 0) (void)!write(wake_.get(), &one, sizeof one);
+}
+
+void Daemon::look_now() {
+  constexpr auto kPatience = std::chrono::seconds(30);
+  if (!serving_) {
+    throw Error(ErrorCode::kUnavailable, "nobody serves this workspace", "`lockstep serve` does");
+  }
+  hint();
+  uint64_t mine = asked_;
+  std::unique_lock<std::mutex> lock(mutex_);
+  bool looked =
+      changed_.wait_for(lock, kPatience, [&] { return stop_ || failed_ || looked_ >= mine; });
+  if (!looked || looked_ < mine) {
+    throw Error(ErrorCode::kUnavailable, "the sources are still being looked at",
+                "it goes on; `lockstep status` shows what comes of it");
+  }
+}
+
 int Daemon::serve() {
+  wake_ = Fd(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
   serving_ = true;
   begin();
   work();
@@ -194,14 +257,19 @@ int Daemon::serve() {
   if (left_open) {
     Trigger trigger;
     trigger.kind = "data";
+    trigger.code_too = true;
     trigger.who = "lockstep";
     request({trigger, {}, nullptr});
   }
+  in_loop([](Engine& engine) { forget_old_deliveries(engine); });
   int64_t next_look_ms = 0;
-  bool waiting = false;  // a preview, for the end of a run
+  int64_t next_tick_ms = 0;  // of a schedule
+  bool waiting = false;      // a preview, for the end of a run
   while (!stop_ && !failed_) {
-    bool signal = signals.wait(kTick_ms);
+    bool signal = signals.wait(kTick_ms, wake_.get());
+    uint64_t asked = asked_;
     int64_t now = clock_.now_ms();
+    if (now >= next_tick_ms) next_tick_ms = run_schedules();
     if (!signal && now < next_look_ms && !(waiting && idle())) continue;
     std::map<std::string, std::string> heads = look_for_changes(said);
     try {
@@ -210,7 +278,13 @@ int Daemon::serve() {
       if (failed_) break;
       spdlog::warn("no branch is looked at: {}", error.what());  // and again with the next look
     }
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      looked_ = asked;
+    }
+    changed_.notify_all();
     if (signals.silent()) signals.open(parts_);
+    next_tick_ms = 0;  // what was planned may have another schedule
     bool quiet = !signals.silent() && said.empty();
     next_look_ms = clock_.now_ms() + (quiet ? kSlowLook_ms : kRemoteLook_ms);
   }

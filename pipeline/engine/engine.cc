@@ -112,8 +112,20 @@ void Engine::keep_followed(const Graph& graph) {
       followed[slice.source].insert(patterns->second.begin(), patterns->second.end());
     }
   }
-  std::string text = followed.empty() ? "" : Json(followed).dump();
-  if (store_.get("followed") != text) store_.set("followed", text);
+  auto keep = [&](const char* name, const std::map<std::string, std::set<std::string>>& value) {
+    std::string text = value.empty() ? "" : Json(value).dump();
+    if (store_.get(name) != text) store_.set(name, text);
+  };
+  Json schedules = Json::object();
+  for (const auto& [workflow, specs] : graph.schedules) {
+    for (const ScheduleSpec& spec : specs) {
+      schedules[workflow].push_back(Json::array({spec.cron, spec.timezone}));
+    }
+  }
+  std::string ticks = schedules.empty() ? "" : schedules.dump();
+  if (store_.get("schedules") != ticks) store_.set("schedules", ticks);
+  keep("followed", followed);
+  keep("checks", graph.ci);
 }
 
 void Engine::note(const std::string& text) {
@@ -185,6 +197,26 @@ std::set<SourceCommit> Engine::live_commits() {
     if (run) all.insert(run->commits.begin(), run->commits.end());
   }
   return all;
+}
+
+std::map<std::string, std::vector<ScheduleSpec>> Engine::schedules() {
+  std::map<std::string, std::vector<ScheduleSpec>> out;
+  std::string text = store_.get("schedules");
+  if (text.empty()) return out;
+  const Json kept = parse_json(text, "schedules");
+  for (const auto& [workflow, specs] : kept.items()) {
+    for (const Json& spec : specs) out[workflow].push_back({spec.at(0), spec.at(1)});
+  }
+  return out;
+}
+
+int64_t Engine::last_tick(const std::string& name) {
+  std::string text = store_.get("tick/" + name);
+  return text.empty() ? 0 : std::stoll(text);
+}
+
+void Engine::set_tick(const std::string& name, int64_t time_ms) {
+  store_.set("tick/" + name, std::to_string(time_ms));
 }
 
 Json Engine::held() {

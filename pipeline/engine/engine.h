@@ -114,6 +114,13 @@ class Engine {
   std::optional<std::set<std::string>> planned();
   // Source → patterns of the branches that some workflow follows, as of the last plan.
   std::map<std::string, std::set<std::string>> followed();
+  // Code source → checks that must be green before its commits are planned, as of the last plan.
+  std::map<std::string, std::set<std::string>> checks();
+  // By workflow, as of the last plan; and when one was due last (0: never). `name`: the workflow's,
+  // or any other word for what else has ticks.
+  std::map<std::string, std::vector<ScheduleSpec>> schedules();
+  int64_t last_tick(const std::string& name);
+  void set_tick(const std::string& name, int64_t time_ms);
   // What became of the newest preview of each branch, by BranchName::mark(): {"commit","run",
   // "fingerprints":[…]}.
   std::map<std::string, Json> previews();
@@ -140,12 +147,13 @@ class Engine {
   void close_preview();
   static bool asks_for_any(const Graph& graph, const Trigger& trigger);
   void open_run(const SurveyDone& done);
-  void plan_run(World& world);
+  void plan_run(World& world, const std::set<std::string>& open = {});
+  std::set<std::string> yet_to_do() const;  // the steps of the run that is under way, by name
   void record_run(const SurveyDone& done);
   bool hold_accident(SurveyDone& done, const std::vector<std::string>& added,
                      const std::vector<std::string>& retired);
-  void begin_run(SurveyDone& done, bool first, std::vector<std::string> added,
-                 std::vector<std::string> retired);
+  void begin_run(SurveyDone& done, bool first, const std::set<std::string>& open,
+                 std::vector<std::string> added, std::vector<std::string> retired);
   std::vector<std::string> supersede();  // the runs that are superseded now
   void name_successor(const std::vector<std::string>& runs);
   void carry_renamed(Run& run);

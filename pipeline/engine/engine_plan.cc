@@ -35,7 +35,8 @@ bool follows(const Graph& graph, const Step& step, const Trigger& trigger) {
 
 bool listens(const Graph& graph, const Step& step, const Trigger& trigger) {
   if (trigger.kind == "preview") return follows(graph, step, trigger);
-  if (trigger.kind == "data") return step.on_data;
+  if (trigger.kind == "schedule") return step.workflow == trigger.workflow;
+  if (trigger.kind == "data") return step.on_data || (trigger.code_too && step.on_code);
   return trigger.kind != "code" || step.on_code;
 }
 
@@ -63,6 +64,23 @@ std::set<StepId> select(const Graph& graph, const Trigger& trigger) {
     }
   }
   return chosen;
+}
+
+// Does the plan have all steps that a commit of this source starts? Else the commit is still news.
+bool covers(const Graph& graph, const std::set<StepId>& chosen, const std::string& source) {
+  bool data =
+      std::any_of(graph.templates.begin(), graph.templates.end(), [&](const StepTemplate& tmpl) {
+        auto of_source = [&](const auto& one) { return one.source == source; };
+        return std::any_of(tmpl.matrix.begin(), tmpl.matrix.end(), of_source) ||
+               std::any_of(tmpl.inputs.begin(), tmpl.inputs.end(), [&](const InputTemplate& input) {
+                 return input.kind == InputKind::kRows && of_source(input);
+               });
+      });
+  for (uint32_t i = 0; i < graph.steps.size() && !chosen.empty(); ++i) {
+    bool starts = data ? graph.steps[i].on_data : graph.steps[i].on_code;
+    if (starts && !chosen.count(StepId{i})) return false;
+  }
+  return true;
 }
 
 std::set<StepId> forced(const Graph& graph, const Trigger& trigger,
@@ -170,13 +188,18 @@ void Engine::take(SurveyDone& done) {
     return answer(done, "", error);
   }
   if (!asks_for_any(graph, done.trigger)) {
+    if (done.trigger.kind == "schedule") {
+      set_tick(done.trigger.workflow, done.trigger.tick_ms);
+      return answer(done, "");
+    }
     for (const auto& [source, commit] : done.survey->commits)
       store_.set("cursor/" + source, commit);
     return answer(done, "");
   }
   if (before && hold_accident(done, added, retired)) return;
+  std::set<std::string> open = yet_to_do();
   std::vector<std::string> superseded = supersede();
-  begin_run(done, !before, std::move(added), std::move(retired));
+  begin_run(done, !before, open, std::move(added), std::move(retired));
   if (active_) name_successor(superseded);
 }
 
@@ -328,10 +351,16 @@ void Engine::open_run(const SurveyDone& done) {
   run.record.started_ms = clock_.now_ms();
 }
 
-void Engine::plan_run(World& world) {
+void Engine::plan_run(World& world, const std::set<std::string>& open) {
   Run& run = *active_;
-  std::set<StepId> chosen = select(*run.survey->graph, run.trigger);
-  std::set<StepId> force = forced(*run.survey->graph, run.trigger, chosen);
+  const Graph& graph = *run.survey->graph;
+  std::set<StepId> chosen = select(graph, run.trigger);
+  std::set<StepId> force = forced(graph, run.trigger, chosen);
+  // What the run before had yet to do is this one's, whatever it is for.
+  for (const std::string& name : open) {
+    auto step = graph.by_name.find(name);
+    if (step != graph.by_name.end() && !chosen.empty()) chosen.insert(step->second);
+  }
   run.plan = std::make_unique<Plan>(run.survey, world, chosen, force);
   run.chain = critical_path(*run.survey->graph, [](StepId) { return 1.0; });
   run.planned = planned_summary(*run.plan);
@@ -345,8 +374,19 @@ void Engine::record_run(const SurveyDone& done) {
   answer(done, active_->record.id);
 }
 
-void Engine::begin_run(SurveyDone& done, bool first, std::vector<std::string> added,
-                       std::vector<std::string> retired) {
+std::set<std::string> Engine::yet_to_do() const {
+  std::set<std::string> names;
+  if (!active_ || !active_->plan || active_->branch || active_->cancelling) return names;
+  const Graph& graph = *active_->survey->graph;
+  for (uint32_t i = 0; i < graph.steps.size(); ++i) {
+    bool open = !decided(active_->plan->at(StepId{i}).state);
+    if (open && active_->plan->selected(StepId{i})) names.insert(graph.steps[i].name);
+  }
+  return names;
+}
+
+void Engine::begin_run(SurveyDone& done, bool first, const std::set<std::string>& open,
+                       std::vector<std::string> added, std::vector<std::string> retired) {
   open_run(done);
   Run& run = *active_;
   run.first = first;
@@ -359,11 +399,17 @@ void Engine::begin_run(SurveyDone& done, bool first, std::vector<std::string> ad
     append(retire(registry_, produced_, "no step of the workspace produces it any more"));
   }
   decided_.clear();
-  plan_run(*world_);
+  plan_run(*world_, open);
   cancel_unwanted();
   run.added = std::move(added);
   run.retired = std::move(retired);
-  for (const auto& [source, commit] : run.survey->commits) store_.set("cursor/" + source, commit);
+  if (run.trigger.kind == "schedule") set_tick(run.trigger.workflow, run.trigger.tick_ms);
+  std::set<StepId> chosen = select(*run.survey->graph, run.trigger);
+  for (const auto& [source, commit] : run.survey->commits) {
+    if (first || covers(*run.survey->graph, chosen, source)) {
+      store_.set("cursor/" + source, commit);
+    }
+  }
   // The code commits at which the workflows loaded, for the day when a newer one does not.
   for (const auto& [source, commit] : run.survey->commits) {
     if (!run.survey->kept_old_workflows) store_.set("workflows/" + source, commit);

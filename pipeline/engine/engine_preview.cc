@@ -23,12 +23,20 @@ Json kept_preview(Store& store, const BranchName& branch) {
                       : parse_json(text, "the preview of " + branch.mark());
 }
 
+std::map<std::string, std::set<std::string>> kept_names(Store& store, const std::string& name) {
+  std::string text = store.get(name);
+  if (text.empty()) return {};
+  return parse_json(text, name).get<std::map<std::string, std::set<std::string>>>();
+}
+
 }  // namespace
 
 std::map<std::string, std::set<std::string>> Engine::followed() {
-  std::string text = store_.get("followed");
-  if (text.empty()) return {};
-  return parse_json(text, "followed branches").get<std::map<std::string, std::set<std::string>>>();
+  return kept_names(store_, "followed");
+}
+
+std::map<std::string, std::set<std::string>> Engine::checks() {
+  return kept_names(store_, "checks");
 }
 
 std::map<std::string, Json> Engine::previews() {

@@ -45,6 +45,12 @@ class Surveyor {
     return this->source(source).descends(head, commit);
   }
 
+  // Commits of `head` that are not in `from`, newest first.
+  std::vector<CommitInfo> log(const std::string& source, const std::string& from,
+                              const std::string& head, size_t limit) {
+    return this->source(source).log(from, head, limit);
+  }
+
   SliceReader& slices() { return slices_; }
 
  private:

@@ -125,6 +125,10 @@ class FakeBackend : public Backend {
   }
   Json gc(const Caller& caller) override { return answer("gc", Json::object(), caller); }
   Json doctor() override { return answer("doctor"); }
+  Json hook(const std::string& name, const HookBytes& delivery) override {
+    return answer("hook", {{"name", name}, {"headers", delivery.headers.size()}});
+  }
+  Json look(const std::string& source) override { return answer("look", {{"source", source}}); }
   Json health() override { return answer("health"); }
   Json ready() override { return answer("ready"); }
   Json tokens() override { return answer("tokens"); }

@@ -18,15 +18,23 @@ struct Reading {
 };
 
 void read_trigger(const Reading& reading, const std::string& word, const Place& place) {
-  static const std::vector<std::string> later = {"tag", "schedule", "ci", "workflow"};
+  static const std::vector<std::string> later = {"tag", "workflow"};
   for (const std::string& known : later) {
     if (word == known) return not_supported_yet(place, "on: " + word, reading.diagnostics);
   }
   if (word == "data") reading.workflow.on_data = true;
   if (word == "code") reading.workflow.on_code = true;
   if (word == "data" || word == "code" || word == "manual") return;
+  if (word == "ci") {
+    return reading.diagnostics.error(place, "\"ci\" names the checks that must be green",
+                                     "on: {data: {}, ci: [build]}");
+  }
+  if (word == "schedule") {
+    return reading.diagnostics.error(place, "\"schedule\" says when",
+                                     "on: {schedule: [{cron: \"0 3 * * *\", timezone: UTC}]}");
+  }
   reading.diagnostics.error(place, fmt::format("unknown trigger \"{}\"", shown(word)),
-                            did_you_mean(word, {"data", "code", "manual"}));
+                            did_you_mean(word, {"data", "code", "ci", "schedule", "manual"}));
 }
 
 // on: {data: {branches: ["feature/*"]}}
@@ -49,6 +57,14 @@ void read_branches(const Reading& reading, Fields& fields) {
   }
 }
 
+// on: {data: {}, ci: [build, test]}
+void read_ci(const Reading& reading, const YamlEntry& entry) {
+  if (!entry.value.is_list()) {
+    return expected(entry.value, "\"ci\"", "a list of checks", reading.diagnostics);
+  }
+  reading.workflow.ci = read_texts(entry.value, "\"ci\"", reading.diagnostics);
+}
+
 // on: data | on: [data, code] | on: {data: {}, code: {}}
 void read_on(const Reading& reading, const YamlNode& node) {
   Diagnostics& diagnostics = reading.diagnostics;
@@ -63,12 +79,25 @@ void read_on(const Reading& reading, const YamlNode& node) {
     }
   }
   for (const YamlEntry& entry : node.entries()) {
+    if (entry.key == "ci") {
+      read_ci(reading, entry);
+      continue;
+    }
+    if (entry.key == "schedule") {
+      reading.workflow.schedules = read_schedules(entry.value, "\"schedule\"", diagnostics);
+      continue;
+    }
     read_trigger(reading, entry.key, entry.key_place);
-    if (entry.value.is_null() || entry.key == "schedule") continue;
+    if (entry.value.is_null()) continue;
     Fields fields(entry.value, fmt::format("trigger \"{}\"", shown(entry.key)), diagnostics);
     if (entry.key == "data") read_branches(reading, fields);
     fields.finish();
   }
+  if (reading.workflow.on_code && !reading.workflow.ci.empty()) {
+    diagnostics.error(node.place(), "\"code\" and \"ci\" exclude each other",
+                      "ci: code commits start it once their checks are green");
+  }
+  reading.workflow.on_code = reading.workflow.on_code || !reading.workflow.ci.empty();
 }
 
 void check_references(const Reading& reading, const YamlNode& steps) {

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "pipeline/core/workflow.h"
 #include "pipeline/yaml/yaml.h"
 
 namespace lockstep {
@@ -57,6 +58,10 @@ bool valid_image_name(std::string_view name);
 // An image's repository name: lower-case parts of the OCI distribution grammar.
 std::optional<std::string> read_image_name(const YamlNode& node, const std::string& what,
                                            Diagnostics& diagnostics);
+
+// [{cron: "0 3 * * *", timezone: Europe/Berlin}]; the zone left out is UTC.
+std::vector<ScheduleSpec> read_schedules(const YamlNode& node, const std::string& what,
+                                         Diagnostics& diagnostics);
 
 // `what` must be `expected`, not a list.
 void expected(const YamlNode& node, const std::string& what, std::string_view expected,

@@ -140,6 +140,7 @@ void read_workspace(const YamlNode& root, const WorkspaceReading& reading, Works
   read_channel(fields, reading.diagnostics, workspace);
   read_imports(fields, reading, workspace);
   read_listeners(fields, reading, workspace);
+  read_hooks(fields, reading, workspace);
   read_secrets(fields, reading, workspace);
   read_policies(fields, reading.diagnostics, workspace.policies);
   fields.not_yet({"notifications"});

@@ -93,7 +93,18 @@ struct ImportSpec {
   std::string author, email;                   // of the commits; empty: who asks
   bool remove = true;                          // rows that the sheet lacks
   double max_change = 0.5;                     // part of the rows
+  std::vector<ScheduleSpec> schedule;          // when `serve` does it by itself
   CredentialSpec credentials;
+  std::string where;
+};
+
+// A webhook: who sends it, and what it is about.
+struct HookSource {
+  std::string name;
+  std::string forge;               // github, gitlab, gitea, bitbucket, dolthub, generic
+  std::string source;              // that it tells about
+  std::vector<SecretRef> secrets;  // newest first; each is accepted
+  std::string signature_header;    // dolthub alone
   std::string where;
 };
 
@@ -125,6 +136,7 @@ struct Workspace {
   std::string channel_where;
   std::vector<ImportSpec> imports;  // in the file's order
   std::vector<ListenerSpec> listeners;
+  std::vector<HookSource> hooks;
   std::map<std::string, SecretRef> secrets;
   Policies policies;
 };

@@ -125,6 +125,9 @@ ImportSpec read_import(const YamlEntry& entry, const WorkspaceReading& reading,
   if (const YamlNode* node = fields.take("credentials")) {
     import.credentials = read_credentials(*node, fields.of("credentials"), false, reading);
   }
+  if (const YamlNode* node = fields.take("schedule")) {
+    import.schedule = read_schedules(*node, fields.of("schedule"), diagnostics);
+  }
   fields.finish();
   return import;
 }

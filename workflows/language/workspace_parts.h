@@ -57,4 +57,7 @@ void read_imports(Fields& root, const WorkspaceReading& reading, Workspace& work
 // The workspace's `listeners`.
 void read_listeners(Fields& root, const WorkspaceReading& reading, Workspace& workspace);
 
+// The workspace's `hooks`; its sources were read before.
+void read_hooks(Fields& root, const WorkspaceReading& reading, Workspace& workspace);
+
 }  // namespace lockstep
