@@ -114,14 +114,19 @@ class MariadbServer(SqlServer):
 
     def __init__(self, folder, options=()):
         super().__init__(folder)
+        # Servers that share the folder for temporary files remove each other's when they start.
+        self.temporary = self.folder / "tmp"
+        self.temporary.mkdir()
         self.options = list(options)
         with open(self.folder / "log", "ab") as log:
             subprocess.run(["mariadb-install-db", "--no-defaults", "--skip-test-db",
-                            "--auth-root-authentication-method=normal", f"--datadir={self.data}"],
+                            "--auth-root-authentication-method=normal", f"--datadir={self.data}",
+                            f"--tmpdir={self.temporary}"],
                            check=True, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self.start()
 
     def argv(self):
         return ["mariadbd", "--no-defaults", f"--datadir={self.data}", f"--socket={self.socket}",
+                f"--tmpdir={self.temporary}",
                 "--bind-address=127.0.0.1", f"--port={self.port}", "--innodb-buffer-pool-size=32M",
                 *(["--user=root"] if os.geteuid() == 0 else []), *self.options]
