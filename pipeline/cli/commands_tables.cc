@@ -6,7 +6,8 @@ namespace lockstep {
 namespace {
 
 constexpr const char* kGroup = "Workspace";
-constexpr int64_t kTablesAtOnce = 500;
+// A screen is there at once, also where a store asks its server about each table.
+constexpr int64_t kFirstTables = 50, kTablesAtOnce = 500;
 // Each page of a difference is looked for from the beginning, so they grow.
 constexpr int64_t kFirstRows = 1000, kMostRows = 100'000;
 constexpr int64_t kRowsOfJson = 100;
@@ -26,8 +27,9 @@ struct Tables {
   template <class Show>
   void pages(Context& context, const Show& show) const {
     std::string after;
-    for (int64_t left = limit; left > 0;) {
-      const int64_t asked = std::min(left, kTablesAtOnce);
+    int64_t most = kFirstTables;
+    for (int64_t left = limit; left > 0; most = kTablesAtOnce) {
+      const int64_t asked = std::min(left, most);
       const Json found = page(context, after, asked);
       const auto size = static_cast<int64_t>(found.size());
       if (!show(found) || size < asked) return;

@@ -34,19 +34,19 @@ std::vector<Json> arguments(const FakeBackend& backend) {
 
 TEST_CASE("tables are asked for in pages, and are one answer") {
   Shell shell;
-  shell.backend.answers["tables"] = {tables(0, 500), tables(500, 502)};
+  shell.backend.answers["tables"] = {tables(0, 50), tables(50, 52)};
   auto printed = shell.run({"tables"});
   CHECK(printed.code == 0);
-  CHECK(std::count(printed.out.begin(), printed.out.end(), '\n') == 503);
+  CHECK(std::count(printed.out.begin(), printed.out.end(), '\n') == 53);
   CHECK(printed.out.find("TABLE") == 0);
   CHECK(printed.out.find("TABLE", 1) == std::string::npos);
   CHECK(arguments(shell.backend) ==
-        std::vector<Json>{{{"after", ""}, {"limit", 500}, {"count", false}},
-                          {{"after", "s/t499"}, {"limit", 500}, {"count", false}}});
+        std::vector<Json>{{{"after", ""}, {"limit", 50}, {"count", false}},
+                          {{"after", "s/t49"}, {"limit", 500}, {"count", false}}});
 
   Shell json;
-  json.backend.answers["tables"] = {tables(0, 500), tables(500, 502)};
-  CHECK(Json::parse(json.run({"tables", "--json", "--limit", "502"}).out) == tables(0, 502));
+  json.backend.answers["tables"] = {tables(0, 50), tables(50, 52)};
+  CHECK(Json::parse(json.run({"tables", "--json", "--limit", "52"}).out) == tables(0, 52));
   CHECK(arguments(json.backend)[1]["limit"] == 2);
 
   Shell few;
