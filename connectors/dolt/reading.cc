@@ -59,15 +59,14 @@ Wanted wanted(const DoltTable& table, const std::vector<std::string>& asked) {
   return out;
 }
 
-Value cell_at(const DoltTable& table, const SqlColumn& column,
-              const std::optional<std::string_view>& text, const DoltConfig& config) {
-  try {
-    return read_cell(column, text);
-  } catch (const Error& error) {
-    throw Error(
-        error.code, fmt::format("column {}: {}", printable(column.name), error.message), error.hint,
-        fmt::format("{}@{}:{}", config.name, table.commit.substr(0, 12), printable(table.name)));
-  }
+// What is wrong with a cell, with its place.
+Error refused(const Error& error, const DoltTable& table, const SqlColumn& column,
+              const SqlKey& key, const DoltConfig& config) {
+  return Error(
+      error.code,
+      fmt::format("column {} of {}: {}", printable(column.name), name_row(key), error.message),
+      error.hint,
+      fmt::format("{}@{}:{}", config.name, table.commit.substr(0, 12), printable(table.name)));
 }
 
 std::string select_rows(const DoltLink& link, const DoltTable& table, const Wanted& cells,
@@ -135,7 +134,14 @@ class Delivery {
     if (again && seen_ < passed_) return false;
     row.resize(cells_.columns.size());
     for (size_t i = 0; i < row.size(); ++i) {
-      row[i] = cell_at(table_, cells_.columns[i], texts.at(i), link_.config());
+      try {
+        row[i] = read_cell(cells_.columns[i], texts.at(i));
+      } catch (const Error& error) {
+        SqlKey key;
+        for (size_t at : cells_.identity) key.emplace_back(cells_.columns[at].name, texts.at(at));
+        throw refused(error, table_, cells_.columns[i], table_.key.empty() ? SqlKey() : key,
+                      link_.config());
+      }
     }
     std::vector<Value> identity;
     for (size_t at : cells_.identity) identity.push_back(row[at]);
@@ -221,14 +227,26 @@ void read_dolt_diff(DoltLink& link, const DoltTable& before, const DoltTable& af
   Row old_row(count), new_row(count);
   bool delivered = false;
   Guarded guarded;
+  const auto side = [&](const DoltTable& table, const SqlRow& texts, size_t first, Row& row) {
+    for (size_t i = 0; i < count; ++i) {
+      const SqlColumn& column = after.column(columns[i]);
+      try {
+        row[i] = read_cell(column, texts.at(first + i));
+      } catch (const Error& error) {
+        SqlKey key;
+        for (size_t k = 0; k < count; ++k) {
+          const bool in_key = std::count(table.key.begin(), table.key.end(), columns[k]) > 0;
+          if (in_key) key.emplace_back(columns[k], texts.at(first + k));
+        }
+        throw refused(error, table, column, key, link.config());
+      }
+    }
+  };
   const auto take = [&](const SqlRow& texts) {
     const std::string_view type = texts.at(0).value_or("");
     const bool was = type != "added", is = type != "removed";
-    for (size_t i = 0; i < count; ++i) {
-      const SqlColumn& column = after.column(columns[i]);
-      if (was) old_row[i] = cell_at(before, column, texts.at(1 + i), link.config());
-      if (is) new_row[i] = cell_at(after, column, texts.at(1 + count + i), link.config());
-    }
+    if (was) side(before, texts, 1, old_row);
+    if (is) side(after, texts, 1 + count, new_row);
     if (was && is && old_row == new_row) return;
     delivered = true;
     guarded.sink([&] { sink(was ? &old_row : nullptr, is ? &new_row : nullptr); });

@@ -19,13 +19,13 @@ std::string text(const std::optional<std::string>& cell) {
 using Names = std::set<std::pair<std::string, std::string>>;  // table, column
 
 // MariaDB's json is a longtext with this check.
-Names json_columns(SqlConnection& sql, const std::string& database) {
+Names json_columns(SqlConnection& sql, const std::string& database, const std::string& one) {
   Names out;
   if (sql.value("SELECT VERSION() LIKE '%MariaDB%'") != "1") return out;
   for (const SqlCells& row :
        sql.rows("SELECT TABLE_NAME, CONSTRAINT_NAME, CHECK_CLAUSE FROM "
                 "information_schema.CHECK_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = " +
-                quote_text(database))) {
+                quote_text(database) + one)) {
     const std::string column = text(row.at(1));
     if (text(row.at(2)) == "json_valid(" + quote_name(column) + ")") {
       out.emplace(text(row.at(0)), column);
@@ -71,6 +71,24 @@ void read_columns(SqlConnection& sql, const std::string& where, const Names& jso
   }
 }
 
+// `one`: empty, or the condition that names one table.
+void describe(SqlConnection& sql, const std::string& database, const std::string& one,
+              std::map<std::string, MysqlTable>& out) {
+  const std::string where = "TABLE_SCHEMA = " + quote_text(database) + one;
+  read_tables(sql, where, out);
+  read_columns(sql, where, json_columns(sql, database, one), out);
+  for (const SqlCells& row :
+       sql.rows("SELECT TABLE_NAME, COLUMN_NAME FROM information_schema.STATISTICS WHERE "
+                "INDEX_NAME = 'PRIMARY' AND " +
+                where + " ORDER BY TABLE_NAME, SEQ_IN_INDEX")) {
+    const auto found = out.find(text(row.at(0)));
+    if (found == out.end()) continue;
+    const std::string column = text(row.at(1));
+    // A versioned table's key ends with the row's end, which is no column here.
+    if (found->second.find(column)) found->second.key.push_back(column);
+  }
+}
+
 }  // namespace
 
 SnapshotSchema MysqlTable::schema() const {
@@ -94,20 +112,12 @@ std::string MysqlTable::shape() const {
   return sha256(json.dump(-1, ' ', false, Json::error_handler_t::replace)).hex();
 }
 
-std::map<std::string, MysqlTable> describe_mysql(SqlConnection& sql, const std::string& database) {
+std::map<std::string, MysqlTable> describe_mysql(SqlConnection& sql, const std::string& database,
+                                                 const std::vector<std::string>& names) {
   std::map<std::string, MysqlTable> out;
-  const std::string where = "TABLE_SCHEMA = " + quote_text(database);
-  read_tables(sql, where, out);
-  read_columns(sql, where, json_columns(sql, database), out);
-  for (const SqlCells& row :
-       sql.rows("SELECT TABLE_NAME, COLUMN_NAME FROM information_schema.STATISTICS WHERE "
-                "INDEX_NAME = 'PRIMARY' AND " +
-                where + " ORDER BY TABLE_NAME, SEQ_IN_INDEX")) {
-    const auto found = out.find(text(row.at(0)));
-    if (found == out.end()) continue;
-    const std::string column = text(row.at(1));
-    // A versioned table's key ends with the row's end, which is no column here.
-    if (found->second.find(column)) found->second.key.push_back(column);
+  if (names.empty()) describe(sql, database, "", out);
+  for (const std::string& name : names) {
+    describe(sql, database, " AND TABLE_NAME = " + quote_text(name), out);
   }
   return out;
 }

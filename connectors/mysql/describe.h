@@ -27,8 +27,10 @@ struct MysqlTable {
   std::string shape() const;
 };
 
-// Base tables by name. Reads a few rows of the information schema for each; not part of any
-// transaction's view.
-std::map<std::string, MysqlTable> describe_mysql(SqlConnection& sql, const std::string& database);
+// Base tables by name; all of the database, or of these names those that are there. The server
+// opens every table that it tells of, so few names cost little, however many tables there are. Not
+// part of any transaction's view.
+std::map<std::string, MysqlTable> describe_mysql(SqlConnection& sql, const std::string& database,
+                                                 const std::vector<std::string>& names = {});
 
 }  // namespace lockstep

@@ -60,6 +60,10 @@ std::string MysqlLook::run() {
       return look_once(sql);
     } catch (const SqlError& error) {
       if (altered(error) && sql.sessions() > 0 && attempt < kTries) continue;
+      // The next view is without that table, and there are only so many.
+      if (error.too_large() && !at_.empty() && too_large_.emplace(at_, error.message).second) {
+        continue;
+      }
       throw Error(error.number == kTableChanged ? ErrorCode::kUnavailable : error.code,
                   fmt::format("source {}: {}", config_.name, error.message), error.hint);
     }
@@ -98,8 +102,10 @@ void MysqlLook::begin(SqlConnection& sql) {
 }
 
 std::map<std::string, MysqlTable> MysqlLook::wanted(SqlConnection& sql, const MysqlCommit* parent) {
-  std::map<std::string, MysqlTable> all = describe_mysql(sql, config_.server.database);
-  if (config_.tables.empty()) return all;
+  std::vector<std::string> names;
+  for (const auto& [name, spec] : config_.tables) names.push_back(name);
+  std::map<std::string, MysqlTable> all = describe_mysql(sql, config_.server.database, names);
+  if (names.empty()) return all;
   std::map<std::string, MysqlTable> out;
   for (const auto& [name, spec] : config_.tables) {
     const auto found = all.find(name);
@@ -161,6 +167,9 @@ MysqlLook::Seen MysqlLook::look_at(SqlConnection& sql, const MysqlTable& table,
     if (!before || before->error != why) out.what = "can't be read: " + printable(why, 500);
     return out;
   };
+  at_ = table.name;
+  const auto found = too_large_.find(table.name);
+  if (found != too_large_.end()) return refused(found->second);
   try {
     return read(sql, table, before);
   } catch (const SqlError& error) {

@@ -39,7 +39,9 @@ class MysqlLook {
 
   const MysqlConfig& config_;
   MysqlCommits& commits_;
-  int64_t now_ms_ = 0;        // the server's, as the view began
+  std::string at_;                                // the table that is being looked at
+  std::map<std::string, std::string> too_large_;  // tables with rows that end a connection, and why
+  int64_t now_ms_ = 0;                            // the server's, as the view began
   int64_t unfinished_s_ = 0;  // what the view does not see was written then or later
 };
 

@@ -124,10 +124,15 @@ void MysqlRows::stream(const std::string& statement, const RowUse& use) {
         try {
           row[i] = read_cell(table_.columns[i], cells.at(i));
         } catch (const Error& error) {
-          throw Error(
-              error.code,
-              fmt::format("column {}: {}", printable(table_.columns[i].name), error.message),
-              error.hint);
+          SqlKey key;
+          for (const std::string& name : table_.key) {
+            key.emplace_back(
+                name, cells.at(static_cast<size_t>(table_.find(name) - table_.columns.data())));
+          }
+          throw Error(error.code,
+                      fmt::format("column {} of {}: {}", printable(table_.columns[i].name),
+                                  name_row(key), error.message),
+                      error.hint);
         }
       }
       use(std::move(row), cells);

@@ -173,7 +173,7 @@ std::vector<TableInfo> MysqlTableStore::tables(const std::string& commit) {
     for (const Column& column : table.schema.columns) {
       shape.push_back({column.name, word(column.type)});
     }
-    out.push_back({name, sha256(canonical_json(shape)).hex()});
+    out.push_back({name, sha256(canonical_json(shape)).hex(), table.rows});
   }
   return out;
 }

@@ -8,6 +8,7 @@
 #include "connectors/sql/quote.h"
 #include "pipeline/base/error.h"
 #include "pipeline/base/json.h"
+#include "pipeline/base/text.h"
 
 namespace lockstep {
 namespace {
@@ -124,7 +125,23 @@ std::string match_cell(const SqlColumn& column, const std::string& expression,
 
 Value read_cell(const SqlColumn& column, const std::optional<std::string_view>& text) {
   if (!text) return null_value();
+  if (text->size() > kMaxCell_bytes) {
+    throw Error(
+        ErrorCode::kInvalid,
+        fmt::format("a cell of {} bytes; at most {} are read", text->size(), kMaxCell_bytes),
+        "keep it elsewhere, and its address here");
+  }
   return parse_value(column.tag, *text);
+}
+
+std::string name_row(const SqlKey& key) {
+  constexpr size_t kMostShown_bytes = 60;
+  std::string out;
+  for (const auto& [column, text] : key) {
+    out += fmt::format("{}{}={}", out.empty() ? "row " : ", ", printable(column),
+                       printable(text.value_or("NULL"), kMostShown_bytes));
+  }
+  return out.empty() ? "a row" : out;
 }
 
 std::string write_cell(const SqlColumn& column, const Value& value) {

@@ -2,6 +2,7 @@
 // Knows nothing of connections or of which table the column is in.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,6 +11,9 @@
 #include "pipeline/core/value.h"
 
 namespace lockstep {
+
+// A larger cell is refused: of every copy of it there is room for.
+inline constexpr uint64_t kMaxCell_bytes = 64ull << 20;
 
 struct SqlColumn {
   std::string name;
@@ -38,8 +42,13 @@ std::string order_cell(const SqlColumn& column, const std::string& expression);
 std::string match_cell(const SqlColumn& column, const std::string& expression,
                        std::string_view payload);
 
-// Throws invalid, saying what was expected, without a place.
+// Throws invalid, saying what was expected, without a place; also above kMaxCell_bytes.
 Value read_cell(const SqlColumn& column, const std::optional<std::string_view>& text);
+
+// Which row this is, for messages: "row id=7" by the cells of its key, with the columns' names;
+// "a row" without a key. Long cells are cut.
+using SqlKey = std::vector<std::pair<std::string, std::optional<std::string_view>>>;
+std::string name_row(const SqlKey& key);
 
 // The value as this column takes it in a statement. Throws invalid for another type's value, and
 // for types that can't be written by value.

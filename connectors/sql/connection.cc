@@ -20,6 +20,8 @@ constexpr const char* kSetUp[] = {
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
     "SET SESSION time_zone = '+00:00'",
 };
+// What the library takes in at most: of an answer one row, of a statement all of it.
+constexpr int kMaxRow_bytes = 256 << 20;
 // Answers "1" where a backslash escapes and quotes are what they seem.
 constexpr const char* kQuotesWork = "SELECT LENGTH('\\\\')";
 
@@ -54,7 +56,7 @@ std::unique_ptr<sql::Connection> connect(const SqlServer& server) {
   options["OPT_WRITE_TIMEOUT"] = server.read_timeout_s;
   options["OPT_CHARSET_NAME"] = sql::SQLString("utf8mb4");
   options["OPT_LOCAL_INFILE"] = 0;
-  options["OPT_MAX_ALLOWED_PACKET"] = 1 << 30;
+  options["OPT_MAX_ALLOWED_PACKET"] = kMaxRow_bytes;
   if (server.verified()) {
     options["sslEnforce"] = true;
     options["sslVerify"] = true;

@@ -20,6 +20,8 @@ class SqlError : public Error {
 
   // The connection is of no more use: it was lost, or is out of step with the server.
   bool fatal() const;
+  // A row or a statement is larger than this side or the server takes; asking again is of no use.
+  bool too_large() const;
   // Another transaction got in the way (deadlock, lost update): roll back and try again.
   bool clash() const;
 };

@@ -115,14 +115,29 @@ class Backend {
   // [{"model","version","in_step":bool,"rows","commits","hours","why",
   //   "gate":{"version","verdict","checks"}|null}]; "gate" only where one failed
   virtual Json lag() = 0;
+  // Of the newest commits, or what is known of them without their server, by source and name, at
+  // most `limit` that come behind `after` ("SOURCE/TABLE"; empty: from the first). "rows" is null
+  // where the number is not at hand, unless `count` asks for all rows to be read.
   // [{"source","table","rows"|null,"columns":[{"name","type"}],"key":[…],"partition"|null,
   //   "commit","error"|null}]
-  virtual Json tables() = 0;
+  struct TablesWanted {
+    std::string after;
+    size_t limit = SIZE_MAX;
+    bool count = false;
+  };
+  virtual Json tables(const TablesWanted& wanted) = 0;
   // {"source","table","from","to","added","removed","changed","columns":[…],
   //  "rows":[{"change":"added"|"removed"|"changed","before":{…}|null,"after":{…}|null}],
   //  "more":bool}
+  // Rows from the one behind `skip` on; `where` is {column: value}, `slice` the same as a text. At
+  // most `limit`, and fewer, but one, where their cells take more than 16 MiB.
+  struct DiffWanted {
+    std::string slice;
+    Json where = Json::object();
+    size_t skip = 0, limit = 100;
+  };
   virtual Json diff(const std::string& table, const std::string& from, const std::string& to,
-                    const std::string& slice, size_t limit) = 0;
+                    const DiffWanted& wanted) = 0;
 
   // Brings a sheet of the workspace file into its table: one commit, or none where nothing differs
   // or with `dry_run`. {"import","source","table","branch","place","sha256","bytes","base",

@@ -1,6 +1,8 @@
 // The routes, one entry each, in the order of docs/API.md.
 #include "pipeline/api/routes.h"
 
+#include <algorithm>
+
 namespace lockstep {
 namespace {
 
@@ -34,10 +36,31 @@ Json log(Backend& backend, const Call& call) {
                      call.patience());
 }
 
+Json tables(Backend& backend, const Call& call) {
+  Backend::TablesWanted wanted;
+  wanted.after = call.query("after");
+  wanted.limit = static_cast<size_t>(call.query_number("limit", kMaxNumber, 0, kMaxNumber));
+  wanted.count = call.query_number("count", 0, 0, 1) == 1;
+  return backend.tables(wanted);
+}
+
 Json diff(Backend& backend, const Call& call) {
+  Backend::DiffWanted wanted;
+  wanted.slice = call.query("slice");
+  const std::string where = call.query("where");
+  if (!where.empty()) {
+    wanted.where = parse_json(where, "`where`");
+    const auto is_text = [](const Json& value) { return value.is_string(); };
+    if (!wanted.where.is_object() ||
+        !std::all_of(wanted.where.begin(), wanted.where.end(), is_text)) {
+      throw Error(ErrorCode::kInvalid, "`where` is not an object of texts",
+                  "write it as {\"COLUMN\": \"VALUE\"}");
+    }
+  }
+  wanted.skip = static_cast<size_t>(call.query_number("skip", 0, 0, kMaxNumber));
+  wanted.limit = static_cast<size_t>(call.query_number("limit", 100, 0, 100'000));
   return backend.diff(call.need_query("table"), call.need_query("from"), call.need_query("to"),
-                      call.query("slice"),
-                      static_cast<size_t>(call.query_number("limit", 100, 0, 100'000)));
+                      wanted);
 }
 
 Json import_sheet(Backend& backend, const Call& call) {
@@ -217,16 +240,16 @@ const std::vector<Route> kWork = {
     {"GET",
      "/v1/tables",
      "viewer",
-     false,
-     {},
+     true,
+     {"after", "limit", "count"},
      {},
      "tables with columns, key and rows",
-     [](Backend& b, const Call&) { return b.tables(); }},
+     tables},
     {"GET",
      "/v1/diff",
      "viewer",
      true,
-     {"table", "from", "to", "slice", "limit"},
+     {"table", "from", "to", "slice", "where", "skip", "limit"},
      {},
      "rows that differ between two commits",
      diff},

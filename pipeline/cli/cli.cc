@@ -87,6 +87,7 @@ void add_globals(CLI::App& root, Context& context) {
       ->type_name("DIR")
       ->take_last();
   root.add_flag("--json", context.json, "Print one JSON document");
+  root.add_flag("--no-pager", context.no_pager, "Print long answers without a pager");
   root.footer(
       "lockstep check && lockstep plan\nlockstep run\nlockstep why intent-client-3\n"
       "lockstep rollback intent-client-3 --reason \"wrong labels\"");

@@ -35,6 +35,7 @@ struct Terminal {
   bool err = false;        // stderr is one: progress is drawn there
   bool colour = true;      // false under NO_COLOR (https://no-color.org) or TERM=dumb
   size_t columns = 80;     // of stderr
+  std::string pager = "";  // what long answers on a terminal are shown with; empty: nothing
   static Terminal real();  // of this process
 };
 

@@ -1,4 +1,4 @@
-// Commands of the workspace itself: init, check, serve, tables, diff, import, gc,
+// Commands of the workspace itself: init, check, serve, import, gc,
 // doctor, completion.
 #include <algorithm>
 #include <memory>
@@ -57,41 +57,6 @@ void add_serve(Commands& commands) {
   serve->add_flag("-v,--verbose", options->verbose, "Log more");
   commands.on(serve, [options](Context& context) {
     return context.environment().serve(context.workspace(), *options);
-  });
-}
-
-void add_tables(Commands& commands) {
-  auto* tables = commands.add("tables", kGroup, "The tables of the sources", "lockstep tables");
-  commands.on(tables, [](Context& context) {
-    return context.show(context.get({"v1", "tables"}),
-                        [&](const Doc& doc) { return render_tables(doc, context.style()); });
-  });
-}
-
-void add_diff(Commands& commands) {
-  struct Options {
-    std::string table, from, to, slice;
-    int64_t limit = 100;
-  };
-  auto* diff = commands.add("diff", kGroup, "Rows of a table that differ between two commits",
-                            "lockstep diff utterances 1f3c9ab main\n"
-                            "lockstep diff utterances HEAD~1 HEAD --slice client=client-3");
-  auto options = std::make_shared<Options>();
-  diff->add_option("TABLE", options->table, "[SOURCE/]TABLE")->required();
-  diff->add_option("A", options->from, "Commit, branch or tag")->required();
-  diff->add_option("B", options->to, "Commit, branch or tag")->required();
-  diff->add_option("--slice", options->slice, "Only such rows")->type_name("COLUMN=VALUE");
-  diff->add_option("--limit", options->limit, "How many rows to print (100)")
-      ->type_name("N")
-      ->check(CLI::Range(0, 100'000));
-  commands.on(diff, [options](Context& context) {
-    std::map<std::string, std::string> query = {{"table", options->table},
-                                                {"from", options->from},
-                                                {"to", options->to},
-                                                {"limit", std::to_string(options->limit)}};
-    if (!options->slice.empty()) query["slice"] = options->slice;
-    return context.show(context.get({"v1", "diff"}, query),
-                        [&](const Doc& doc) { return render_diff(doc, context.style()); });
   });
 }
 
@@ -180,8 +145,7 @@ void add_workspace_commands(Commands& commands) {
   add_init(commands);
   add_check(commands);
   add_serve(commands);
-  add_tables(commands);
-  add_diff(commands);
+  add_table_commands(commands);
   add_import(commands);
   add_gc(commands);
   add_doctor(commands);

@@ -82,7 +82,7 @@ std::string bash(const std::vector<Place>& places) {
   }
   return out +
          "  esac\n"
-         "  COMPREPLY=($(compgen -W \"$words --help --json -C\" -- "
+         "  COMPREPLY=($(compgen -W \"$words --help --json --no-pager -C\" -- "
          "\"${COMP_WORDS[COMP_CWORD]}\"))\n"
          "}\n"
          "complete -o default -F _lockstep lockstep\n";
@@ -118,7 +118,8 @@ std::string zsh(const std::vector<Place>& places) {
   }
   return out +
          "  esac\n"
-         "  options+=('--help:Print help' '--json:Print one JSON document' '-C:Work in this "
+         "  options+=('--help:Print help' '--json:Print one JSON document' '--no-pager:Print "
+         "without a pager' '-C:Work in this "
          "folder')\n"
          "  (( $#commands )) && _describe command commands\n"
          "  _describe -o option options\n"

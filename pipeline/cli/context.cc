@@ -6,12 +6,14 @@
 #include <charconv>
 #include <cstdlib>
 
+#include "pipeline/cli/pager.h"
 #include "pipeline/cli/render.h"
 
 namespace lockstep {
 
 Terminal Terminal::real() {
-  Terminal terminal{isatty(STDOUT_FILENO) == 1, isatty(STDERR_FILENO) == 1, true, 80};
+  Terminal terminal{isatty(STDOUT_FILENO) == 1, isatty(STDERR_FILENO) == 1, true, 80, ""};
+  if (terminal.out) terminal.pager = pager_command();
   const char* no_color = std::getenv("NO_COLOR");
   const char* term = std::getenv("TERM");
   terminal.colour = !(no_color && *no_color) && !(term && std::string_view(term) == "dumb");
@@ -92,6 +94,14 @@ Json Context::get(const std::vector<std::string>& segments,
 
 Json Context::post(const std::vector<std::string>& segments, const Json& body) {
   return call({"POST", api_path(segments), {}, body, ""});
+}
+
+void Context::page(const std::function<void(std::ostream&)>& print) {
+  const Terminal& terminal = environment_.terminal;
+  if (json || no_pager || !terminal.out || terminal.pager.empty()) return print(out());
+  Pager pager(terminal.pager);
+  print(pager.out());
+  api_ = nullptr;  // who reads for long holds up nobody
 }
 
 void Context::print_json(const Json& document) {

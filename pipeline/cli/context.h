@@ -2,6 +2,7 @@
 // Knows nothing of single commands.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <ostream>
@@ -20,6 +21,7 @@ class Context {
 
   bool json = false;
   std::string folder_option;  // -C
+  bool no_pager = false;
 
   const CliEnvironment& environment() const { return environment_; }
   const Style& style() const { return style_; }
@@ -54,6 +56,9 @@ class Context {
     return kExitDone;
   }
   void print_json(const Json& document);
+  // Text that may be long: to a pager where stdout is a terminal, else to out(). `print` stops
+  // where the stream is no longer good: the user has seen enough. The API is closed behind it.
+  void page(const std::function<void(std::ostream&)>& print);
   // The error as the contract has it; gives its exit code.
   int print_error(const Error& error);
 

@@ -40,8 +40,9 @@ std::string render_preview_models(const Doc& preview, const Style& style);
 std::string render_check(const Doc& check, const Style& style);
 std::string render_status(const Doc& status, const Style& style);
 std::string render_lag(const Doc& lag, const Style& style, bool all);
-std::string render_tables(const Doc& tables, const Style& style);
-std::string render_diff(const Doc& diff, const Style& style);
+// `first`: with headings; for `tables` and `diff` the pages behind it are without.
+std::string render_tables(const Doc& tables, const Style& style, bool first = true);
+std::string render_diff(const Doc& diff, const Style& style, bool first = true);
 std::string render_import(const Doc& import, const Style& style);
 std::string render_gc(const Doc& gc, const Style& style);
 std::string render_doctor(const Doc& doctor, const Style& style);

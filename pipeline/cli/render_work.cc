@@ -77,7 +77,7 @@ std::string cells(const Doc& row) {
 }
 
 // Only the cells that differ, behind those that name the row.
-std::string changed_cells(const Doc& before, const Doc& after) {
+std::string changed_cells(const Doc& before, const Doc& after, const Style& style) {
   std::vector<std::string> same, moved;
   for (const auto& [name, value] : after.fields()) {
     auto old = before.json().find(name);
@@ -86,8 +86,9 @@ std::string changed_cells(const Doc& before, const Doc& after) {
     if (equal) {
       same.push_back(name + "=" + cut(now, 24));
     } else {
-      std::string was = old == before.json().end() ? "" : Doc(*old).text();
-      moved.push_back(name + ": " + cut(was, 60) + " → " + now);
+      bool null = old != before.json().end() && old->is_null();
+      std::string was = old == before.json().end() ? "" : null ? "NULL" : Doc(*old).text();
+      moved.push_back(name + ": " + style.red(cut(was, 60)) + " → " + style.green(now));
     }
   }
   if (same.size() > 2) same.resize(2);
@@ -103,7 +104,8 @@ std::string row_lines(const Doc& diff, const Style& style) {
     } else if (kind == "removed") {
       out += style.red("- " + cells(row.part("before"))) + "\n";
     } else {
-      out += "~ " + changed_cells(row.part("before"), row.part("after")) + "\n";
+      out +=
+          style.yellow("~ ") + changed_cells(row.part("before"), row.part("after"), style) + "\n";
     }
   }
   return out;
@@ -184,8 +186,10 @@ std::string render_lag(const Doc& lag, const Style& style, bool all) {
   return out;
 }
 
-std::string render_tables(const Doc& tables, const Style& style) {
-  Table table(style, {"TABLE", ">ROWS", "KEY", "PARTITION", "COLUMNS", "COMMIT", ""});
+std::string render_tables(const Doc& tables, const Style& style, bool first) {
+  std::vector<std::string> headings(7);
+  if (first) headings = {"TABLE", ">ROWS", "KEY", "PARTITION", "COLUMNS", "COMMIT", ""};
+  Table table(style, std::move(headings));
   for (const Doc& one : tables.list()) {
     std::vector<std::string> columns;
     for (const Doc& column : one.list("columns")) {
@@ -197,19 +201,17 @@ std::string render_tables(const Doc& tables, const Style& style) {
                one.text("partition"), cut(few(columns, 6), 70), short_id(one.text("commit")),
                style.red(one.text("error"))});
   }
-  return table.empty() ? "no tables\n" : table.text();
+  return table.empty() && first ? "no tables\n" : table.text();
 }
 
-std::string render_diff(const Doc& diff, const Style& style) {
+std::string render_diff(const Doc& diff, const Style& style, bool first) {
+  if (!first) return row_lines(diff, style);
   std::string change = change_text(diff);
-  std::string out =
-      transcript_line(style, "diff",
-                      diff.text("source") + "/" + diff.text("table") + "   " +
-                          short_id(diff.text("from")) + " → " + short_id(diff.text("to")),
-                      change.empty() ? "no row differs" : change);
-  out += row_lines(diff, style);
-  if (diff.flag("more")) out += "… and more (--limit)\n";
-  return out;
+  return transcript_line(style, "diff",
+                         diff.text("source") + "/" + diff.text("table") + "   " +
+                             short_id(diff.text("from")) + " → " + short_id(diff.text("to")),
+                         change.empty() ? "no row differs" : change) +
+         row_lines(diff, style);
 }
 
 std::string render_import(const Doc& import, const Style& style) {

@@ -66,6 +66,7 @@ class Source {
 struct TableInfo {
   std::string name;
   std::string hash;  // equal hash: surely equal content and schema; another is only a "maybe"
+  std::optional<uint64_t> rows = std::nullopt;  // where the store knows without reading any
 };
 
 struct TableSchema {

@@ -31,9 +31,11 @@ class WorkspaceBackend : public Backend {
   // backend_look.cc
   Json why(const std::string& name) override;
   Json lag() override;
-  Json tables() override;
+
+  // backend_tables.cc
+  Json tables(const TablesWanted& wanted) override;
   Json diff(const std::string& table, const std::string& from, const std::string& to,
-            const std::string& slice, size_t limit) override;
+            const DiffWanted& wanted) override;
 
   // backend_import.cc
   Json import_sheet(const std::string& name, const Json& options, const Caller& caller) override;

@@ -22,13 +22,8 @@ namespace {
 // process under the workspace's lock.
 class Door {
  public:
-  ApiCall open(const fs::path& folder) {
-    place_ = fs::absolute(folder);
-    served_ = reach(place_);
-    return [this](const ApiRequest& request) { return call(request); };
-  }
+  explicit Door(const fs::path& folder) : place_(fs::absolute(folder)), served_(reach(place_)) {}
 
- private:
   ApiResponse call(const ApiRequest& request) {
     if (served_) {
       try {
@@ -53,6 +48,7 @@ class Door {
     return daemon_->api().handle(mine);
   }
 
+ private:
   // Another command may hold the workspace for a moment; one that serves is talked to.
   std::optional<ApiCall> reach(const fs::path& folder) {
     constexpr int kTries = 100;
@@ -79,8 +75,8 @@ class Door {
   }
 
   fs::path place_;
+  std::unique_ptr<Daemon> daemon_;  // where no other one serves
   std::optional<ApiCall> served_;
-  std::unique_ptr<Daemon> daemon_;
 };
 
 // A daemon on another machine, where the environment names one.
@@ -133,9 +129,12 @@ int main(int argc, char** argv) {
   spdlog::set_default_logger(spdlog::stderr_color_mt("lockstep"));
   spdlog::set_pattern("%Y-%m-%dT%H:%M:%S%z %^%l%$ %v");
   spdlog::set_level(spdlog::level::warn);
-  Door door;
   CliEnvironment environment;
-  environment.open = [&](const fs::path& folder) { return door.open(folder); };
+  // The workspace is let go with the last copy of the call.
+  environment.open = [](const fs::path& folder) -> ApiCall {
+    auto door = std::make_shared<Door>(folder);
+    return [door](const ApiRequest& request) { return door->call(request); };
+  };
   environment.remote = elsewhere;
   environment.serve = serve;
   environment.init = init_workspace;

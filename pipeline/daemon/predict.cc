@@ -43,6 +43,15 @@ Json run_prediction(const Prediction& wanted, const std::vector<std::string>& te
   return answers;
 }
 
+std::string newest_commit(TableStore& store) {
+  try {
+    return store.head();
+  } catch (const Error& error) {
+    if (error.code != ErrorCode::kUnavailable) throw;
+    return store.resolve("HEAD");
+  }
+}
+
 std::pair<TableStore*, std::string> find_table(SourceSet& sources, const std::string& name,
                                                std::string* source) {
   size_t slash = name.find('/');
@@ -50,7 +59,7 @@ std::pair<TableStore*, std::string> find_table(SourceSet& sources, const std::st
   for (auto& [known, store] : sources.tables) {
     if (slash != std::string::npos && name.substr(0, slash) != known) continue;
     std::string table = slash == std::string::npos ? name : name.substr(slash + 1);
-    for (const TableInfo& info : store->tables(store->head())) {
+    for (const TableInfo& info : store->tables(newest_commit(*store))) {
       if (info.name == table) having.push_back(known);
     }
   }

@@ -25,6 +25,9 @@ Json run_prediction(const Prediction& wanted, const std::vector<std::string>& te
 // The texts of a table at its head: body {"table","column","where","limit"}.
 std::vector<std::string> table_texts(const Parts& parts, SourceSet& sources, const Json& body);
 
+// The branch's head; of a store that can't be reached what it knows by itself, if anything.
+std::string newest_commit(TableStore& store);
+
 // The store and the bare name of "source/table" or of a table that one source alone has.
 // Throws not_found, or invalid when several sources have it.
 std::pair<TableStore*, std::string> find_table(SourceSet& sources, const std::string& name,

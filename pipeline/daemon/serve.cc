@@ -18,6 +18,7 @@ namespace {
 
 constexpr int64_t kSlowLook_ms = 15'000;   // the safety net of local places
 constexpr int64_t kRemoteLook_ms = 5'000;  // places that send no signal
+constexpr int64_t kFirstPause_ms = 500;    // doubled up to kRemoteLook_ms while a source is away
 constexpr int kTick_ms = 250;
 
 // The signals of all sources; those without are looked at more often.
@@ -262,7 +263,7 @@ int Daemon::serve() {
     request({trigger, {}, nullptr});
   }
   in_loop([](Engine& engine) { forget_old_deliveries(engine); });
-  int64_t next_look_ms = 0;
+  int64_t next_look_ms = 0, pause_ms = 0;
   int64_t next_tick_ms = 0;  // of a schedule
   bool waiting = false;      // a preview, for the end of a run
   while (!stop_ && !failed_) {
@@ -270,7 +271,9 @@ int Daemon::serve() {
     uint64_t asked = asked_;
     int64_t now = clock_.now_ms();
     if (now >= next_tick_ms) next_tick_ms = run_schedules();
-    if (!signal && now < next_look_ms && !(waiting && idle())) continue;
+    // A source that is away is not asked at every signal: the next look sees what they were about.
+    bool due = now >= next_look_ms || (signal && said.empty());
+    if (!due && !(waiting && idle())) continue;
     std::map<std::string, std::string> heads = look_for_changes(said);
     try {
       if (!heads.empty()) waiting = look_for_previews(heads);
@@ -285,8 +288,9 @@ int Daemon::serve() {
     changed_.notify_all();
     if (signals.silent()) signals.open(parts_);
     next_tick_ms = 0;  // what was planned may have another schedule
-    bool quiet = !signals.silent() && said.empty();
-    next_look_ms = clock_.now_ms() + (quiet ? kSlowLook_ms : kRemoteLook_ms);
+    pause_ms = said.empty() ? 0 : std::clamp(pause_ms * 2, kFirstPause_ms, kRemoteLook_ms);
+    int64_t quiet_ms = signals.silent() ? kRemoteLook_ms : kSlowLook_ms;
+    next_look_ms = clock_.now_ms() + (said.empty() ? quiet_ms : pause_ms);
   }
   if (failed_) {
     spdlog::error("stopped: {}", failure());

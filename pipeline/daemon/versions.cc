@@ -76,22 +76,6 @@ std::set<SourceCommit> training_commits(const Registry& registry,
   return found;
 }
 
-std::map<std::string, std::string> parse_slice(const std::string& text) {
-  std::map<std::string, std::string> where;
-  std::string rest = text;
-  while (!rest.empty()) {
-    size_t comma = rest.find(',');
-    std::string part = rest.substr(0, comma);
-    size_t equals = part.find('=');
-    if (equals == part.npos || equals == 0) {
-      throw Error(ErrorCode::kInvalid, "not a slice: " + text, "write it as column=value");
-    }
-    where[part.substr(0, equals)] = part.substr(equals + 1);
-    rest = comma == rest.npos ? "" : rest.substr(comma + 1);
-  }
-  return where;
-}
-
 RowCounts slice_changes(SourceSet& sources, const Json& slice, const Json& before,
                         const Version& version) {
   RowCounts rows;

@@ -19,9 +19,6 @@ Json recorded_slice(const Version& version, const Json& slice);
 std::set<SourceCommit> training_commits(const Registry& registry,
                                         const std::set<std::string>& tags);
 
-// "client=client-3" or "client=a,lang=b" as column → value; throws invalid.
-std::map<std::string, std::string> parse_slice(const std::string& text);
-
 // Rows of a recorded slice that differ from an earlier recording of it; from nothing all are new.
 // Where the old commit is gone, or an old record does not say what cuts it, the counts stay 0.
 RowCounts slice_changes(SourceSet& sources, const Json& slice, const Json& before,

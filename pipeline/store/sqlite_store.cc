@@ -261,6 +261,15 @@ std::map<std::string, SliceSummary> SqliteSliceCache::summaries(const std::strin
   return found;
 }
 
+std::vector<std::pair<std::string, uint64_t>> SqliteSliceCache::tips() {
+  Statement rows = db_.prepare(
+      "SELECT tip, (SELECT SUM(rows) FROM slice_sums WHERE slice_sums.grp = slice_tips.grp) "
+      "FROM slice_tips");
+  std::vector<std::pair<std::string, uint64_t>> found;
+  while (rows.step()) found.emplace_back(rows.text(0), static_cast<uint64_t>(rows.number(1)));
+  return found;
+}
+
 std::string SqliteSliceCache::state(const std::string& group, const std::string& value) {
   Statement row = db_.prepare("SELECT state FROM slice_states WHERE grp=? AND value=?");
   row.bind(group).bind_blob(value);

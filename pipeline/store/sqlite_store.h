@@ -56,6 +56,8 @@ class SqliteSliceCache : public SliceCache {
   std::string state(const std::string& group, const std::string& value) override;
   void update(const std::string& group, const std::string& tip,
               const std::map<std::string, RememberedSlice>& changed, bool replace_all) override;
+  // Every group's tip with the rows of all its slices together.
+  std::vector<std::pair<std::string, uint64_t>> tips();
 
  private:
   void put(const std::string& group, const std::string& value, const RememberedSlice& slice);

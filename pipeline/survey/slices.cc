@@ -108,20 +108,27 @@ std::string group_name(const SliceGroup& g) {
   return sha256(json.dump()).hex();
 }
 
-// What a group was read at, as SliceCache keeps it: one line each.
-struct Tip {
-  std::string commit, hash, shape;
-
-  std::string text() const { return commit + "\n" + hash + "\n" + shape; }
-  static Tip parse(const std::string& text) {
-    size_t first = text.find('\n'), second = text.find('\n', first + 1);
-    if (first == text.npos || second == text.npos) return {};
-    return {text.substr(0, first), text.substr(first + 1, second - first - 1),
-            text.substr(second + 1)};
-  }
-};
-
 }  // namespace
+
+std::string SliceTip::name_table(const std::string& source, const std::string& table) {
+  return Json::array({source, table}).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+// A line each; names of columns may hold line ends, so they come last.
+std::string SliceTip::text() const {
+  return commit + "\n" + hash + "\n" + table + "\n" + shape;
+}
+
+SliceTip SliceTip::parse(const std::string& text) {
+  size_t first = text.find('\n'), second = text.find('\n', first + 1);
+  if (first == text.npos || second == text.npos) return {};
+  SliceTip out{text.substr(0, first), text.substr(first + 1, second - first - 1), "", ""};
+  size_t third = text.find('\n', second + 1);
+  bool named = third != text.npos && text[second + 1] == '[';
+  if (named) out.table = text.substr(second + 1, third - second - 1);
+  out.shape = text.substr((named ? third : second) + 1);
+  return out;
+}
 
 std::map<std::string, SliceState> SliceReader::from_scratch(const SliceGroup& group,
                                                             const Layout& layout,
@@ -212,7 +219,8 @@ GroupReading SliceReader::read(const SliceGroup& group, const std::string& plan_
   std::string commit = group.at.empty() ? plan_commit : tables.resolve(group.at);
   std::string hash = table_hash(group.source, group.table, commit);
   std::string name = group_name(group);
-  Tip tip = Tip::parse(cache_.tip(name));
+  const SliceTip tip = SliceTip::parse(cache_.tip(name));
+  const std::string table = SliceTip::name_table(group.source, group.table);
   GroupReading reading{commit, {}, nullptr};
   if (group.columns.empty()) {
     std::vector<std::string> all;
@@ -225,12 +233,12 @@ GroupReading SliceReader::read(const SliceGroup& group, const std::string& plan_
   bool known = !tip.commit.empty() && remembered(name, reading);
   if (known && tip.hash == hash) {
     // Equal content and schema: nothing of the table needs to be looked at.
-    Tip now{commit, hash, tip.shape};
-    if (tip.commit != commit) cache_.update(name, now.text(), {}, false);
+    SliceTip now{commit, hash, table, tip.shape};
+    if (tip.text() != now.text()) cache_.update(name, now.text(), {}, false);
     return reading;
   }
   Layout where = layout(group, tables.schema(commit, group.table), commit);
-  Tip now{commit, hash, where.shape};
+  SliceTip now{commit, hash, table, where.shape};
   std::map<std::string, RememberedSlice> changed;
   bool usable = known && tip.shape == where.shape && !where.keyless;
   if (usable && from_diff(group, where, tip.commit, reading, changed)) {

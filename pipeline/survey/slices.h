@@ -39,6 +39,17 @@ struct GroupReading {
   std::shared_ptr<const std::vector<std::string>> columns;
 };
 
+// What a group was read at, as SliceCache keeps it.
+struct SliceTip {
+  std::string commit, hash;
+  std::string table;  // as name_table() writes it; empty in caches of earlier versions
+  std::string shape;  // names, types and key of what was read
+
+  static std::string name_table(const std::string& source, const std::string& table);
+  std::string text() const;
+  static SliceTip parse(const std::string& text);
+};
+
 class SliceReader {
  public:
   SliceReader(std::map<std::string, TableStore*> stores, SliceCache& cache);

@@ -293,13 +293,16 @@ dolt_sql() {  # DATABASE STATEMENTS: prints the rows, columns apart by tabs
 }
 
 mariadb_start() {  # a MariaDB server in $WORK/mariadb on the socket $WORK/mariadb.sock
+  # Servers that share a folder for temporary files remove each other's when they start.
+  local own=(--no-defaults --datadir="$WORK/mariadb" --tmpdir="$WORK/mariadb.tmp")
+  mkdir -p "$WORK/mariadb.tmp"
   if [ ! -e "$WORK/mariadb" ]; then
-    mariadb-install-db --no-defaults --auth-root-authentication-method=normal --skip-test-db \
-      --datadir="$WORK/mariadb" >"$WORK/mariadb.log" 2>&1 || fail "$(cat "$WORK/mariadb.log")"
+    mariadb-install-db "${own[@]}" --auth-root-authentication-method=normal --skip-test-db \
+      >"$WORK/mariadb.log" 2>&1 || fail "$(cat "$WORK/mariadb.log")"
   fi
   local user=()
   [ "$(id -u)" -ne 0 ] || user=(--user=root)
-  mariadbd --no-defaults --datadir="$WORK/mariadb" --socket="$WORK/mariadb.sock" --skip-networking \
+  mariadbd "${own[@]}" --socket="$WORK/mariadb.sock" --skip-networking \
     --innodb-buffer-pool-size=32M "${user[@]}" >>"$WORK/mariadb.log" 2>&1 </dev/null &
   mariadb_pid=$!
   server_pids+=("$mariadb_pid")

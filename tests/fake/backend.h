@@ -71,11 +71,19 @@ class FakeBackend : public Backend {
   }
   Json why(const std::string& name) override { return answer("why", {{"name", name}}); }
   Json lag() override { return answer("lag"); }
-  Json tables() override { return answer("tables"); }
+  Json tables(const TablesWanted& wanted) override {
+    return answer("tables",
+                  {{"after", wanted.after}, {"limit", wanted.limit}, {"count", wanted.count}});
+  }
   Json diff(const std::string& table, const std::string& from, const std::string& to,
-            const std::string& slice, size_t limit) override {
-    return answer(
-        "diff", {{"table", table}, {"from", from}, {"to", to}, {"slice", slice}, {"limit", limit}});
+            const DiffWanted& wanted) override {
+    return answer("diff", {{"table", table},
+                           {"from", from},
+                           {"to", to},
+                           {"slice", wanted.slice},
+                           {"where", wanted.where},
+                           {"skip", wanted.skip},
+                           {"limit", wanted.limit}});
   }
   Json import_sheet(const std::string& name, const Json& options, const Caller& caller) override {
     return answer("import_sheet", {{"name", name}, {"options", options}}, caller);

@@ -129,6 +129,46 @@ TEST_CASE("mysql: damaged files are noticed and made anew", "[mysql]") {
   CHECK(db.warnings.size() == 1);
 }
 
+TEST_CASE("mysql: a huge cell, and a row that no connection takes", "[mysql]") {
+  MariadbServer server({"--skip-networking", "--innodb-flush-log-at-trx-commit=0",
+                        "--max-allowed-packet=1G", "--innodb-log-file-size=512M"});
+  MysqlDatabase db(server);
+  db.run("CREATE TABLE cells (id INT PRIMARY KEY, v LONGTEXT)");
+  db.run("CREATE TABLE fine (id INT PRIMARY KEY)");
+  db.run("INSERT INTO cells VALUES (1, CONCAT(REPEAT('x', 9999999), 'y')), (2, 'z')");
+  MysqlTableStore store(db.config());
+  const std::string first = store.head();
+  size_t bytes = 0;
+  char last = 0;
+  store.read({first, "cells", {"v"}, {{"id", "1"}}}, [&](const Row& row) {
+    bytes = row[0].payload.size();
+    last = row[0].payload.back();
+  });
+  CHECK(bytes == 10'000'000);
+  CHECK(last == 'y');
+  const auto refusal = [&](const std::string& commit) {
+    try {
+      store.schema(commit, "cells");
+    } catch (const Error& error) {
+      return error.message;
+    }
+    return std::string("taken");
+  };
+  db.run("UPDATE cells SET v = REPEAT('x', 67108865) WHERE id = 2");
+  const std::string second = store.head();
+  CHECK(refusal(second) ==
+        "table cells could not be read: column v of row id=2: a cell of 67108865 bytes; at most "
+        "67108864 are read");
+  CHECK(read(store, second, "fine", {"id"}).empty());  // holds up no other table
+  CHECK(store.head() == second);
+  if (std::getenv("LOCKSTEP_TEST_LARGE")) {  // seconds of a whole machine
+    db.run("UPDATE cells SET v = REPEAT('x', 268435456) WHERE id = 2");
+    CHECK(refusal(store.head()).find("a row may have") != std::string::npos);
+  }
+  db.run("DELETE FROM cells WHERE id = 2");
+  CHECK(read(store, store.head(), "cells", {"id"}) == Lines{"1"});
+}
+
 TEST_CASE("mysql: a user who may not is told so", "[mysql]") {
   MysqlDatabase db;
   db.run("CREATE TABLE a (id INT PRIMARY KEY)");

@@ -198,7 +198,7 @@ TEST_CASE("mysql: a table that can't be read holds up no other", "[mysql]") {
     FAIL("read");
   } catch (const Error& error) {
     CHECK(error.code == ErrorCode::kInvalid);
-    CHECK(error.message.find("table bad could not be read: column d: ") == 0);
+    CHECK(error.message.find("table bad could not be read: column d of row ") == 0);
   }
   db.run("INSERT INTO good VALUES (1)");
   CHECK(read(store, store.head(), "good", {"id"}) == Lines{"1"});

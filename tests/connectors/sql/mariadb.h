@@ -14,9 +14,10 @@ class MariadbServer {
   // `options` are more of the server's own, as "--ssl-cert=…".
   explicit MariadbServer(std::vector<std::string> options = {})
       : options_(std::move(options)), port_(free_loopback_port()) {
+    fs::create_directory(folder_.path() / "tmp");
     ServerProcess::run(
         {{"mariadb-install-db", "--no-defaults", "--auth-root-authentication-method=normal",
-          "--skip-test-db", "--datadir=" + data()},
+          "--skip-test-db", "--datadir=" + data(), temporary()},
          {},
          folder_.path(),
          folder_.path() / "install.log"});
@@ -27,6 +28,7 @@ class MariadbServer {
     std::vector<std::string> argv = {"mariadbd",
                                      "--no-defaults",
                                      "--datadir=" + data(),
+                                     temporary(),
                                      "--socket=" + server().socket.string(),
                                      "--bind-address=127.0.0.1",
                                      fmt::format("--port={}", port_),
@@ -59,6 +61,8 @@ class MariadbServer {
 
  private:
   std::string data() const { return (folder_.path() / "data").string(); }
+  // Servers that share this folder remove each other's files when they start.
+  std::string temporary() const { return "--tmpdir=" + (folder_.path() / "tmp").string(); }
 
   TempFolder folder_;
   std::vector<std::string> options_;

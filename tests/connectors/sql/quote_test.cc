@@ -103,6 +103,24 @@ TEST_CASE("sql: what a column takes when it is written", "[sql]") {
   CHECK_THROWS_AS(write_cell(column("point"), value(ValueTag::kBytes, "7")), Error);
 }
 
+TEST_CASE("sql: a cell is read whole or refused", "[sql]") {
+  std::string cell(kMaxCell_bytes, 'x');
+  CHECK(read_cell(column("longtext"), cell).payload.size() == kMaxCell_bytes);
+  cell += 'x';
+  for (const char* type : {"longtext", "longblob"}) {
+    try {
+      read_cell(column(type), cell);
+      FAIL("taken");
+    } catch (const Error& error) {
+      CHECK(error.code == ErrorCode::kInvalid);
+      CHECK(error.message == "a cell of 67108865 bytes; at most 67108864 are read");
+    }
+  }
+  CHECK(name_row({{"id", "7"}, {"word", std::string(100, 'a')}}).size() < 90);
+  CHECK(name_row({{"id", "7"}, {"at", std::nullopt}}) == "row id=7, at=NULL");
+  CHECK(name_row({}) == "a row");
+}
+
 TEST_CASE("sql: what an answer means", "[sql]") {
   const auto code = [](int number, const std::string& state = "HY000") {
     return SqlError(number, state, "answer", "db:3306").code;
@@ -116,6 +134,9 @@ TEST_CASE("sql: what an answer means", "[sql]") {
   CHECK(code(1213) == ErrorCode::kConflict);
   CHECK(code(1105, "40001") == ErrorCode::kConflict);
   CHECK(code(1105) == ErrorCode::kInvalid);
+  CHECK(code(1153) == ErrorCode::kInvalid);  // too large: asking again is of no use
+  CHECK(code(2020) == ErrorCode::kInvalid);
+  CHECK(SqlError(1153, "08S01", "x", "s").fatal());
   CHECK(SqlError(2057, "HY000", "x", "s").fatal());
   CHECK(SqlError(1105, "HY000", "performed an online garbage collection.", "s").fatal());
   CHECK_FALSE(SqlError(1105, "HY000", "x", "s").fatal());

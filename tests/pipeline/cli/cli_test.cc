@@ -187,6 +187,8 @@ TEST_CASE("options reach the routes as they were given") {
                                                 {"from", "HEAD~1"},
                                                 {"to", "main"},
                                                 {"slice", "client=a/b"},
+                                                {"where", Json::object()},
+                                                {"skip", 0},
                                                 {"limit", 0}}));
   shell.run({"import", "sheet", "--from", "a/../b.csv", "--accept-change", "--dry-run"});
   CHECK(shell.backend.last().arguments ==

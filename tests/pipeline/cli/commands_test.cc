@@ -281,7 +281,7 @@ TEST_CASE("tables, their differences, gc and doctor") {
                  {{"change", "removed"}, {"before", {{"id", 6}}}},
                  {{"change", "changed"}, {"before", before}, {"after", after}}}},
                {"more", true}};
-  CHECK(printed("diff", diff, {"diff", "utterances", "a", "b"}) ==
+  CHECK(printed("diff", diff, {"diff", "utterances", "a", "b", "--limit", "3"}) ==
         "diff   tables/utterances   1f3c9ab → 2ab77e1   1 row changed, 1 added, 1 removed\n"
         "+ id=5  note=NULL\n"
         "- id=6\n"

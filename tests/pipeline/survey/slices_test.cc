@@ -89,6 +89,21 @@ void reshape(FakeTable& table, std::mt19937_64& random, int& added) {
 
 }  // namespace
 
+TEST_CASE("a tip names its table, whatever names are in it, and old ones are read") {
+  const std::string table = SliceTip::name_table("s", "a\n\"b");
+  const SliceTip tip{"c1", "h1", table, "x\ny:int key:x "};
+  const SliceTip again = SliceTip::parse(tip.text());
+  CHECK(again.commit == "c1");
+  CHECK(again.hash == "h1");
+  CHECK(again.table == table);
+  CHECK(again.shape == tip.shape);
+  const SliceTip old = SliceTip::parse("c1\nh1\nx:int\ny:int key:x ");
+  CHECK(old.hash == "h1");
+  CHECK(old.table.empty());
+  CHECK(old.shape == "x:int\ny:int key:x ");
+  CHECK(SliceTip::parse("c1").commit.empty());
+}
+
 TEST_CASE("slices read incrementally equal those read from scratch, on every commit") {
   for (uint64_t seed = 1; seed <= 12; ++seed) {
     std::mt19937_64 random(seed);
