@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <optional>
 
 #include "pipeline/base/clock.h"
 #include "pipeline/base/error.h"
@@ -61,20 +62,7 @@ Parts brought_forward(const SliceOrder& order, const KeptSnapshot& kept, TableSt
   return after;
 }
 
-// Files that come straight from a snapshot have not been looked at since they were written.
-std::vector<std::vector<DatasetFile>> files_of(const SliceOrder& order, const Parts& parts,
-                                               Artifacts& artifacts, bool verify) {
-  std::vector<std::string> columns(
-      order.read.columns.begin(),
-      order.read.columns.begin() + static_cast<std::ptrdiff_t>(order.delivered));
-  std::vector<std::vector<DatasetFile>> all;
-  for (const Digest& part : parts) {
-    all.push_back(as_dataset(artifacts, part, columns));
-    if (!verify) continue;
-    for (const DatasetFile& file : all.back()) artifacts.get(file.digest);
-  }
-  return all;
-}
+using Files = std::vector<std::vector<DatasetFile>>;
 
 // Whatever of it is damaged goes: else the same bytes, made again, would be taken for there.
 void drop_damaged(const Parts& parts, Artifacts& artifacts) {
@@ -90,10 +78,33 @@ void drop_damaged(const Parts& parts, Artifacts& artifacts) {
   }
 }
 
+// Nothing where a file turned out to be damaged. It is gone then: bytes that are there are not
+// written again, so the next try makes it anew.
+std::optional<Files> try_files(const SliceOrder& order, const Parts& parts, Artifacts& artifacts) {
+  std::vector<std::string> columns(
+      order.read.columns.begin(),
+      order.read.columns.begin() + static_cast<std::ptrdiff_t>(order.delivered));
+  Files all;
+  bool whole = true;
+  try {
+    for (const Digest& part : parts) {
+      all.push_back(as_dataset(artifacts, part, columns));
+      for (const DatasetFile& file : all.back()) {
+        if (artifacts.drop_damaged(file.digest)) whole = false;
+      }
+    }
+  } catch (const Error& error) {
+    if (error.code != ErrorCode::kCorrupt && error.code != ErrorCode::kNotFound) throw;
+    drop_damaged(parts, artifacts);
+    return std::nullopt;
+  }
+  return whole ? std::optional(std::move(all)) : std::nullopt;
+}
+
 }  // namespace
 
-std::vector<std::vector<DatasetFile>> deliver_slice(const SliceOrder& order, TableStore& store,
-                                                    Artifacts& artifacts, const SnapshotUse& use) {
+Files deliver_slice(const SliceOrder& order, TableStore& store, Artifacts& artifacts,
+                    const SnapshotUse& use) {
   const std::string& commit = order.read.commit;
   const auto remember = [&](const Parts& parts) {
     use.index.remember(order.slice, {commit, parts, SystemClock().now_ms()}, kRemembered);
@@ -103,9 +114,11 @@ std::vector<std::vector<DatasetFile>> deliver_slice(const SliceOrder& order, Tab
     try {
       const bool same = kept.commit == commit;
       const Parts parts = same ? kept.parts : brought_forward(order, kept, store, artifacts);
-      auto files = files_of(order, parts, artifacts, parts == kept.parts);
+      std::optional<Files> files = try_files(order, parts, artifacts);
+      if (!files) files = try_files(order, parts, artifacts);
+      if (!files) throw Error(ErrorCode::kCorrupt, "its files are damaged or missing");
       remember(parts);
-      return files;
+      return *files;
     } catch (const Error& error) {
       if (error.code == ErrorCode::kUnavailable) throw;
       use.say(fmt::format("the rows kept of {} at {} are of no use: {}",
@@ -115,10 +128,17 @@ std::vector<std::vector<DatasetFile>> deliver_slice(const SliceOrder& order, Tab
       drop_damaged(kept.parts, artifacts);
     }
   }
-  const Parts parts = from_scratch(order, store, artifacts);
-  auto files = files_of(order, parts, artifacts, false);
-  remember(parts);
-  return files;
+  for (int tries = 0; tries < 3; ++tries) {
+    const Parts parts = from_scratch(order, store, artifacts);
+    std::optional<Files> files = try_files(order, parts, artifacts);
+    if (!files) continue;
+    remember(parts);
+    return *files;
+  }
+  throw Error(ErrorCode::kCorrupt,
+              fmt::format("the rows of {} are damaged as soon as they are written",
+                          printable(order.read.table)),
+              "look at the disk");
 }
 
 }  // namespace lockstep

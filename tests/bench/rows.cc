@@ -1,6 +1,7 @@
 // The table of tests/bench/rows made into a matrix of float32, by one way at a time: read in bulk
 // from a server, mapped from a snapshot's files, or brought forward by a commit's rows.
-// Prints seconds, rows and the matrix's SHA-256. Knows nothing of other programs' ways.
+// Prints seconds, rows, the matrix's SHA-256, and how long the source was looked at for a commit.
+// Knows nothing of other programs' ways.
 #include <fmt/core.h>
 
 #include <chrono>
@@ -117,8 +118,8 @@ class Stopwatch {
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
 };
 
-void show(double seconds, const Matrix& matrix) {
-  fmt::print("{:.6f} {} {}\n", seconds, matrix.rows(), matrix.digest().hex());
+void show(double seconds, const Matrix& matrix, double look_s = 0) {
+  fmt::print("{:.6f} {} {} {:.6f}\n", seconds, matrix.rows(), matrix.digest().hex(), look_s);
 }
 
 void bulk(const Options& options, size_t connections) {
@@ -174,6 +175,7 @@ void forward(const Options& options, const std::string& from, const Digest& snap
   const std::unique_ptr<TableStore> store = store_of(options);
   Stopwatch watch;
   const std::string to = store->look();
+  const double look_s = watch.s();
   size_t changed = 0;
   apply_diff(artifacts, snapshot, [&](const DiffSink& sink) {
     store->diff("rows", from, to, names(), [&](const Row* before, const Row* after) {
@@ -184,7 +186,7 @@ void forward(const Options& options, const std::string& from, const Digest& snap
   });
   const double seconds = watch.s();
   if (changed == 0) throw Error(ErrorCode::kInvalid, "no row changed");
-  show(seconds, matrix);
+  show(seconds, matrix, look_s);
 }
 
 int usage() {

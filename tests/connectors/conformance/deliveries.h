@@ -110,10 +110,13 @@ inline void edit(FakeTable& table, std::mt19937& chance) {
   }
 }
 
-inline void deliveries_are_as_from_scratch(StoreUnderTest& under) {
+// `states`: so many of the script's.
+inline void deliveries_are_as_from_scratch(StoreUnderTest& under, size_t states = 99) {
   Deliveries deliveries(under.store());
   std::vector<std::string> commits;
-  for (const auto& [what, state] : script(under.has_keyless())) {
+  auto all = script(under.has_keyless());
+  all.resize(std::min(states, all.size()));
+  for (const auto& [what, state] : all) {
     INFO(what);
     commits.push_back(under.commit(state));
     deliveries.compare(commits.back());

@@ -39,5 +39,5 @@ TEST_CASE("mysql: the vectors of slice digests", "[mysql][conformance]") {
 
 TEST_CASE("mysql: deliveries brought forward are as from scratch", "[mysql][conformance]") {
   MysqlUnderTest under;
-  conformance::deliveries_are_as_from_scratch(under);
+  conformance::deliveries_are_as_from_scratch(under, 4);
 }

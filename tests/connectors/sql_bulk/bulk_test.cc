@@ -9,6 +9,7 @@
 #include "pipeline/snapshot/cells.h"
 #include "tests/catch.h"
 #include "tests/connectors/dolt/dolt_server.h"
+#include "tests/connectors/sql/certificate.h"
 #include "tests/connectors/sql/mariadb.h"
 
 using namespace lockstep;
@@ -337,4 +338,32 @@ TEST_CASE("bulk: refused with the column's name, or the server's number", "[bulk
   CHECK(code_of([&] { read_bulk(server, read, nobody); }) == ErrorCode::kNotFound);
   server.socket = "/nowhere/at/all";
   CHECK(code_of([&] { read_bulk(server, read, nobody); }) == ErrorCode::kUnavailable);
+}
+
+TEST_CASE("bulk: a certificate must be known and made out to the host", "[bulk][dolt]") {
+  TempFolder folder, other;
+  make_certificate(folder.path(), "DNS:localhost");
+  make_certificate(other.path(), "DNS:localhost");
+  DoltServer server(
+      fmt::format("  tls_key: {0}/key.pem\n  tls_cert: {0}/cert.pem\n", folder.path().string()));
+  BulkRead read;
+  read.from = "(SELECT 1 AS n) AS t";
+  read.columns = {sql_column("n", "int", "")};
+  read.protocol = BulkProtocol::kText;
+  const auto outcome = [&](const std::string& host, const fs::path& authority) {
+    SqlServer far = server.by_port();
+    far.verify_tls = true;
+    far.host = host;
+    far.ca_file = authority;
+    try {
+      return by_bulk(far, read).rows.size() == 1 ? "connected" : "no answer";
+    } catch (const Error& error) {
+      return error.code == ErrorCode::kDenied ? "denied" : "something else";
+    }
+  };
+  CHECK(outcome("localhost", folder.path() / "cert.pem") == std::string("connected"));
+  CHECK(outcome("localhost", "") == std::string("denied"));  // an unknown authority
+  CHECK(outcome("127.0.0.1", folder.path() / "cert.pem") == std::string("denied"));
+  CHECK(outcome("localhost", other.path() / "cert.pem") == std::string("denied"));
+  CHECK(outcome("localhost", folder.path() / "none.pem") != std::string("connected"));
 }
