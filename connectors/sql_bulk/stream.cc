@@ -186,6 +186,9 @@ void BulkStream::Session::connect() {
     if (!server.ca_file.empty()) mysql_optionsv(mysql, MYSQL_OPT_SSL_CA, server.ca_file.c_str());
   }
   const bool local = !server.socket.empty();
+  // Else the library takes "localhost" for a socket of its own choice.
+  const unsigned int way = local ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP;
+  mysql_optionsv(mysql, MYSQL_OPT_PROTOCOL, &way);
   if (!mysql_real_connect(mysql, local ? nullptr : server.host.c_str(), server.user.c_str(),
                           server.password.c_str(),
                           server.database.empty() ? nullptr : server.database.c_str(), server.port,
