@@ -43,7 +43,7 @@ class DoltServer:
         self.program = find_dolt()
         self.data.mkdir(parents=True)
         self.env = {**os.environ, "HOME": str(self.folder), "DOLT_ROOT_PATH": str(self.folder),
-                    "DOLT_DISABLE_EVENT_FLUSH": "1"}
+                    "DOLT_DISABLE_EVENT_FLUSH": "1", "TMPDIR": str(self.folder)}
         (self.folder / "config.yaml").write_text(
             f"log_level: warning\nlistener: {{host: 127.0.0.1, port: {self.port}, "
             f"socket: {self.socket}}}\ndata_dir: {self.data}\n")
@@ -52,7 +52,12 @@ class DoltServer:
                             ("user.email", "t@example.org")):
             subprocess.run([self.program, "config", "--global", "--add", name, value],
                            env=self.env, check=True, stdout=subprocess.DEVNULL)
-        self.start()
+        try:
+            self.start()
+        except BaseException:  # also when the program is asked to end meanwhile
+            if self.process is not None:
+                self.end()
+            raise
 
     def start(self, limit_s=120):
         """Returns when it answers. A server that is still ending holds its lock: tried again."""

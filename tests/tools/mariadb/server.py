@@ -23,13 +23,24 @@ class MariadbServer:
         self.options = list(options)
         self.process = None
         self.folder.mkdir(parents=True)
-        done = subprocess.run(
-            ["mariadb-install-db", "--no-defaults", "--auth-root-authentication-method=normal",
-             "--skip-test-db", f"--datadir={self.data}"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        if done.returncode:
-            sys.exit("MariaDB can't be set up:\n" + done.stdout[-2000:])
-        self.start()
+        try:
+            self.set_up()
+            self.start()
+        except BaseException:  # also when the program is asked to end meanwhile
+            self.end()
+            raise
+
+    def set_up(self):
+        """The tables of the server itself; a shell script starts the server for it."""
+        with open(self.folder / "install.log", "wb") as log:
+            self.process = subprocess.Popen(
+                ["mariadb-install-db", "--no-defaults", "--auth-root-authentication-method=normal",
+                 "--skip-test-db", f"--datadir={self.data}"],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        if self.process.wait():
+            log = (self.folder / "install.log").read_text()
+            sys.exit("MariaDB can't be set up:\n" + log[-2000:])
+        self.process = None
 
     def start(self, limit_s=60):
         argv = ["mariadbd", "--no-defaults", f"--datadir={self.data}", f"--socket={self.socket}",
@@ -37,7 +48,8 @@ class MariadbServer:
         if os.geteuid() == 0:
             argv.append("--user=root")
         with open(self.folder / "log", "ab") as log:
-            self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log, start_new_session=True)
         until = time.monotonic() + limit_s
         while True:
             try:
@@ -50,8 +62,9 @@ class MariadbServer:
                 time.sleep(0.05)
 
     def end(self, number=signal.SIGKILL):
-        self.process.send_signal(number)
-        self.process.wait()
+        if self.process is not None and self.process.poll() is None:
+            os.killpg(self.process.pid, number)  # a session of its own
+            self.process.wait()
 
     def sql(self, statements, database=None):
         """Runs them and gives the rows, each a list of texts; they go to the client's stdin."""
