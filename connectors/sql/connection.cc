@@ -14,16 +14,8 @@
 namespace lockstep {
 namespace {
 
-// What quote_text() and the readers of cells rest on. `STRICT_ALL_TABLES`: a value that does not
-// fit is refused instead of cut.
-constexpr const char* kSetUp[] = {
-    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
-    "SET SESSION time_zone = '+00:00'",
-};
 // What the library takes in at most: of an answer one row, of a statement all of it.
 constexpr int kMaxRow_bytes = 256 << 20;
-// Answers "1" where a backslash escapes and quotes are what they seem.
-constexpr const char* kQuotesWork = "SELECT LENGTH('\\\\')";
 
 bool loopback(const std::string& host) {
   if (host == "localhost") return true;
@@ -75,6 +67,12 @@ std::string SqlServer::shown() const {
   return socket.empty() ? fmt::format("{}:{}", host, port) : socket.string();
 }
 
+Error own_quotes(const SqlServer& server) {
+  return {ErrorCode::kInvalid,
+          fmt::format("{} keeps its own quoting rules (sql_mode)", server.shown()),
+          "let the user set sql_mode for its sessions"};
+}
+
 // Members go in the order that the library needs: the statement before its connection.
 struct SqlConnection::Session {
   std::unique_ptr<sql::Connection> connection;
@@ -124,13 +122,11 @@ SqlConnection::Session& SqlConnection::session() {
   auto fresh = std::make_unique<Session>();
   fresh->connection = connect(server_);
   fresh->statement.reset(fresh->connection->createStatement());
-  for (const char* statement : kSetUp) fresh->statement->execute(statement);
+  for (const char* statement : kSqlSessionSetUp) fresh->statement->execute(statement);
   {
-    std::unique_ptr<sql::ResultSet> answer(fresh->statement->executeQuery(kQuotesWork));
+    std::unique_ptr<sql::ResultSet> answer(fresh->statement->executeQuery(kSqlQuotesWork));
     if (!answer->next() || answer->getString(1) != "1") {
-      throw Error(ErrorCode::kInvalid,
-                  fmt::format("{} keeps its own quoting rules (sql_mode)", server_.shown()),
-                  "let the user set sql_mode for its sessions");
+      throw own_quotes(server_);
     }
   }
   fresh->statement->setResultSetType(sql::ResultSet::TYPE_FORWARD_ONLY);

@@ -34,6 +34,16 @@ struct SqlServer {
   std::string shown() const;  // "db.example.org:3306", "/run/mysqld/mysqld.sock": for messages
 };
 
+// What a session begins with, also of who opens one without SqlConnection: quote_text() and the
+// readers of cells rest on it. `STRICT_ALL_TABLES`: a value that does not fit is refused, not cut.
+inline constexpr const char* kSqlSessionSetUp[] = {
+    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
+    "SET SESSION time_zone = '+00:00'",
+};
+// Answers "1" where a backslash escapes and quotes are what they seem; else own_quotes() is thrown.
+inline constexpr const char* kSqlQuotesWork = "SELECT LENGTH('\\\\')";
+Error own_quotes(const SqlServer& server);
+
 // One row's cells as the server's text protocol gives them; nullopt is NULL. Valid during the call.
 using SqlRow = std::vector<std::optional<std::string_view>>;
 using SqlRowSink = std::function<void(const SqlRow&)>;

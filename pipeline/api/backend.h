@@ -193,7 +193,8 @@ class Backend {
 
   // {"model","version","identical":bool,"recorded","replayed","differences":[text…],"seconds"}
   virtual Json replay(const std::string& model, std::optional<int64_t> version) = 0;
-  // {"freed":[{"sha256","bytes"}],"bytes","refs":N,"checkpoints":N,"held":N,"dry_run":bool}
+  // {"freed":[{"sha256","bytes"}],"bytes","refs":N,"checkpoints":N,"snapshots":N,"held":N,
+  // "dry_run":bool}
   virtual Json gc(const Caller& caller) = 0;
   // {"ok":bool,"checks":[{"name","ok":bool,"message","fix"}]}; "fix" is "" where nothing is to do
   virtual Json doctor() = 0;

@@ -23,6 +23,8 @@ class Artifacts {
   virtual bool has(const Digest& digest) = 0;
   // Size in bytes; throws not_found.
   virtual uint64_t size(const Digest& digest) = 0;
+  // Takes damaged bytes away, so that they can be put again. True: there are none.
+  virtual bool drop_damaged(const Digest& digest) = 0;
   // The file that holds the bytes (read-only for the caller); throws not_found.
   virtual std::filesystem::path path(const Digest& digest) = 0;
 };

@@ -115,4 +115,25 @@ class SliceCache {
                       const std::map<std::string, RememberedSlice>& changed, bool replace_all) = 0;
 };
 
+// The rows of a slice as they were delivered at a commit: snapshots, named by their digests.
+// Several where a holdout parts the rows.
+struct KeptSnapshot {
+  std::string commit;
+  std::vector<Digest> parts;
+  int64_t delivered_ms = 0;
+};
+
+// The port to which snapshots there are, so that the next delivery of a slice costs its difference.
+// May be lost: rows are then read from scratch.
+class SnapshotIndex {
+ public:
+  virtual ~SnapshotIndex() = default;
+  // The newest delivery first.
+  virtual std::vector<KeptSnapshot> snapshots(const Digest& slice) = 0;
+  // Becomes the newest one, in place of an earlier one of its commit; `most` are remembered.
+  virtual void remember(const Digest& slice, const KeptSnapshot& kept, size_t most) = 0;
+  virtual std::vector<std::pair<Digest, KeptSnapshot>> every_snapshot() = 0;
+  virtual void forget(const Digest& slice, const std::string& commit) = 0;
+};
+
 }  // namespace lockstep

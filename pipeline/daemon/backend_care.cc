@@ -13,6 +13,8 @@
 #include "pipeline/engine/world.h"
 #include "pipeline/exec/prepare.h"
 #include "pipeline/runner/workspace.h"
+#include "pipeline/snapshot/snapshot.h"
+#include "pipeline/store/sqlite_store.h"
 #include "registry/rules/queries.h"
 
 namespace lockstep {
@@ -76,6 +78,35 @@ void add_listed(const std::set<Digest>& listings, ArtifactStore& artifacts, std:
       if (error.code != ErrorCode::kInvalid) throw;  // else: a file that only begins like one
     }
   }
+}
+
+// Snapshots that no delivery asked for in so long are not kept; nor are those that can't be read.
+constexpr int64_t kSnapshotUnused_ms = 30LL * 24 * 3600 * 1000;
+
+// Adds what the slices' snapshots need to `kept`; how many snapshots are given up.
+size_t keep_snapshots(SnapshotIndex& index, Artifacts& artifacts, bool dry,
+                      std::set<Digest>& kept) {
+  size_t given_up = 0;
+  const int64_t now_ms = SystemClock().now_ms();
+  for (const auto& [slice, one] : index.every_snapshot()) {
+    std::set<Digest> all;
+    bool keep = now_ms - one.delivered_ms < kSnapshotUnused_ms;
+    try {
+      for (size_t i = 0; keep && i < one.parts.size(); ++i) {
+        for (const Digest& digest : describe_snapshot(artifacts, one.parts[i]).digests) {
+          all.insert(digest);
+        }
+      }
+    } catch (const Error& error) {
+      if (error.code == ErrorCode::kUnavailable) throw;
+      keep = false;
+    }
+    if (keep) kept.merge(all);
+    if (keep) continue;
+    ++given_up;
+    if (!dry) index.forget(slice, one.commit);
+  }
+  return given_up;
 }
 
 class Doctor {
@@ -259,6 +290,9 @@ Json WorkspaceBackend::gc(const Caller& caller) {
     return needed(engine, keep);
   });
   add_listed(std::set<Digest>(kept), daemon_.artifacts(), kept);
+  Database db(daemon_.parts().state() / "state.db");
+  SqliteSnapshotIndex index(db);
+  const size_t snapshots = keep_snapshots(index, daemon_.artifacts(), caller.dry_run, kept);
   Json freed = Json::array();
   uint64_t bytes = 0;
   std::vector<Digest> unneeded;
@@ -278,6 +312,7 @@ Json WorkspaceBackend::gc(const Caller& caller) {
           {"bytes", bytes + image_bytes},
           {"refs", free_refs(releases, caller.dry_run)},
           {"checkpoints", free_checkpoints(caller.dry_run)},
+          {"snapshots", snapshots},
           {"held", kept.size()},
           {"dry_run", caller.dry_run}};
 }

@@ -11,6 +11,7 @@
 #include "pipeline/daemon/release_image.h"
 #include "pipeline/daemon/versions.h"
 #include "pipeline/exec/prepare.h"
+#include "pipeline/store/sqlite_store.h"
 
 namespace lockstep {
 namespace {
@@ -231,11 +232,13 @@ Effects::Outcomes Effects::start(const std::vector<Pending*>& due) {
   std::vector<AttemptSpec> specs;
   std::vector<size_t> places;
   PrepareFrom from;
-  if (!due.empty()) {
-    Watched watched = sources_->watched();
-    from = {watched.tables, watched.code,
-            [this](const std::string& name) { return daemon_.parts().secret(name); }};
-  }
+  if (due.empty()) return outcomes;
+  if (!snapshots_) snapshots_ = std::make_unique<Database>(daemon_.parts().state() / "state.db");
+  SqliteSnapshotIndex index(*snapshots_);
+  const SnapshotUse snapshots{index, [](const std::string& text) { spdlog::warn("{}", text); }};
+  Watched watched = sources_->watched();
+  from = {watched.tables, watched.code,
+          [this](const std::string& name) { return daemon_.parts().secret(name); }, &snapshots};
   for (size_t i = 0; i < due.size(); ++i) {
     const std::string& attempt = due[i]->intent.target;
     try {

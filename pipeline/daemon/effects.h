@@ -18,6 +18,7 @@
 #include "pipeline/daemon/parts.h"
 #include "pipeline/engine/engine.h"
 #include "pipeline/exec/local_executor.h"
+#include "pipeline/store/database.h"
 
 namespace lockstep {
 
@@ -74,6 +75,7 @@ class Effects {
   bool stop_ = false;
   int busy_releases_ = 0;
   std::map<std::string, std::promise<AttemptResult>> once_;  // by attempt id
+  std::unique_ptr<Database> snapshots_;                      // of the attempts' lane
   std::set<int64_t> known_;                                  // intents taken and not confirmed
   std::unique_ptr<LocalExecutor> executor_;  // ends before what its results are given to
   std::thread attempts_thread_, releases_thread_;

@@ -6,6 +6,7 @@
 
 #include "pipeline/base/error.h"
 #include "pipeline/base/folder.h"
+#include "pipeline/base/json.h"
 #include "pipeline/core/slice.h"
 #include "pipeline/exec/row_files.h"
 
@@ -14,27 +15,58 @@ namespace {
 
 constexpr uint64_t kMaxCodeFile_bytes = 1ull << 30;
 
-// A row is read with the delivered columns, then the holdout's key, then the columns in `empty`.
+constexpr size_t kTraining = 0, kHeldOut = 1;
+
+// A row is read with the delivered columns, then others that say whether and where it belongs.
 struct Delivery {
   std::vector<Column> columns;     // delivered, in order
   std::vector<std::string> key;    // of the holdout, sorted by name
-  std::vector<std::string> empty;  // must be NULL or empty
+  std::vector<size_t> key_at;      // in a row of `request`
+  std::vector<size_t> empty_at;    // must be NULL or empty
+  std::vector<std::string> empty;  // their names
+  double fraction = 0;
+  std::string salt;
   TableRead request;
 
-  bool wants(const Row& row) const {
-    return std::all_of(row.end() - static_cast<std::ptrdiff_t>(empty.size()), row.end(),
-                       [](const Value& value) { return value.payload.empty(); });
+  size_t parts() const { return key.empty() ? 1 : 2; }
+  // Of a row that satisfies request.where; kNoPart: an empty value is asked for, it has another.
+  size_t part(const Row& row) const {
+    for (size_t at : empty_at) {
+      if (!row[at].payload.empty()) return kNoPart;
+    }
+    if (key.empty()) return kTraining;
+    Row cells;
+    for (size_t at : key_at) cells.push_back(row[at]);
+    return holdout_position(salt, row_bytes(key, cells)) < fraction ? kHeldOut : kTraining;
   }
-  Row key_of(const Row& row) const {
-    auto begin = row.begin() + static_cast<std::ptrdiff_t>(columns.size());
-    return Row(begin, begin + static_cast<std::ptrdiff_t>(key.size()));
+  // Where `name` is in a row; asks for it where it is not.
+  size_t ask(const std::string& name) {
+    auto& asked = request.columns;
+    auto found = std::find(asked.begin(), asked.end(), name);
+    if (found == asked.end()) found = asked.insert(asked.end(), name);
+    return static_cast<size_t>(found - asked.begin());
   }
 };
 
-Delivery plan_delivery(const Json& input, TableStore& store) {
+Delivery plan_delivery(const Json& input, const TableSchema& schema) {
   Delivery out;
   out.request.commit = input.at("commit");
   out.request.table = input.at("table");
+  auto& asked = out.request.columns;
+  asked = input.at("columns").get<std::vector<std::string>>();
+  std::map<std::string, ValueTag> types;
+  for (const Column& column : schema.columns) types[column.name] = column.type;
+  if (asked.empty()) {
+    for (const auto& [name, type] : types) asked.push_back(name);
+  }
+  for (const std::string& name : asked) out.columns.push_back({name, types[name]});
+  if (input.contains("holdout")) {
+    const Json& holdout = input.at("holdout");
+    out.key = holdout.at("key").get<std::vector<std::string>>();
+    std::sort(out.key.begin(), out.key.end());
+    out.fraction = holdout.at("fraction").get<double>();
+    out.salt = holdout.at("salt");
+  }
   for (const auto& [column, value] : input.at("where").items()) {
     if (value == "") {
       out.empty.push_back(column);  // stores look for values: NULL is none
@@ -42,49 +74,96 @@ Delivery plan_delivery(const Json& input, TableStore& store) {
       out.request.where[column] = value;
     }
   }
-  auto& asked = out.request.columns;
-  asked = input.at("columns").get<std::vector<std::string>>();
-  std::map<std::string, ValueTag> types;
-  for (const Column& column : store.schema(out.request.commit, out.request.table).columns) {
-    types[column.name] = column.type;
+  return out;
+}
+
+// Asked for behind what is delivered, and behind a snapshot's key.
+void ask_for_the_rest(Delivery& delivery) {
+  for (const std::string& name : delivery.key) delivery.key_at.push_back(delivery.ask(name));
+  for (const std::string& name : delivery.empty) delivery.empty_at.push_back(delivery.ask(name));
+}
+
+// All rows read, each written into the file of its part.
+std::vector<AttemptInput> written(const Json& input, Delivery delivery, TableStore& store,
+                                  Artifacts& artifacts) {
+  ask_for_the_rest(delivery);
+  const std::string format = input.at("format"), name = input.at("name");
+  auto train = row_files(format, delivery.columns, artifacts);
+  auto held_out = row_files(format, delivery.columns, artifacts);
+  store.read(delivery.request, [&](const Row& row) {
+    const size_t part = delivery.part(row);
+    if (part != kNoPart) (part == kHeldOut ? held_out : train)->add(row);
+  });
+  std::vector<AttemptInput> out = {train->finish(name, name)};
+  if (delivery.parts() > 1) out.push_back(held_out->finish(name + "_HOLDOUT", name + ".holdout"));
+  return out;
+}
+
+// What a snapshot of these rows holds, and of which rows: without a commit.
+Digest slice_id(const Json& input, const Delivery& delivery, const SnapshotSchema& schema) {
+  Json columns = Json::array();
+  for (const Column& column : schema.columns) columns.push_back({column.name, word(column.type)});
+  return sha256(canonical_json({{"source", input.at("source")},
+                                {"table", input.at("table")},
+                                {"columns", columns},
+                                {"key", schema.key},
+                                {"where", input.at("where")},
+                                {"holdout", delivery.key},
+                                {"fraction", delivery.fraction},
+                                {"salt", delivery.salt}}));
+}
+
+// Brought forward from an earlier delivery.
+std::vector<AttemptInput> kept(const Json& input, Delivery delivery, const TableSchema& table,
+                               TableStore& store, Artifacts& artifacts, const SnapshotUse& use) {
+  SliceOrder order;
+  order.delivered = delivery.columns.size();
+  order.schema = {delivery.columns, table.key};
+  for (const std::string& name : table.key) {
+    if (delivery.ask(name) < order.schema.columns.size()) continue;
+    auto named = [&](const Column& column) { return column.name == name; };
+    order.schema.columns.push_back(
+        *std::find_if(table.columns.begin(), table.columns.end(), named));
   }
-  if (asked.empty()) {
-    for (const auto& [name, type] : types) asked.push_back(name);
+  ask_for_the_rest(delivery);
+  std::vector<std::pair<size_t, std::string>> equal;  // a difference tells of other rows, too
+  for (const auto& [column, payload] : delivery.request.where) {
+    equal.emplace_back(delivery.ask(column), payload);
   }
-  for (const std::string& name : asked) out.columns.push_back({name, types[name]});
-  if (input.contains("holdout")) {
-    out.key = input.at("holdout").at("key").get<std::vector<std::string>>();
-    std::sort(out.key.begin(), out.key.end());
+  order.read = delivery.request;
+  order.parts = delivery.parts();
+  order.slice = slice_id(input, delivery, order.schema);
+  order.part = [&](const Row& row) {
+    for (const auto& [at, payload] : equal) {
+      if (row[at].tag == ValueTag::kNull || row[at].payload != payload) return kNoPart;
+    }
+    return delivery.part(row);
+  };
+  const std::string name = input.at("name");
+  std::vector<AttemptInput> out;
+  for (const auto& files : deliver_slice(order, store, artifacts, use)) {
+    const bool first = out.empty();
+    out.push_back({first ? name : name + "_HOLDOUT", first ? name : name + ".holdout", true,
+                   put_dataset_folder(artifacts, files)});
   }
-  asked.insert(asked.end(), out.key.begin(), out.key.end());
-  asked.insert(asked.end(), out.empty.begin(), out.empty.end());
   return out;
 }
 
 void add_rows(const Json& input, const PrepareFrom& from, Artifacts& artifacts, AttemptSpec& spec) {
-  auto store = from.tables.find(input.at("source").get<std::string>());
-  if (store == from.tables.end()) {
+  auto found = from.tables.find(input.at("source").get<std::string>());
+  if (found == from.tables.end()) {
     throw Error(ErrorCode::kNotFound, fmt::format("source {} is no longer in the workspace",
                                                   input.at("source").get<std::string>()));
   }
-  Delivery delivery = plan_delivery(input, *store->second);
-  std::string format = input.at("format");
-  auto train = row_files(format, delivery.columns, artifacts);
-  auto held_out = row_files(format, delivery.columns, artifacts);
-  double fraction = delivery.key.empty() ? 0 : input.at("holdout").at("fraction").get<double>();
-  std::string salt = delivery.key.empty() ? "" : input.at("holdout").at("salt");
-  store->second->read(delivery.request, [&](const Row& row) {
-    if (!delivery.wants(row)) return;
-    bool out = false;
-    if (!delivery.key.empty()) {
-      out = holdout_position(salt, row_bytes(delivery.key, delivery.key_of(row))) < fraction;
-    }
-    (out ? held_out : train)->add(row);
-  });
-  std::string name = input.at("name");
-  spec.inputs.push_back(train->finish(name, name));
-  if (delivery.key.empty()) return;
-  spec.inputs.push_back(held_out->finish(name + "_HOLDOUT", name + ".holdout"));
+  TableStore& store = *found->second;
+  const TableSchema table = store.schema(input.at("commit"), input.at("table"));
+  Delivery delivery = plan_delivery(input, table);
+  const bool keep = from.snapshots && input.at("format") == "arrow" && !table.key.empty();
+  for (AttemptInput& one :
+       keep ? kept(input, std::move(delivery), table, store, artifacts, *from.snapshots)
+            : written(input, std::move(delivery), store, artifacts)) {
+    spec.inputs.push_back(std::move(one));
+  }
 }
 
 // A link inside the listing is delivered as what it points to; any other was refused by list().

@@ -10,6 +10,7 @@
 #include "pipeline/core/artifacts.h"
 #include "pipeline/core/executor.h"
 #include "pipeline/core/source.h"
+#include "pipeline/exec/slice_snapshots.h"
 
 namespace lockstep {
 
@@ -17,6 +18,8 @@ struct PrepareFrom {
   std::map<std::string, TableStore*> tables;
   std::map<std::string, CodeRepo*> code;
   std::function<std::string(const std::string& name)> secret;  // throws not_found
+  // So that Arrow inputs of tables with a key cost what changed. Null: all rows are read.
+  const SnapshotUse* snapshots = nullptr;
 };
 
 // `context` as the engine writes it, with "slot" and "device". Puts every input into `artifacts`.

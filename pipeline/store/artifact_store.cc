@@ -74,6 +74,13 @@ uint64_t ArtifactStore::size(const Digest& digest) {
   return fs::file_size(path(digest));
 }
 
+bool ArtifactStore::drop_damaged(const Digest& digest) {
+  if (!has(digest)) return true;
+  if (digest_of_file(place(digest)) == digest) return false;
+  remove(digest);
+  return true;
+}
+
 fs::path ArtifactStore::path(const Digest& digest) {
   fs::path file = place(digest);
   if (!fs::exists(file)) {

@@ -18,6 +18,7 @@ class ArtifactStore : public Artifacts {
   std::string get(const Digest& digest) override;
   bool has(const Digest& digest) override;
   uint64_t size(const Digest& digest) override;
+  bool drop_damaged(const Digest& digest) override;
   fs::path path(const Digest& digest) override;
 
   // Every artifact and its size in bytes.

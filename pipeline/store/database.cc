@@ -11,7 +11,7 @@
 namespace lockstep {
 namespace {
 
-constexpr int kSchemaVersion = 2;
+constexpr int kSchemaVersion = 3;
 
 // The tables of the store are the state (docs/FORMATS.md). `ledger` is append-only.
 constexpr const char* kSchema = R"sql(
@@ -60,6 +60,11 @@ std::string version_2() {
   }
   return sql;
 }
+
+constexpr const char* kVersion3 = R"sql(
+CREATE TABLE snapshots(slice BLOB NOT NULL, at TEXT NOT NULL, parts BLOB NOT NULL,
+  delivered_ms INTEGER NOT NULL, PRIMARY KEY(slice, at)) WITHOUT ROWID;
+)sql";
 
 // SQLite calls a page of its shared index that can't be grown an I/O error, without a reason.
 bool no_space_beside(const char* file) {
@@ -174,7 +179,8 @@ void Database::migrate() {
   if (version == kSchemaVersion) return;
   begin();
   if (version < 1) execute(kSchema);
-  execute(version_2().c_str());
+  if (version < 2) execute(version_2().c_str());
+  execute(kVersion3);
   execute(fmt::format("PRAGMA user_version={}", kSchemaVersion).c_str());
   commit();
 }

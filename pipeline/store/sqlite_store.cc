@@ -11,6 +11,15 @@ std::string key(const Digest& digest) {
   return std::string(reinterpret_cast<const char*>(digest.bytes.data()), digest.bytes.size());
 }
 
+Digest digest_at(std::string_view bytes, size_t at) {
+  Digest digest;
+  if (at + digest.bytes.size() > bytes.size()) {
+    throw Error(ErrorCode::kCorrupt, "a digest in the store is damaged");
+  }
+  std::copy_n(bytes.data() + at, digest.bytes.size(), reinterpret_cast<char*>(digest.bytes.data()));
+  return digest;
+}
+
 Json result_json(const ResultRecord& r) {
   Json outputs = Json::object();
   for (const auto& [name, digest] : r.outputs) outputs[name] = digest.hex();
@@ -320,6 +329,66 @@ void SqliteSliceCache::update(const std::string& group, const std::string& tip,
     throw;
   }
   db_.commit();
+}
+
+namespace {
+
+// Columns: at, parts, delivered_ms.
+KeptSnapshot read_snapshot(const Statement& row, int first) {
+  KeptSnapshot kept{row.text(first), {}, row.number(first + 2)};
+  const std::string parts = row.blob(first + 1);
+  for (size_t at = 0; at < parts.size(); at += sizeof(Digest::bytes)) {
+    kept.parts.push_back(digest_at(parts, at));
+  }
+  return kept;
+}
+
+}  // namespace
+
+std::vector<KeptSnapshot> SqliteSnapshotIndex::snapshots(const Digest& slice) {
+  Statement rows = db_.prepare(
+      "SELECT at, parts, delivered_ms FROM snapshots WHERE slice=? ORDER BY delivered_ms DESC");
+  rows.bind_blob(key(slice));
+  std::vector<KeptSnapshot> all;
+  while (rows.step()) all.push_back(read_snapshot(rows, 0));
+  return all;
+}
+
+void SqliteSnapshotIndex::remember(const Digest& slice, const KeptSnapshot& kept, size_t most) {
+  std::string parts;
+  for (const Digest& part : kept.parts) parts += key(part);
+  db_.begin();
+  try {
+    std::vector<KeptSnapshot> others = snapshots(slice);
+    std::erase_if(others, [&](const KeptSnapshot& one) { return one.commit == kept.commit; });
+    // A clock that stands or went back makes no earlier delivery the newest.
+    const int64_t newest_ms = others.empty() ? 0 : others.front().delivered_ms + 1;
+    db_.prepare("INSERT OR REPLACE INTO snapshots(slice, at, parts, delivered_ms) VALUES(?,?,?,?)")
+        .bind_blob(key(slice))
+        .bind(kept.commit)
+        .bind_blob(parts)
+        .bind(std::max(kept.delivered_ms, newest_ms))
+        .run();
+    for (size_t i = most - 1; i < others.size(); ++i) forget(slice, others[i].commit);
+  } catch (...) {
+    db_.rollback();
+    throw;
+  }
+  db_.commit();
+}
+
+std::vector<std::pair<Digest, KeptSnapshot>> SqliteSnapshotIndex::every_snapshot() {
+  Statement rows = db_.prepare("SELECT slice, at, parts, delivered_ms FROM snapshots");
+  std::vector<std::pair<Digest, KeptSnapshot>> all;
+  while (rows.step()) all.emplace_back(digest_at(rows.blob(0), 0), read_snapshot(rows, 1));
+  return all;
+}
+
+void SqliteSnapshotIndex::forget(const Digest& slice, const std::string& commit) {
+  db_.prepare("DELETE FROM snapshots WHERE slice=? AND at=?")
+      .bind_blob(key(slice))
+      .bind(commit)
+      .run();
 }
 
 }  // namespace lockstep

@@ -1,4 +1,4 @@
-// The engine's memory in SQLite: implements the ports Store and SliceCache.
+// The engine's memory in SQLite: implements the ports Store, SliceCache and SnapshotIndex.
 // Knows nothing of what a result, run or intent is for.
 #pragma once
 
@@ -63,6 +63,19 @@ class SqliteSliceCache : public SliceCache {
   void put(const std::string& group, const std::string& value, const RememberedSlice& slice);
   void drop(const std::string& group, const std::string& value);
 
+  Database& db_;
+};
+
+// Which snapshots of slices there are; the files are artifacts.
+class SqliteSnapshotIndex : public SnapshotIndex {
+ public:
+  explicit SqliteSnapshotIndex(Database& db) : db_(db) {}
+  std::vector<KeptSnapshot> snapshots(const Digest& slice) override;
+  void remember(const Digest& slice, const KeptSnapshot& kept, size_t most) override;
+  std::vector<std::pair<Digest, KeptSnapshot>> every_snapshot() override;
+  void forget(const Digest& slice, const std::string& commit) override;
+
+ private:
   Database& db_;
 };
 

@@ -4,6 +4,8 @@ Knows nothing of what is measured.
 """
 import contextlib
 import datetime
+import fcntl
+import hashlib
 import os
 import pathlib
 import platform
@@ -115,6 +117,26 @@ class Bench:
             return place / "bin"
         print(f"  {' '.join(packages)} can't be installed: {done.stdout.strip()[-200:]}")
         return None
+
+
+def python_with(name):
+    """A Python with what NAME_requirements.txt lists, fetched once, or None with a word why."""
+    listed = pathlib.Path(__file__).resolve().parent / f"{name}_requirements.txt"
+    cache = pathlib.Path(os.environ.get("LOCKSTEP_CACHE") or pathlib.Path(
+        os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "lockstep")
+    cache.mkdir(parents=True, exist_ok=True)
+    place = cache / f"python-{name}-{hashlib.sha256(listed.read_bytes()).hexdigest()[:16]}"
+    with open(cache / f"python-{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (place / "complete").exists():
+            venv.create(place, with_pip=True, clear=True)
+            done = subprocess.run([str(place / "bin/pip"), "install", "-q", "-r", str(listed)],
+                                  text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            if done.returncode:
+                print(f"  the packages of {listed.name} can't be had: {done.stdout.strip()[-200:]}")
+                return None
+            (place / "complete").touch()
+    return place / "bin/python"
 
 
 def stop_runners(folder):

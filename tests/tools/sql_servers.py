@@ -94,7 +94,7 @@ class DoltServer(SqlServer):
         self.program = find_dolt()
         self.data.mkdir()
         self.env.update({"HOME": str(self.folder), "DOLT_ROOT_PATH": str(self.folder),
-                         "DOLT_DISABLE_EVENT_FLUSH": "1"})
+                         "DOLT_DISABLE_EVENT_FLUSH": "1", "TMPDIR": str(self.folder)})
         (self.folder / "config.yaml").write_text(
             f"log_level: warning\nlistener: {{host: 127.0.0.1, port: {self.port}, "
             f"socket: {self.socket}}}\ndata_dir: {self.data}\n")

@@ -9,6 +9,7 @@
 
 #include "pipeline/base/error.h"
 #include "pipeline/base/files.h"
+#include "workflows/torch/arrow_rows.h"
 #include "workflows/torch/environment.h"
 #include "workflows/torch/metrics.h"
 #include "workflows/torch/model_file.h"
@@ -41,15 +42,18 @@ struct Given {
 };
 
 Given read_given(const AttemptPlace& place, const Settings& settings, const std::string& input) {
-  auto read = [&](const AttemptFile& file) {
-    return read_labelled_texts(file.bytes, file.name, settings.text("text"),
-                               settings.text("label"));
+  auto read = [&](const std::string& name) {
+    const std::string text = settings.text("text"), label = settings.text("label");
+    if (std::filesystem::is_directory(place.input_path(name))) {  // format: arrow
+      return read_labelled_arrow(place.input_path(name), text, label);
+    }
+    AttemptFile file = place.input(name);
+    return read_labelled_texts(file.bytes, file.name, text, label);
   };
-  AttemptFile rows = place.input(input);
   Given given;
-  given.training = read(rows);
-  given.labels = distinct_labels(given.training, rows.name);
-  if (auto holdout = place.optional_input(input + "_holdout")) given.holdout = read(*holdout);
+  given.training = read(input);
+  given.labels = distinct_labels(given.training, place.input_path(input).string());
+  if (!place.input_path(input + "_holdout").empty()) given.holdout = read(input + "_holdout");
   if (settings.integer("patience") > 0 || !given.holdout) {
     Parts parts = part_for_validation(std::move(given.training));
     given.training = std::move(parts.training);

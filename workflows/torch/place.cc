@@ -113,6 +113,10 @@ std::optional<AttemptFile> AttemptPlace::optional_input(const std::string& name)
   return AttemptFile{path, read_named(variable_name(name), path, kMaxModelBytes)};
 }
 
+std::filesystem::path AttemptPlace::input_path(const std::string& name) const {
+  return variable(variable_name(name));
+}
+
 void AttemptPlace::write(const std::string& output, std::string_view bytes) const {
   auto declared = outputs_.find(output);
   if (declared != outputs_.end()) real_files().write_atomic(folder_ / declared->second, bytes);

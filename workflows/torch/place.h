@@ -31,6 +31,8 @@ class AttemptPlace {
   // The file of LOCKSTEP_INPUT_<NAME>; throws invalid when the variable or the file is missing.
   AttemptFile input(const std::string& name) const;
   std::optional<AttemptFile> optional_input(const std::string& name) const;
+  // Where LOCKSTEP_INPUT_<NAME> says it is, a file or a folder; empty without the variable.
+  std::filesystem::path input_path(const std::string& name) const;
 
   // Nothing where the step does not declare this output.
   void write(const std::string& output, std::string_view bytes) const;

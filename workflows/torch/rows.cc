@@ -29,19 +29,13 @@ class Table {
     for (const CsvField& field : header_) names.push_back(field.text);
     auto found = std::find(names.begin(), names.end(), name);
     if (found != names.end()) return static_cast<size_t>(found - names.begin());
-    std::string near = nearest_word(name, names);
-    throw Error(ErrorCode::kInvalid, fmt::format("has no column {}", name),
-                near.empty() ? "name the columns with `text` and `label` under `with`"
-                             : fmt::format("did you mean {}?", near),
-                place_ + ":1");
+    throw missing_column(name, names, place_ + ":1");
   }
 
   bool next() { return reader_.next(row); }
 
-  [[noreturn]] void refuse(std::string_view column, const char* why) const {
-    throw Error(ErrorCode::kInvalid, fmt::format("{} {}", column, why), "correct or drop the row",
-                fmt::format("{}:{}", place_, reader_.line()));
-  }
+  // Of the row that was read last.
+  std::string place() const { return fmt::format("{}:{}", place_, reader_.line()); }
 
   std::vector<CsvField> row;
 
@@ -64,6 +58,25 @@ bool for_validation(const std::string& text) {
 
 }  // namespace
 
+void refuse_row(std::string_view column, const char* why, const std::string& place) {
+  throw Error(ErrorCode::kInvalid, fmt::format("{} {}", column, why), "correct or drop the row",
+              place);
+}
+
+void check_label(std::string_view column, const std::string& label, const std::string& place) {
+  if (label.empty()) refuse_row(column, "is empty", place);
+  if (label.size() > kMaxLabelBytes) refuse_row(column, "is longer than 1,024 bytes", place);
+}
+
+Error missing_column(std::string_view name, const std::vector<std::string>& names,
+                     const std::string& place) {
+  std::string near = nearest_word(name, names);
+  return {ErrorCode::kInvalid, fmt::format("has no column {}", name),
+          near.empty() ? "name the columns with `text` and `label` under `with`"
+                       : fmt::format("did you mean {}?", near),
+          place};
+}
+
 LabelledTexts read_labelled_texts(std::string_view csv, std::string_view place,
                                   std::string_view text_column, std::string_view label_column) {
   Table table(csv, place);
@@ -71,10 +84,9 @@ LabelledTexts read_labelled_texts(std::string_view csv, std::string_view place,
   size_t label = table.column(label_column);
   LabelledTexts out;
   while (table.next()) {
-    if (is_null(table.row[text])) table.refuse(text_column, "is NULL");
+    if (is_null(table.row[text])) refuse_row(text_column, "is NULL", table.place());
     std::string& name = table.row[label].text;
-    if (name.empty()) table.refuse(label_column, "is empty");
-    if (name.size() > kMaxLabelBytes) table.refuse(label_column, "is longer than 1,024 bytes");
+    check_label(label_column, name, table.place());
     out.texts.push_back(std::move(table.row[text].text));
     out.labels.push_back(std::move(name));
   }

@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "pipeline/base/error.h"
+
 namespace lockstep {
 
 struct LabelledTexts {
@@ -20,6 +22,12 @@ struct LabelledTexts {
 // missing column, bad UTF-8, a missing text, or a missing, empty or over-long label.
 LabelledTexts read_labelled_texts(std::string_view csv, std::string_view place,
                                   std::string_view text_column, std::string_view label_column);
+
+// What is refused in a row at `place`, and a column that is not there; of every format.
+[[noreturn]] void refuse_row(std::string_view column, const char* why, const std::string& place);
+void check_label(std::string_view column, const std::string& label, const std::string& place);
+Error missing_column(std::string_view name, const std::vector<std::string>& names,
+                     const std::string& place);
 
 // One column of a CSV document with a header; NULL reads as "".
 std::vector<std::string> read_column(std::string_view csv, std::string_view place,

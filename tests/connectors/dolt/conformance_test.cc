@@ -1,4 +1,5 @@
 #include "connectors/dolt/table_store.h"
+#include "tests/connectors/conformance/deliveries.h"
 #include "tests/connectors/conformance/sql_states.h"
 #include "tests/connectors/conformance/suite.h"
 #include "tests/connectors/dolt/dolt_server.h"
@@ -35,4 +36,9 @@ TEST_CASE("dolt: the same as every store", "[dolt][conformance]") {
 TEST_CASE("dolt: the vectors of slice digests", "[dolt][conformance]") {
   DoltUnderTest under;
   conformance::slice_vectors(under);
+}
+
+TEST_CASE("dolt: deliveries brought forward are as from scratch", "[dolt][conformance]") {
+  DoltUnderTest under;
+  conformance::deliveries_are_as_from_scratch(under);
 }

@@ -1,19 +1,10 @@
 #include "tests/catch.h"
 #include "tests/connectors/dolt/dolt_server.h"
+#include "tests/connectors/sql/certificate.h"
 
 using namespace lockstep;
 
 namespace {
-
-// A key and a certificate signed by itself, for these names.
-void make_certificate(const fs::path& folder, const std::string& names) {
-  ServerProcess::run({{"openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-                       "-keyout", "key.pem", "-out", "cert.pem", "-subj", "/CN=somebody", "-addext",
-                       "subjectAltName=" + names},
-                      {},
-                      folder,
-                      folder / "openssl.log"});
-}
 
 std::string outcome(const SqlServer& server) {
   try {

@@ -1,5 +1,6 @@
 #include "connectors/git_tables/table_store.h"
 #include "pipeline/base/text.h"
+#include "tests/connectors/conformance/deliveries.h"
 #include "tests/connectors/conformance/suite.h"
 #include "tests/connectors/git/git_fixture.h"
 
@@ -73,4 +74,10 @@ TEST_CASE("git tables: the same as every store", "[git_tables][conformance]") {
 TEST_CASE("git tables: the vectors of slice digests", "[git_tables][conformance]") {
   GitUnderTest under;
   conformance::slice_vectors(under);
+}
+
+TEST_CASE("git tables: deliveries brought forward are as from scratch",
+          "[git_tables][conformance]") {
+  GitUnderTest under;
+  conformance::deliveries_are_as_from_scratch(under);
 }

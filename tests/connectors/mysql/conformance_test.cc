@@ -1,3 +1,4 @@
+#include "tests/connectors/conformance/deliveries.h"
 #include "tests/connectors/conformance/sql_states.h"
 #include "tests/connectors/conformance/suite.h"
 #include "tests/connectors/mysql/database.h"
@@ -34,4 +35,9 @@ TEST_CASE("mysql: the same as every store", "[mysql][conformance]") {
 TEST_CASE("mysql: the vectors of slice digests", "[mysql][conformance]") {
   MysqlUnderTest under;
   conformance::slice_vectors(under);
+}
+
+TEST_CASE("mysql: deliveries brought forward are as from scratch", "[mysql][conformance]") {
+  MysqlUnderTest under;
+  conformance::deliveries_are_as_from_scratch(under, 4);
 }

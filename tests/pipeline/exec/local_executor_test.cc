@@ -23,6 +23,7 @@ class FolderArtifacts : public Artifacts {
   std::string get(const Digest& digest) override { return real_files().read(path(digest)); }
   bool has(const Digest& digest) override { return fs::exists(folder_ / digest.hex()); }
   uint64_t size(const Digest& digest) override { return fs::file_size(path(digest)); }
+  bool drop_damaged(const Digest&) override { return false; }
   fs::path path(const Digest& digest) override {
     if (!has(digest)) throw Error(ErrorCode::kNotFound, "no artifact " + digest.str());
     return folder_ / digest.hex();

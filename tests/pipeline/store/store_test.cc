@@ -104,8 +104,9 @@ TEST_CASE("a store of version 1 is brought forward with what it holds") {
       REQUIRE(row.step());
       triggers = row.text(0);
     }
-    db.execute(
-        (triggers + "; DROP TABLE revision; DROP TABLE slice_sums; PRAGMA user_version=1").c_str());
+    db.execute((triggers + "; DROP TABLE revision; DROP TABLE slice_sums; DROP TABLE snapshots; "
+                           "PRAGMA user_version=1")
+                   .c_str());
   }
   Database db(folder.path() / "s.db");
   SqliteStore store(db);
@@ -114,6 +115,65 @@ TEST_CASE("a store of version 1 is brought forward with what it holds") {
   std::string before = store.revision();
   store.set("cursor/tables", "def");
   CHECK(store.revision() != before);
+}
+
+TEST_CASE("a store of version 2 is brought forward, and knows the slices it knew") {
+  TempFolder folder;
+  {
+    Database db(folder.path() / "s.db");
+    SqliteStore(db).set("cursor/tables", "abc");
+    SqliteSliceCache(db).update("g", "c1", {{"a", {{sha256("a"), 1}, "1"}}}, true);
+    db.execute("DROP TABLE snapshots; PRAGMA user_version=2");
+  }
+  Database db(folder.path() / "s.db");
+  CHECK(SqliteStore(db).get("cursor/tables") == "abc");
+  CHECK(SqliteSliceCache(db).tip("g") == "c1");
+  CHECK(SqliteSnapshotIndex(db).every_snapshot().empty());
+}
+
+TEST_CASE("snapshots of a slice: the newest deliveries first, no more than asked for") {
+  TempFolder folder;
+  const Digest slice = sha256("slice"), other = sha256("other");
+  {
+    Database db(folder.path() / "s.db");
+    SqliteSnapshotIndex index(db);
+    const std::string revision = SqliteStore(db).revision();
+    index.remember(slice, {"c1", {sha256("1")}, 5000}, 2);
+    index.remember(slice, {"c2", {sha256("2"), sha256("held out")}, 5000}, 2);
+    index.remember(other, {"c2", {sha256("2")}, 1}, 2);
+    index.remember(slice, {"c3", {sha256("3")}, 10}, 2);  // the clock went back
+    CHECK(SqliteStore(db).revision() == revision);        // no plan is made from them
+  }
+  Database db(folder.path() / "s.db");
+  SqliteSnapshotIndex index(db);
+  auto commits = [&] {
+    std::string out;
+    for (const KeptSnapshot& one : index.snapshots(slice)) out += one.commit + " ";
+    return out;
+  };
+  CHECK(commits() == "c3 c2 ");
+  CHECK(index.snapshots(slice)[1].parts == std::vector<Digest>{sha256("2"), sha256("held out")});
+  index.remember(slice, {"c2", {sha256("2")}, 6000}, 2);  // delivered again
+  CHECK(commits() == "c2 c3 ");
+  CHECK(index.every_snapshot().size() == 3);
+  index.forget(slice, "c2");
+  CHECK(commits() == "c3 ");
+  CHECK(index.snapshots(other).size() == 1);
+}
+
+TEST_CASE("damaged bytes are dropped, whole ones stay") {
+  TempFolder folder;
+  ArtifactStore artifacts(folder.path() / "artifacts");
+  const Digest digest = artifacts.put("some bytes");
+  CHECK_FALSE(artifacts.drop_damaged(digest));
+  CHECK(artifacts.get(digest) == "some bytes");
+  fs::permissions(artifacts.path(digest), fs::perms::owner_all);
+  real_files().write_atomic(artifacts.path(digest), "other bytes");
+  CHECK(artifacts.drop_damaged(digest));
+  CHECK_FALSE(artifacts.has(digest));
+  CHECK(artifacts.drop_damaged(digest));
+  artifacts.put("some bytes");
+  CHECK(artifacts.get(digest) == "some bytes");
 }
 
 TEST_CASE("artifacts that come or go move the stamp") {

@@ -6,6 +6,8 @@
 
 #include "pipeline/base/error.h"
 #include "tests/catch.h"
+#include "tests/workflows/torch/arrow_fixture.h"
+#include "workflows/torch/arrow_rows.h"
 #include "workflows/torch/text_features.h"
 
 namespace lockstep {
@@ -47,6 +49,56 @@ TEST_CASE("rows: what cannot be learned from is refused with its place") {
   for (int i = 0; i <= 10000; ++i) many += fmt::format("x,l{}\n", i);
   CHECK(says(refusal(many), "at most 10,000"));
   CHECK(refusal("text,intent\nx,a\ny,b\n") == "");
+}
+
+TEST_CASE("rows: Arrow files give the texts and labels that CSV gives") {
+  TempFolder folder;
+  write_arrow_rows(folder.path(), "text", "intent",
+                   {{"x, \"y\"\n", "a"}, {"", "b"}, {"öffne", "a"}, {"z", "c"}}, 3);
+  LabelledTexts rows = read_labelled_arrow(folder.path(), "text", "intent");
+  LabelledTexts csv = read_labelled_texts(
+      "text,intent\n\"x, \"\"y\"\"\n\",a\n\"\",b\nöffne,a\nz,c\n", "r.csv", "text", "intent");
+  CHECK(rows.texts == csv.texts);
+  CHECK(rows.labels == csv.labels);
+  ArrowBuilder texts(ArrowType::kUint64), labels(ArrowType::kInt64);
+  texts.add_natural(18446744073709551615u);
+  labels.add_integer(-5);
+  real_files().write_atomic(
+      folder.path() / "part-00000.arrow",
+      write_arrow({{"text", ArrowType::kUint64}, {"intent", ArrowType::kInt64}},
+                  {texts.array(), labels.array()}));
+  rows = read_labelled_arrow(folder.path(), "text", "intent");
+  CHECK(rows.texts == std::vector<std::string>{"18446744073709551615", "z"});
+  CHECK(rows.labels == std::vector<std::string>{"-5", "c"});
+}
+
+TEST_CASE("rows: what cannot be learned from in Arrow files is refused with its place") {
+  auto refused = [](const TextRows& rows, const std::string& label = "intent") {
+    TempFolder folder;
+    if (!rows.empty()) write_arrow_rows(folder.path(), "text", label, rows, 1);
+    try {
+      read_labelled_arrow(folder.path(), "text", "intent");
+    } catch (const Error& error) {
+      CHECK(error.code == ErrorCode::kInvalid);
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  CHECK(says(refused({}), "has no Arrow files"));
+  CHECK(says(refused({{"x", "a"}}, "intents"), "did you mean intents?"));
+  CHECK(says(refused({{"x", "a"}, {"y", ""}}), "part-00001.arrow:1: intent is empty"));
+  CHECK(says(refused({{"x", "a"}, {"y", std::nullopt}}), "intent is empty"));
+  CHECK(says(refused({{std::nullopt, "a"}}), "part-00000.arrow:1: text is NULL"));
+  CHECK(says(refused({{"x", std::string(1025, 'l')}}), "longer than 1,024"));
+  CHECK(refused({{"x", "a"}, {"y", "b"}}) == "");
+  TempFolder folder;
+  ArrowBuilder reals(ArrowType::kFloat64);
+  reals.add_real(1);
+  real_files().write_atomic(folder.path() / "part-00000.arrow",
+                            write_arrow({{"text", ArrowType::kFloat64}}, {reals.array()}));
+  CHECK_THROWS_AS(read_labelled_arrow(folder.path(), "text", "text"), Error);
+  real_files().write_atomic(folder.path() / "part-00000.arrow", "ARROW1");
+  CHECK_THROWS_AS(read_labelled_arrow(folder.path(), "text", "text"), Error);
 }
 
 TEST_CASE("rows: about a tenth is for validation, by the text alone") {

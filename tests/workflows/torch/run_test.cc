@@ -7,7 +7,9 @@
 #include "pipeline/base/files.h"
 #include "pipeline/formats/safetensors.h"
 #include "tests/catch.h"
+#include "tests/workflows/torch/arrow_fixture.h"
 #include "tests/workflows/torch/binary.h"
+#include "workflows/torch/rows.h"
 
 namespace lockstep {
 namespace {
@@ -127,6 +129,36 @@ TEST_CASE("run: trunk and adapter train cold and warm to the same bytes, and ans
   REQUIRE(asked.exit == 0);
   CHECK(Json::parse(asked.out)[0]["label"] == "intent-1");
   CHECK(Json::parse(asked.out)[1]["label"] == "intent-0");
+}
+
+TEST_CASE("run: rows as Arrow files train to the bytes that CSV trains to") {
+  Place& place = shared();
+  auto as_arrow = [&](const std::string& csv, const std::string& label, const std::string& folder) {
+    LabelledTexts rows = read_labelled_texts(place.bytes(csv), csv, "text", label);
+    TextRows pairs;
+    for (size_t i = 0; i < rows.size(); ++i) pairs.emplace_back(rows.texts[i], rows.labels[i]);
+    write_arrow_rows(place.at(folder), "text", label, pairs);
+    return place.at(folder);
+  };
+  Environment trunk = place.trunk("arrow-trunk");
+  trunk["LOCKSTEP_INPUT_CORPUS"] = as_arrow("corpus.csv", "label", "corpus");
+  CHECK(place.warm(trunk, "torch/text-trunk") == 0);
+  CHECK(place.bytes("arrow-trunk/model.safetensors") == place.bytes("trunk/model.safetensors"));
+  Environment by_csv = place.adapter("by-csv"), by_arrow = place.adapter("by-arrow");
+  by_csv["LOCKSTEP_INPUT_ROWS_HOLDOUT"] = place.at("holdout.csv");
+  by_arrow["LOCKSTEP_INPUT_ROWS"] = as_arrow("rows.csv", "intent", "rows");
+  by_arrow["LOCKSTEP_INPUT_ROWS_HOLDOUT"] = as_arrow("holdout.csv", "intent", "rows.holdout");
+  CHECK(place.warm(by_csv) == 0);
+  CHECK(place.warm(by_arrow) == 0);
+  for (const char* name : {"model.safetensors", "metrics.json"}) {
+    CHECK(place.bytes(std::string("by-csv/") + name) ==
+          place.bytes(std::string("by-arrow/") + name));
+  }
+  Environment none = place.adapter("none");
+  fs::create_directories(place.at("empty"));
+  none["LOCKSTEP_INPUT_ROWS"] = place.at("empty");
+  CHECK(place.warm(none) == 1);
+  says(place.bytes("log"), "has no Arrow files");
 }
 
 TEST_CASE("run: the bytes of a revision are fixed where the environment is the recorded one") {
