@@ -88,9 +88,10 @@ Error DoltLink::no_commit(const std::string& commit) const {
 // Most of what Dolt refuses has the same number.
 Error DoltLink::translated(const Error& failed) const {
   static constexpr std::string_view kMissing[] = {
-      "target commit not found", "invalid ref spec", "invalid ancestor spec",
-      "branch not found",        "table not found",  "could not be found in any table",
-      "database not found",
+      "target commit not found", "invalid ref spec",
+      "invalid ancestor spec",   "branch not found",
+      "table not found",         "could not be found in any table",
+      "database not found",      "cannot resolve default branch head",
   };
   ErrorCode code = failed.code;
   if (code == ErrorCode::kInvalid &&

@@ -54,8 +54,11 @@ std::string DoltTableStore::head() {
     if (hash && is_dolt_hash(*hash)) return *hash;
     throw link_.error(ErrorCode::kCorrupt, "the server named no commit for " + printable(branch));
   } catch (const Error& error) {
-    if (error.code != ErrorCode::kNotFound || error.message.find("ref spec") == std::string::npos) {
-      throw;
+    if (error.code != ErrorCode::kNotFound) throw;
+    if (error.message.find("ref spec") == std::string::npos) {
+      // A database whose own branch is gone lets nobody in who connects anew.
+      throw Error(error.code, error.message,
+                  "is the database there, and the branch that it opens with?");
     }
   }
   if (away) throw *away;
