@@ -13,7 +13,6 @@
 #include <cstdlib>
 #include <thread>
 
-#include "pipeline/base/fd.h"
 #include "pipeline/base/files.h"
 #include "pipeline/base/json.h"
 #include "pipeline/base/process.h"
@@ -29,7 +28,7 @@ constexpr int kAnswer_ms = 30'000;     // until a started server answers
 constexpr int kFirstPause_ms = 500, kLongestPause_ms = 60'000;
 constexpr int kPatience_ms = 10'000;  // with who is in the midst of rows
 constexpr int kTick_ms = 5;
-constexpr size_t kLongestSocketPath = 107;
+constexpr size_t kLongestSocketPath = 107;  // sun_path, less its end
 constexpr uint64_t kMaxLog_bytes = 1 << 20;
 
 int64_t now_ms() {
@@ -83,7 +82,18 @@ std::string quoted(const std::filesystem::path& path) {
 }  // namespace
 
 DoltOwnServer::DoltOwnServer(DoltOwnConfig config)
-    : config_(std::move(config)), password_(fresh_password()) {}
+    : config_(std::move(config)), password_(fresh_password()), socket_(config_.folder / "s") {
+  if (socket_.string().size() <= kLongestSocketPath) return;
+  // No address has room for it: reached from a descriptor of its folder.
+  std::error_code ignored;  // said when it is opened
+  std::filesystem::create_directories(config_.folder, ignored);
+  folder_.reset(open(config_.folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!folder_.open()) {
+    throw Error(ErrorCode::kUnavailable,
+                fmt::format("source {}: cannot open {}", config_.name, config_.folder.string()));
+  }
+  socket_ = fmt::format("/proc/self/fd/{}/s", folder_.get());
+}
 
 DoltOwnServer::~DoltOwnServer() {
   kill_it();
@@ -91,13 +101,7 @@ DoltOwnServer::~DoltOwnServer() {
 
 SqlServer DoltOwnServer::place() const {
   SqlServer place;
-  place.socket = config_.folder / "s";
-  if (place.socket.string().size() > kLongestSocketPath) {
-    throw Error(ErrorCode::kInvalid,
-                fmt::format("source {}: the path {} is too long for a socket", config_.name,
-                            place.socket.string()),
-                "put the workspace into a folder with a shorter path");
-  }
+  place.socket = socket_;
   place.user = kUser;
   place.password = password_;
   place.database = kDatabase;
@@ -175,7 +179,6 @@ void DoltOwnServer::failed(const Error& error) {
 void DoltOwnServer::start() {
   if (now_ms() < not_before_ms_) throw Error(last_code_, last_error_);
   try {
-    place();  // is there one?
     end_servers_with(config_.folder / "server.yaml");
     set_up();
     write_settings();
@@ -249,7 +252,7 @@ void DoltOwnServer::write_settings() const {
       "behavior: {{event_scheduler: \"OFF\"}}\n"
       "listener: {{host: 127.0.0.1, port: {}, socket: {}}}\n"
       "data_dir: {}\nprivilege_file: {}\n{}",
-      free_port(config_.name), quoted(config_.folder / "s"), quoted(data()),
+      free_port(config_.name), quoted(folder_.open() ? "../s" : socket_), quoted(data()),
       quoted(config_.folder / "privileges.db"),
       names_user_ ? fmt::format("user: {{name: {}}}\n", kUser) : "");
   real_files().write_atomic(config_.folder / "server.yaml", text, 0600);

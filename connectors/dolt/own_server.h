@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "connectors/sql/connection.h"
+#include "pipeline/base/fd.h"
 
 namespace lockstep {
 
@@ -80,6 +81,8 @@ class DoltOwnServer {
 
   DoltOwnConfig config_;
   std::string password_;
+  Fd folder_;  // where its path is too long for a socket
+  std::filesystem::path socket_;
   std::mutex mutex_;  // of all below but the counters
   pid_t pid_ = 0;
   bool set_up_ = false;

@@ -214,7 +214,8 @@ void DoltRemote::note(const Done& done) {
   const int64_t longest = std::max(kLongestPause_ms, config_.every_ms);
   next_ms_ = now_ms() + (done.error ? std::min(longest, kFirstPause_ms << std::min(failures_, 10))
                                     : config_.every_ms);
-  const bool moved = done.head != last_.head || done.error.has_value() != last_.error.has_value();
+  const bool moved =
+      done.branches != last_.branches || done.error.has_value() != last_.error.has_value();
   last_ = done;
   for (int fd : moved ? watches_ : std::set<int>()) signal_on(fd);
 }
@@ -262,7 +263,7 @@ DoltRemote::Done DoltRemote::fetch() {
     SqlServer place = server_.place();
     place.read_timeout_s = config_.fetch_limit_s;
     SqlConnection sql(place);
-    done.head = fetch_with(sql, seen);
+    done.branches = fetch_with(sql, seen);
   } catch (const Error& error) {
     done.error = translated(error);
   } catch (const std::exception& error) {
@@ -285,10 +286,15 @@ std::string DoltRemote::fetch_with(SqlConnection& sql, const std::string& seen) 
     ++fetched_;
     const std::string user =
         config_.username.empty() ? "" : "'--user', " + quote_text(config_.username) + ", ";
-    sql.execute(fmt::format("CALL dolt_fetch({}'origin', {})", user, quote_text(config_.branch)));
+    sql.execute(fmt::format("CALL dolt_fetch({}'--prune', 'origin')", user));
     fetched_stamp_ = seen;
   }
-  return sql.value("SELECT dolt_hashof(" + quote_text(tracked()) + ")").value_or("");
+  sql.execute("SELECT dolt_hashof(" + quote_text(tracked()) + ")");  // is it there?
+  std::string all;
+  for (const SqlCells& row : sql.rows("SELECT name, hash FROM dolt_remote_branches")) {
+    all += row.at(0).value_or("") + " " + row.at(1).value_or("") + "\n";
+  }
+  return all;
 }
 
 void DoltRemote::point_at_remote(SqlConnection& sql) {
@@ -319,7 +325,7 @@ Error DoltRemote::translated(const Error& error) const {
   const std::string own = fmt::format("source {}: ", config_.name);
   if (begins(error.message, own)) return error;  // of the server that we keep
   std::string said = error.message;
-  const std::string place = (config_.folder / "s").string() + ": ";
+  const std::string place = server_.place().shown() + ": ";
   if (begins(said, place)) said.erase(0, place.size());
   ErrorCode code = error.code == ErrorCode::kInvalid ? ErrorCode::kUnavailable : error.code;
   std::string hint = error.hint;

@@ -49,15 +49,15 @@ class DoltRemote {
   // Waits some seconds for the first fetch. Throws denied and not_found as the last fetch did;
   // gives its error where the remote is only away, or not fetched yet: the clone may speak for it.
   std::optional<Error> away();
-  // Signals when a fetch found another head, or that it can no longer be had. While there is a
-  // watch, fetches go on by themselves, and it is said that the remote is away, and back.
+  // Signals when a fetch found a branch elsewhere, or that it can no longer be had. While there is
+  // a watch, fetches go on by themselves, and it is said that the remote is away, and back.
   static std::unique_ptr<SourceWatch> watch(std::shared_ptr<DoltRemote> remote);
 
  private:
   class Watch;
   struct Done {
     std::optional<Error> error;
-    std::string head;
+    std::string branches;  // with their commits: told from another such text
   };
 
   uint64_t ask();

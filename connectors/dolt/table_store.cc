@@ -73,9 +73,14 @@ std::string DoltTableStore::head() {
 }
 
 std::map<std::string, std::string> DoltTableStore::branches() {
+  const bool clone = link_.config().remote != nullptr;
+  const std::string before = clone ? "remotes/origin/" : "";
   std::map<std::string, std::string> out;
-  for (const SqlCells& row : link_.rows("SELECT name, hash FROM dolt_branches")) {
-    if (is_dolt_hash(text(row.at(1)))) out[text(row.at(0))] = text(row.at(1));
+  for (const SqlCells& row : link_.rows(std::string("SELECT name, hash FROM ") +
+                                        (clone ? "dolt_remote_branches" : "dolt_branches"))) {
+    const std::string name = text(row.at(0));
+    if (!is_dolt_hash(text(row.at(1))) || name.compare(0, before.size(), before) != 0) continue;
+    out[name.substr(before.size())] = text(row.at(1));
   }
   return out;
 }

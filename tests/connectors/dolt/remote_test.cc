@@ -107,11 +107,16 @@ TEST_CASE("dolt remote: pushes, also forced, and branches that go and come", "[d
   CHECK_FALSE(store.descends(other, second));
   CHECK(rows(store, second) == 1);                       // still there
   theirs.run("CALL dolt_push('origin', 'main:other')");  // the last branch can't be deleted
+  CHECK(store.look() == other);
+  using Branches = std::map<std::string, std::string>;
+  CHECK(store.branches() == Branches{{"main", other}, {"other", other}});
+  CHECK(store.resolve("other") == other);
   theirs.run("CALL dolt_push('origin', ':main')");
   const Error gone = error_of([&] { store.look(); });
   CHECK(gone.code == ErrorCode::kNotFound);
   CHECK_THAT(gone.message, Catch::Contains("it has no branch main"));
   CHECK(error_of([&] { store.head(); }).code == ErrorCode::kNotFound);
+  CHECK(store.branches() == Branches{{"other", other}});
   theirs.run("INSERT INTO t VALUES (4)");
   CHECK(store.descends(other, first));
   const std::string again = theirs.push();
