@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <thread>
 
+#include "connectors/dolt/remote.h"
 #include "connectors/sql/quote.h"
 #include "pipeline/base/text.h"
 
@@ -27,6 +29,15 @@ bool is_dolt_hash(std::string_view text) {
          });
 }
 
+DoltConfig dolt_config(std::shared_ptr<DoltRemote> remote) {
+  DoltConfig config;
+  config.name = remote->config().name;
+  config.server = remote->server().place();
+  config.branch = remote->tracked();
+  config.remote = std::move(remote);
+  return config;
+}
+
 DoltLink::DoltLink(DoltConfig config) : config_(std::move(config)), sql_(config_.server) {}
 
 void DoltLink::run(const std::function<void(SqlConnection&)>& call) {
@@ -34,6 +45,8 @@ void DoltLink::run(const std::function<void(SqlConnection&)>& call) {
     const bool was_open = sql_.is_open();
     const uint64_t before = sql_.sessions();
     try {
+      std::optional<DoltOwnServer::Use> use;
+      if (config_.remote) use.emplace(config_.remote->server());
       return call(sql_);
     } catch (const Error& failed) {
       // A server that can't be reached at all is not asked again at once.
@@ -75,9 +88,10 @@ Error DoltLink::no_commit(const std::string& commit) const {
 // Most of what Dolt refuses has the same number.
 Error DoltLink::translated(const Error& failed) const {
   static constexpr std::string_view kMissing[] = {
-      "target commit not found", "invalid ref spec", "invalid ancestor spec",
-      "branch not found",        "table not found",  "could not be found in any table",
-      "database not found",
+      "target commit not found", "invalid ref spec",
+      "invalid ancestor spec",   "branch not found",
+      "table not found",         "could not be found in any table",
+      "database not found",      "cannot resolve default branch head",
   };
   ErrorCode code = failed.code;
   if (code == ErrorCode::kInvalid &&

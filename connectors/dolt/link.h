@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -10,14 +11,21 @@
 
 namespace lockstep {
 
+class DoltRemote;
+
 struct DoltConfig {
-  std::string name;  // the source's, for messages
-  SqlServer server;  // with the database
-  std::string branch = "main";
+  std::string name;             // the source's, for messages
+  SqlServer server;             // with the database
+  std::string branch = "main";  // by the server's name for it
   // Where the server keeps its databases, where that is on this machine: changes are signalled
   // from there. Empty: the branch is asked for every half second.
   std::filesystem::path data_folder;
+  // Where the server is our own, with a clone of a remote in it: whose it is. Else null.
+  std::shared_ptr<DoltRemote> remote;
 };
+
+// What a store over a remote's clone is told.
+DoltConfig dolt_config(std::shared_ptr<DoltRemote> remote);
 
 // 32 digits of [0-9a-v]: the only thing that stands in SQL for a commit.
 bool is_dolt_hash(std::string_view text);

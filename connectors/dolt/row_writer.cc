@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <set>
 
 #include "connectors/sql/quote.h"
 #include "pipeline/base/text.h"
@@ -76,8 +77,14 @@ std::string DoltRowWriter::condition(const std::vector<Value>& key) const {
 }
 
 std::string DoltRowWriter::conditions(const Rows& rows) const {
+  std::vector<Row> keys;
+  for (const Row* row : rows) keys.push_back(key_of(*row));
+  return conditions(keys);
+}
+
+std::string DoltRowWriter::conditions(const std::vector<Row>& keys) const {
   std::vector<std::string> parts;
-  for (const Row* row : rows) parts.push_back(condition(key_of(*row)));
+  for (const Row& key : keys) parts.push_back(condition(key));
   return fmt::to_string(fmt::join(parts, " OR "));
 }
 
@@ -127,7 +134,41 @@ void DoltRowWriter::insert(const Rows& rows) {
   }
 }
 
-void DoltRowWriter::update(const Row& row) {
+// Whether rows that are there may be written as new ones whose key is taken, many to a statement.
+// That needs all columns, or one without a default would be missed; and it would wake triggers that
+// are for new rows.
+bool DoltRowWriter::together() {
+  if (!together_) {
+    together_ = columns_.size() == table_.columns.size() && columns_.size() > key_.size();
+    for (const SqlCells& trigger : sql_.rows("SHOW TRIGGERS")) {
+      if (trigger.size() < 3 || trigger[2] == table_.name) together_ = false;
+    }
+  }
+  return *together_;
+}
+
+void DoltRowWriter::update(const Rows& rows) {
+  if (rows.size() > 1 && together()) {
+    std::vector<std::string> all, sets;
+    for (size_t i = 0; i < columns_.size(); ++i) {
+      if (std::find(key_at_.begin(), key_at_.end(), i) != key_at_.end()) continue;
+      const std::string name = quote_name(columns_[i].name);
+      sets.push_back(fmt::format("{} = VALUES({})", name, name));
+    }
+    try {
+      for (const Row* row : rows) all.push_back(values(*row));
+      sql_.execute(fmt::format("INSERT INTO {} ({}) VALUES {} ON DUPLICATE KEY UPDATE {}",
+                               quote_name(table_.name), names(columns_), fmt::join(all, ", "),
+                               fmt::join(sets, ", ")));
+      return;
+    } catch (const Error& error) {
+      if (error.code != ErrorCode::kInvalid) throw;  // else one of them says which it is
+    }
+  }
+  for (const Row* row : rows) update_one(*row);
+}
+
+void DoltRowWriter::update_one(const Row& row) {
   std::vector<std::string> sets;
   try {
     for (size_t i = 0; i < columns_.size(); ++i) {
@@ -144,15 +185,16 @@ void DoltRowWriter::update(const Row& row) {
 
 void DoltRowWriter::put(const Rows& rows) {
   const std::map<std::string, Row> before = there(rows);
-  Rows fresh;
+  Rows fresh, changed;
   for (const Row* row : rows) {
     const auto found = before.find(key_text(key_of(*row)));
     if (found == before.end()) {
       fresh.push_back(row);
     } else if (found->second != *row) {
-      update(*row);
+      changed.push_back(row);
     }
   }
+  update(changed);
   insert(fresh);
   // Servers round what is too fine for a column, and merge rows by a collation, without an error.
   const std::map<std::string, Row> after = there(rows);
@@ -168,29 +210,44 @@ void DoltRowWriter::put(const Rows& rows) {
   }
 }
 
-void DoltRowWriter::remove(const Row& key) {
-  if (key.size() != key_.size()) {
-    throw Error(ErrorCode::kInvalid, fmt::format("a key of table {} has {} cells, not {}",
-                                                 printable(table_.name), key_.size(), key.size()));
-  }
+void DoltRowWriter::remove(const std::vector<Row>& keys) {
   std::vector<std::string> cells;
   for (const SqlColumn& column : key_) {
     cells.push_back(select_cell(column, quote_name(column.name)));
   }
-  std::vector<Value> found;
+  std::set<std::string> there;
   sql_.query(fmt::format("SELECT {} FROM {} WHERE {}", fmt::join(cells, ", "),
-                         quote_name(table_.name), condition(key)),
+                         quote_name(table_.name), conditions(keys)),
              [&](const SqlRow& texts) {
+               Row key;
                for (size_t i = 0; i < key_.size(); ++i) {
-                 found.push_back(read_cell(key_[i], texts.at(i)));
+                 key.push_back(read_cell(key_[i], texts.at(i)));
                }
+               there.insert(key_text(key));
              });
-  if (found != key) return;  // gone already, or another key that a collation takes for it
-  sql_.execute(fmt::format("DELETE FROM {} WHERE {}", quote_name(table_.name), condition(key)));
+  std::vector<Row> found;  // the others are gone already, or a collation takes another for them
+  for (const Row& key : keys) {
+    if (there.erase(key_text(key)) > 0) found.push_back(key);
+  }
+  if (found.empty()) return;
+  const uint64_t gone = sql_.execute(
+      fmt::format("DELETE FROM {} WHERE {}", quote_name(table_.name), conditions(found)));
+  if (gone == found.size()) return;
+  throw Error(ErrorCode::kCorrupt, fmt::format("{} rows of table {} went instead of {}", gone,
+                                               printable(table_.name), found.size()));
 }
 
 void DoltRowWriter::write() {
-  for (const Row& key : change_.remove) remove(key);
+  for (const Row& key : change_.remove) {
+    if (key.size() == key_.size()) continue;
+    throw Error(ErrorCode::kInvalid, fmt::format("a key of table {} has {} cells, not {}",
+                                                 printable(table_.name), key_.size(), key.size()));
+  }
+  for (size_t i = 0; i < change_.remove.size(); i += kAtOnce) {
+    const size_t end = std::min(i + kAtOnce, change_.remove.size());
+    const auto begin = change_.remove.begin();
+    remove({begin + static_cast<std::ptrdiff_t>(i), begin + static_cast<std::ptrdiff_t>(end)});
+  }
   for (size_t i = 0; i < change_.put.size(); i += kAtOnce) {
     Rows rows;
     for (size_t k = i; k < std::min(i + kAtOnce, change_.put.size()); ++k) {

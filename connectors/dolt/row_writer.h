@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,11 +31,14 @@ class DoltRowWriter {
 
   std::string condition(const std::vector<Value>& key) const;
   std::string conditions(const Rows& rows) const;
-  void remove(const Row& key);
+  std::string conditions(const std::vector<Row>& keys) const;
+  void remove(const std::vector<Row>& keys);
   void put(const Rows& rows);
   std::map<std::string, Row> there(const Rows& rows);
   void insert(const Rows& rows);
-  void update(const Row& row);
+  bool together();
+  void update(const Rows& rows);
+  void update_one(const Row& row);
   std::string values(const Row& row) const;
   Error unfit(const Row& row, const Error& why) const;
   std::string place(const std::vector<Value>& key) const;
@@ -45,6 +49,7 @@ class DoltRowWriter {
   std::vector<SqlColumn> columns_;  // as change.columns
   std::vector<SqlColumn> key_;      // as table.key
   std::vector<size_t> key_at_;      // the key's cells in a row of `put`
+  std::optional<bool> together_;
 };
 
 }  // namespace lockstep

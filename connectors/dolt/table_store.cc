@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "connectors/dolt/reading.h"
+#include "connectors/dolt/remote.h"
 #include "connectors/dolt/watch.h"
 #include "connectors/sql/quote.h"
 #include "pipeline/base/clock.h"
@@ -39,17 +40,28 @@ DoltConfig in_a_hurry(DoltConfig config) {
 DoltTableStore::DoltTableStore(DoltConfig config)
     : link_(config), short_(in_a_hurry(std::move(config))), tables_(link_) {}
 
+std::string DoltTableStore::look() {
+  if (link_.config().remote) link_.config().remote->look();
+  return head();
+}
+
 std::string DoltTableStore::head() {
   const std::string& branch = link_.config().branch;
+  std::optional<Error> away;
+  if (link_.config().remote) away = link_.config().remote->away();
   try {
     const auto hash = short_.value("SELECT dolt_hashof(" + quote_text(branch) + ")");
     if (hash && is_dolt_hash(*hash)) return *hash;
     throw link_.error(ErrorCode::kCorrupt, "the server named no commit for " + printable(branch));
   } catch (const Error& error) {
-    if (error.code != ErrorCode::kNotFound || error.message.find("ref spec") == std::string::npos) {
-      throw;
+    if (error.code != ErrorCode::kNotFound) throw;
+    if (error.message.find("ref spec") == std::string::npos) {
+      // A database whose own branch is gone lets nobody in who connects anew.
+      throw Error(error.code, error.message,
+                  "is the database there, and the branch that it opens with?");
     }
   }
+  if (away) throw *away;
   std::vector<std::string> there;
   for (const SqlCells& row : link_.rows("SELECT name FROM dolt_branches LIMIT 20")) {
     there.push_back(printable(text(row.at(0))));
@@ -61,9 +73,14 @@ std::string DoltTableStore::head() {
 }
 
 std::map<std::string, std::string> DoltTableStore::branches() {
+  const bool clone = link_.config().remote != nullptr;
+  const std::string before = clone ? "remotes/origin/" : "";
   std::map<std::string, std::string> out;
-  for (const SqlCells& row : link_.rows("SELECT name, hash FROM dolt_branches")) {
-    if (is_dolt_hash(text(row.at(1)))) out[text(row.at(0))] = text(row.at(1));
+  for (const SqlCells& row : link_.rows(std::string("SELECT name, hash FROM ") +
+                                        (clone ? "dolt_remote_branches" : "dolt_branches"))) {
+    const std::string name = text(row.at(0));
+    if (!is_dolt_hash(text(row.at(1))) || name.compare(0, before.size(), before) != 0) continue;
+    out[name.substr(before.size())] = text(row.at(1));
   }
   return out;
 }
@@ -72,15 +89,23 @@ std::string DoltTableStore::resolve(const std::string& name) {
   if (name == "HEAD") return head();
   std::string asked = name;
   if (name.compare(0, 5, "HEAD~") == 0) asked = link_.config().branch + name.substr(4);
-  try {
-    return text(link_.value("SELECT dolt_hashof(" + quote_text(asked) + ")"));
-  } catch (const Error& error) {
-    if (error.code != ErrorCode::kNotFound) throw;
+  // In a clone branches have the remote's name before theirs.
+  for (const char* before : {"origin/", ""}) {
+    if (*before && (!link_.config().remote || asked != name)) continue;
+    try {
+      return text(link_.value("SELECT dolt_hashof(" + quote_text(before + asked) + ")"));
+    } catch (const Error& error) {
+      if (error.code != ErrorCode::kNotFound) throw;
+    }
   }
   std::vector<SqlCells> found;
   if (may_abbreviate(name)) {
-    found = link_.rows(fmt::format(
-        "SELECT commit_hash FROM dolt_commits WHERE commit_hash LIKE '{}%' LIMIT 2", name));
+    // The table knows what is under branches of the server's own; a clone has none.
+    const std::string all = link_.config().remote
+                                ? "dolt_log(" + quote_text(link_.config().branch) + ")"
+                                : "dolt_commits";
+    found = link_.rows(
+        fmt::format("SELECT commit_hash FROM {} WHERE commit_hash LIKE '{}%' LIMIT 2", all, name));
   }
   if (found.size() == 1) return text(found[0].at(0));
   if (found.empty()) {
@@ -180,6 +205,7 @@ std::vector<std::string> DoltTableStore::kept(const std::string& owner) {
 
 std::unique_ptr<SourceWatch> DoltTableStore::watch() {
   const DoltConfig& config = link_.config();
+  if (config.remote) return DoltRemote::watch(config.remote);
   if (config.data_folder.empty()) return std::make_unique<DoltPoll>(config);
   return std::make_unique<DoltWatch>(config.data_folder / link_.database());
 }

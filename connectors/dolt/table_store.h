@@ -22,7 +22,9 @@ class DoltTableStore : public TableStore {
  public:
   explicit DoltTableStore(DoltConfig config);
 
+  // Of a remote: what was fetched last, while the remote is away.
   std::string head() override;
+  std::string look() override;
   // Branches, tags, full and abbreviated hashes, `HEAD` for the watched branch, `NAME~N`.
   std::string resolve(const std::string& name) override;
   CommitInfo commit(const std::string& id) override;

@@ -25,20 +25,28 @@ constexpr int kPollTimeout_s = 2;
 }  // namespace
 
 DoltWatch::DoltWatch(const std::filesystem::path& database)
-    : fd_(inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {
-  const std::filesystem::path folder = database / ".dolt" / "noms";
-  if (fd_.open() && inotify_add_watch(fd_.get(), folder.c_str(), kMask) >= 0) return;
+    : folder_(database / ".dolt" / "noms"),
+      fd_(inotify_init1(IN_NONBLOCK | IN_CLOEXEC)),
+      wd_(watched()) {
+  if (wd_ >= 0) return;
   const int reason = errno;
   const bool missing = fd_.open() && (reason == ENOENT || reason == ENOTDIR);
   throw Error(missing ? ErrorCode::kNotFound : ErrorCode::kUnavailable,
-              fmt::format("cannot watch {}: {}", folder.string(), std::strerror(reason)),
+              fmt::format("cannot watch {}: {}", folder_.string(), std::strerror(reason)),
               missing ? "is data-folder the server's data_dir?"
                       : "may this user read it? else raise fs.inotify.max_user_watches");
 }
 
+// The same number while the same folder is there.
+int DoltWatch::watched() const {
+  return fd_.open() ? inotify_add_watch(fd_.get(), folder_.c_str(), kMask) : -1;
+}
+
 bool DoltWatch::take() {
   alignas(inotify_event) char buffer[16384];
-  bool changed = false;
+  const int now = watched();
+  bool changed = now >= 0 && now != wd_;
+  if (now >= 0) wd_ = now;
   while (true) {
     const ssize_t n = read(fd_.get(), buffer, sizeof buffer);
     if (n < 0 && errno == EINTR) continue;

@@ -16,7 +16,7 @@
 namespace lockstep {
 
 // One signal for each write, commit or tag; seldom none, so look now and then as well. Survives
-// `dolt_gc` and restarts of the server.
+// `dolt_gc`, restarts of the server, and another folder in the place of this one.
 class DoltWatch : public SourceWatch {
  public:
   // `database` is the folder that holds `.dolt`. Throws not_found where it is not there, and
@@ -27,7 +27,11 @@ class DoltWatch : public SourceWatch {
   bool take() override;
 
  private:
+  int watched() const;
+
+  std::filesystem::path folder_;
   Fd fd_;
+  int wd_;
 };
 
 // Asks in a thread of its own, so that a server that hangs holds up nobody. Signals when the

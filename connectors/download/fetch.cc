@@ -1,6 +1,5 @@
 #include "connectors/download/fetch.h"
 
-#include <openssl/err.h>
 #include <openssl/ssl.h>
 
 #include <boost/asio/io_context.hpp>
@@ -96,10 +95,10 @@ class Exchange {
     using End = FetchAnswer::End;
     if (over || error_ == beast::error::timeout) return End::kTooSlow;
     if (error_ == http::error::body_limit) return End::kTooLarge;
-    if (error_.category() == net::error::get_ssl_category() &&
-        ERR_GET_REASON(static_cast<unsigned long>(error_.value())) ==
-            SSL_R_CERTIFICATE_VERIFY_FAILED) {
-      return End::kUntrusted;
+    if constexpr (std::is_same_v<Stream, Secure>) {
+      // Not by the error: it is the first of several, as that of a signature's arithmetic.
+      const bool good = SSL_get_verify_result(stream_.native_handle()) == X509_V_OK;
+      if (error_ && !good) return End::kUntrusted;
     }
     if (!parser_.is_header_done()) return End::kNone;
     if (!parser_.is_done()) return End::kCut;

@@ -38,7 +38,8 @@ Json context_of(Engine& engine, const std::string& attempt) {
 Effects::Effects(Daemon& daemon)
     : daemon_(daemon),
       sources_(daemon.parts().open_sources()),
-      release_sources_(daemon.parts().open_sources()) {
+      release_sources_(daemon.parts().open_sources()),
+      holder_(daemon.parts().owner(), [](const std::string& text) { spdlog::warn("{}", text); }) {
   attempts_thread_ = std::thread([this] { lane_loop(attempts_); });
   releases_thread_ = std::thread([this] { lane_loop(releases_); });
 }
@@ -299,19 +300,10 @@ Json Effects::build(const std::string& tag) {
 
 // What a release was trained on stays readable, whatever becomes of the branches: replay and
 // rollback need the commits.
-void Effects::hold_training_rows(const std::string& tag) {
+std::optional<Error> Effects::hold_training_rows(const std::string& tag) {
   std::set<SourceCommit> commits =
       daemon_.in_loop([&](Engine& engine) { return training_commits(engine.registry(), {tag}); });
-  for (const auto& [source, commit] : commits) {
-    auto store = release_sources_->tables.find(source);
-    if (store == release_sources_->tables.end()) continue;
-    try {
-      store->second->keep(daemon_.parts().owner(), commit);
-    } catch (const Error& error) {
-      // Not ours to write, or gone already: said by a replay that needs it.
-      spdlog::warn("commit {} of {} can't be held: {}", commit.substr(0, 7), source, error.what());
-    }
-  }
+  return holder_.hold(release_sources_->watched().tables, commits);
 }
 
 // Carries no value: the channel's live release as it is now is what the layout and the registry
@@ -323,11 +315,15 @@ Json Effects::publish(const std::string& channel) {
   const fs::path& folder = daemon_.parts().workspace().releases;
   if (!Layout(folder).find(tag)) build(tag);
   set_ref(folder, channel, tag);
-  hold_training_rows(tag);
-  std::unique_ptr<RegistryClient> registry = daemon_.parts().registry();
-  if (!registry) return Json::object();
-  PushReport report = registry->push(folder, tag, channel);
-  return {{"tag", tag}, {"image", report.image.str()}, {"was_there", report.was_there}};
+  std::optional<Error> away = hold_training_rows(tag);
+  Json done = Json::object();
+  if (std::unique_ptr<RegistryClient> registry = daemon_.parts().registry()) {
+    PushReport report = registry->push(folder, tag, channel);
+    done = {{"tag", tag}, {"image", report.image.str()}, {"was_there", report.was_there}};
+  }
+  // Last: a release need not wait for a source that is away, only the intent does.
+  if (away) throw *away;
+  return done;
 }
 
 }  // namespace lockstep

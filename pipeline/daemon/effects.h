@@ -10,11 +10,13 @@
 #include <future>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
 
 #include "pipeline/core/executor.h"
+#include "pipeline/daemon/hold.h"
 #include "pipeline/daemon/parts.h"
 #include "pipeline/engine/engine.h"
 #include "pipeline/exec/local_executor.h"
@@ -64,11 +66,12 @@ class Effects {
   void keep_log(const std::string& attempt);
   Json build(const std::string& tag);
   Json publish(const std::string& channel);
-  void hold_training_rows(const std::string& tag);
+  std::optional<Error> hold_training_rows(const std::string& tag);
 
   Daemon& daemon_;
   std::unique_ptr<SourceSet> sources_;          // for the attempts' lane
   std::unique_ptr<SourceSet> release_sources_;  // for the releases' lane
+  CommitHolder holder_;                         // theirs
   std::mutex mutex_;
   std::condition_variable changed_;
   Lane attempts_, releases_;

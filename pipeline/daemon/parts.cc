@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <thread>
 
+#include "connectors/dolt/remote.h"
 #include "connectors/dolt/table_store.h"
 #include "connectors/dolt/writer.h"
 #include "connectors/download/download.h"
@@ -85,6 +86,31 @@ DoltConfig dolt(const SourceSpec& spec) {
   return config;
 }
 
+// The word of the source, else LOCKSTEP_DOLT, else the one in PATH.
+std::string dolt_program(const RemoteSpec& remote) {
+  const char* named = std::getenv("LOCKSTEP_DOLT");
+  return remote.program == RemoteSpec().program && named && *named ? named : remote.program;
+}
+
+std::shared_ptr<DoltRemote> dolt_remote(const SourceSpec& spec, const fs::path& state) {
+  DoltRemoteConfig config;
+  config.name = spec.name;
+  config.remote = spec.remote.address;
+  config.branch = spec.branch;
+  config.username = spec.credentials.username;
+  if (spec.credentials.password) {
+    config.password = [ref = *spec.credentials.password, name = spec.name] {
+      return read_secret_ref(ref, "the password of source " + name);
+    };
+  }
+  config.ca_file = spec.credentials.ca_file;
+  config.folder = state / "tables" / spec.name;
+  config.program = dolt_program(spec.remote);
+  config.every_ms = spec.every_ms;
+  config.warn = [](const std::string& text) { spdlog::warn("{}", text); };
+  return std::make_shared<DoltRemote>(std::move(config));
+}
+
 MysqlConfig mysql(const SourceSpec& spec, const fs::path& state) {
   MysqlConfig config;
   config.name = spec.name;
@@ -129,6 +155,9 @@ Parts::Parts(const fs::path& folder) {
   workspace_ = std::move(*parsed);
   names_ = workspace_sources(workspace_);
   warnings_ = diagnostics.warnings();
+  for (const SourceSpec& spec : workspace_.sources) {
+    if (!spec.remote.address.empty()) remotes_[spec.name] = dolt_remote(spec, state());
+  }
 }
 
 std::string Parts::releases_shown() const {
@@ -146,6 +175,9 @@ std::unique_ptr<SourceSet> Parts::open_sources() const {
   for (const SourceSpec& spec : workspace_.sources) {
     if (spec.kind == SourceKind::kGitTables) {
       set->tables[spec.name] = std::make_unique<GitTableStore>(tables_config(spec, state()));
+    } else if (!spec.remote.address.empty()) {
+      set->tables[spec.name] =
+          std::make_unique<DoltTableStore>(dolt_config(remotes_.at(spec.name)));
     } else if (spec.kind == SourceKind::kDolt) {
       set->tables[spec.name] = std::make_unique<DoltTableStore>(dolt(spec));
     } else if (spec.kind == SourceKind::kMysql) {
@@ -160,6 +192,11 @@ std::unique_ptr<SourceSet> Parts::open_sources() const {
 std::unique_ptr<TableWriter> Parts::open_writer(const std::string& source) const {
   for (const SourceSpec& spec : workspace_.sources) {
     if (spec.name != source || !keeps_tables(spec.kind)) continue;
+    if (!spec.remote.address.empty()) {
+      throw Error(ErrorCode::kDenied,
+                  fmt::format("source {} is a remote, which is only read", source),
+                  "write to the database that is pushed there, or name its server as the source");
+    }
     if (spec.kind == SourceKind::kDolt) return std::make_unique<DoltWriter>(dolt(spec));
     if (spec.kind == SourceKind::kMysql) {
       throw Error(ErrorCode::kDenied, fmt::format("source {} is only read", source),

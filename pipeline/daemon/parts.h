@@ -27,6 +27,8 @@ struct SourceSet {
   Source& at(const std::string& name) const;  // throws not_found
 };
 
+class DoltRemote;
+
 class Parts {
  public:
   // Reads lockstep.yaml; throws Errors with all that is wrong in it, not_found without the file.
@@ -66,6 +68,8 @@ class Parts {
   Workspace workspace_;
   WorkspaceSources names_;
   std::vector<Error> warnings_;
+  // By source: each has one server of our own, which ends with this object.
+  std::map<std::string, std::shared_ptr<DoltRemote>> remotes_;
 };
 
 }  // namespace lockstep

@@ -52,16 +52,23 @@ struct ChangesSpec {
   std::string column;       // of "column"
 };
 
+// A Dolt remote that is kept as a clone in a server of our own.
+struct RemoteSpec {
+  std::string address;  // file:///…, https://…, OWNER/DATABASE; empty: there is a server
+  std::string program = "dolt";  // an absolute path, or looked up in PATH
+};
+
 struct SourceSpec {
   std::string name;
   SourceKind kind = SourceKind::kGitRepo;
   std::string place;   // an absolute path, or an address as written
   ServerPlace server;  // kDolt, kMysql
+  RemoteSpec remote;   // kDolt
   std::string branch = "main";
   std::string folder;                          // kGitTables: where the tables lie; empty: the root
   std::string workflows = "workflows/*.yaml";  // kGitRepo: which files are workflows
   CredentialSpec credentials;
-  int64_t every_ms = 60'000;                  // kMysql: how often it is looked at
+  int64_t every_ms = 60'000;                  // kMysql, a remote: how often it is looked at
   std::map<std::string, ChangesSpec> tables;  // kMysql: empty: every table, by scan
   std::string where;                          // file:line:column
 };

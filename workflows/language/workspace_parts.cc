@@ -157,6 +157,39 @@ std::optional<std::string> read_registry_place(const YamlNode& node, const std::
   return std::nullopt;
 }
 
+std::optional<std::string> read_dolt_remote(const YamlNode& node, const std::string& what,
+                                            Diagnostics& diagnostics) {
+  auto text = read_text(node, what, diagnostics);
+  if (!text) return std::nullopt;
+  const size_t scheme = text->find("://");
+  std::string_view host(*text);
+  host = scheme == text->npos ? "" : host.substr(scheme + 3);
+  const std::string_view path = host.substr(std::min(host.find('/'), host.size()));
+  host = host.substr(0, host.size() - path.size());
+  if (has(host, "@")) {
+    diagnostics.error(node.place(), what + " holds a user or password",
+                      "credentials: {username: …, password: env:NAME}");
+    return std::nullopt;
+  }
+  const bool here = begins(host, "127.") || host.substr(0, host.find(':')) == "localhost";
+  bool good = !odd(*text) && text->find_first_of("?#%") == text->npos;
+  if (begins(*text, "file://")) {
+    good = good && host.empty() && path.size() > 1;
+  } else if (scheme != text->npos) {
+    good = good && !host.empty() && host[0] != '-' && path.size() > 1 &&
+           (begins(*text, "https://") || (begins(*text, "http://") && here));
+  } else {
+    const size_t slash = text->find('/');
+    good = good && slash != text->npos && slash > 0 && text->find('/', slash + 1) == text->npos &&
+           slash + 1 < text->size() && (*text)[0] != '.' && !has(*text, ":");
+  }
+  if (good) return text;
+  diagnostics.error(node.place(),
+                    fmt::format("{}: \"{}\" is no address of a Dolt remote", what, shown(*text)),
+                    "file:///PATH, https://HOST/PATH, or OWNER/DATABASE of DoltHub");
+  return std::nullopt;
+}
+
 std::optional<std::string> read_database(const YamlNode& node, const std::string& what,
                                          Diagnostics& diagnostics) {
   auto text = read_text(node, what, diagnostics);

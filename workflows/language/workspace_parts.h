@@ -33,6 +33,10 @@ std::optional<std::string> read_registry_place(const YamlNode& node, const std::
 std::optional<ServerPlace> read_server_place(const YamlNode& node, const std::string& what,
                                              Diagnostics& diagnostics);
 
+// file:///PATH, https://HOST/PATH, http:// on this machine, or OWNER/DATABASE; no user in it.
+std::optional<std::string> read_dolt_remote(const YamlNode& node, const std::string& what,
+                                            Diagnostics& diagnostics);
+
 // A database's name: no '/', '@', '?', '#', '%' or '`' in it.
 std::optional<std::string> read_database(const YamlNode& node, const std::string& what,
                                          Diagnostics& diagnostics);

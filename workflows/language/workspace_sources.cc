@@ -82,7 +82,45 @@ void read_server_words(Fields& fields, const WorkspaceReading& reading, SourceSp
   fields.instead("workflows", "workflows are read from a source of kind git-repo");
 }
 
+void take_every(Fields& fields, const WorkspaceReading& reading, SourceSpec& source) {
+  const YamlNode* node = fields.take("every");
+  if (node == nullptr) return;
+  const auto every = read_duration(*node, fields.of("every"), reading.diagnostics);
+  source.every_ms = every.value_or(source.every_ms);
+  if (source.every_ms < kSoonest_ms) {
+    expected(*node, fields.of("every"), "100ms or longer", reading.diagnostics);
+  }
+}
+
+// A clone in a server of our own.
+void read_remote_words(Fields& fields, const WorkspaceReading& reading, SourceSpec& source) {
+  const YamlNode* address = fields.take("remote");
+  if (address != nullptr) {
+    source.remote.address =
+        read_dolt_remote(*address, fields.of("remote"), reading.diagnostics).value_or("");
+    source.place = source.remote.address;
+  }
+  if (const YamlNode* node = fields.take("dolt")) {
+    const auto program = read_text(*node, fields.of("dolt"), reading.diagnostics);
+    const bool path = program && program->find('/') != std::string::npos;
+    source.remote.program = path ? reading.absolute(*program).string() : program.value_or("dolt");
+    if (program && (*program)[0] == '-')
+      expected(*node, fields.of("dolt"), "a program", reading.diagnostics);
+  }
+  take_every(fields, reading, source);
+  take_branch(fields, reading, source);
+  read_sign_in(fields, false, reading, source);
+  for (const char* word : {"place", "socket", "database", "data-folder", "verify-tls"}) {
+    fields.instead(word, "a remote is pulled into a server of Lockstep's own");
+  }
+  fields.instead("folder", "a remote's tables lie in no folder");
+  fields.instead("workflows", "workflows are read from a source of kind git-repo");
+}
+
 void read_dolt_words(Fields& fields, const WorkspaceReading& reading, SourceSpec& source) {
+  if (fields.has("remote")) return read_remote_words(fields, reading, source);
+  fields.instead("every", "it is for a remote: a server is asked, or signals");
+  fields.instead("dolt", "it is for a remote, which needs the program");
   read_server_words(fields, reading, source);
   take_branch(fields, reading, source);
   if (const YamlNode* node = fields.take("data-folder")) {
@@ -125,18 +163,13 @@ void read_followed(const YamlNode& node, const std::string& what, Diagnostics& d
 
 void read_mysql_words(Fields& fields, const WorkspaceReading& reading, SourceSpec& source) {
   read_server_words(fields, reading, source);
-  if (const YamlNode* node = fields.take("every")) {
-    const auto every = read_duration(*node, fields.of("every"), reading.diagnostics);
-    source.every_ms = every.value_or(source.every_ms);
-    if (source.every_ms < kSoonest_ms) {
-      expected(*node, fields.of("every"), "100ms or longer", reading.diagnostics);
-    }
-  }
+  take_every(fields, reading, source);
   if (const YamlNode* node = fields.take("tables")) {
     read_followed(*node, fields.of("tables"), reading.diagnostics, source);
   }
   fields.instead("branch", "a database without versions has no branches");
   fields.instead("data-folder", "it is for kind: dolt");
+  fields.instead("remote", "it is for kind: dolt");
 }
 
 SourceSpec read_source(const YamlEntry& entry, const WorkspaceReading& reading) {

@@ -227,3 +227,56 @@ TEST_CASE("dolt: no acknowledged write is lost or done twice, whoever writes bes
   CHECK(rows(db, head).size() == 33);
   CHECK(rows(db, head)[0] == "0|32");
 }
+
+TEST_CASE("dolt: many rows to a statement are the rows that were ordered and no others", "[dolt]") {
+  DoltDatabase db;
+  db.run("CREATE TABLE t (id INT PRIMARY KEY, mail VARCHAR(50) UNIQUE, v INT NOT NULL)");
+  db.run("CREATE TABLE seen (id INT PRIMARY KEY, n INT)");
+  std::string values;
+  for (int i = 0; i < 500; ++i) values += fmt::format("{}({}, 'm{}', {})", i ? ", " : "", i, i, i);
+  db.run("INSERT INTO t VALUES " + values);
+  std::string base = db.commit();
+  DoltWriter writer(db.config());
+  TableChange change{"t", {"id", "mail", "v"}, {}, {}};
+  for (int i = 0; i < 450; ++i) {
+    change.put.push_back({number(i), words("m" + std::to_string(i)), number(i + 1000)});
+  }
+  for (int i = 460; i < 700; ++i) change.remove.push_back({number(i)});  // some are not there
+  base = writer.write(order(base), {change});
+  const Lines now = rows(db, base);
+  REQUIRE(now.size() == 460);
+  CHECK(now[0] == "0|m0|1000");
+  CHECK(now[449] == "449|m449|1449");
+  CHECK(now[450] == "450|m450|450");
+  // Another row's unique value: refused, and not written over there.
+  TableChange clash{"t", {"id", "mail", "v"}, {}, {}};
+  for (int i = 0; i < 3; ++i) {
+    clash.put.push_back({number(i), words("m" + std::to_string(i + 200)), number(7)});
+  }
+  CHECK(code_of(writer, order(base), {clash}) == "invalid");
+  CHECK(rows(db, db.commit()) == now);
+  // Triggers for new rows stay asleep when old ones change.
+  db.run(
+      "CREATE TRIGGER fresh BEFORE INSERT ON t FOR EACH ROW INSERT INTO seen VALUES (NEW.id, 1)");
+  base = db.commit();
+  TableChange again{"t", {"id", "mail", "v"}, {}, {}};
+  for (int i = 0; i < 3; ++i) {
+    again.put.push_back({number(i), words("m" + std::to_string(i)), number(8)});
+  }
+  base = writer.write(order(base), {again});
+  CHECK(rows(db, base)[2] == "2|m2|8");
+  CHECK(rows(db, base, "seen").empty());
+  CHECK(db.sql().value("SELECT COUNT(*) FROM seen") == "0");
+}
+
+TEST_CASE("dolt: part of the columns, many rows, none with a default", "[dolt]") {
+  DoltDatabase db;
+  db.run("CREATE TABLE t (id INT PRIMARY KEY, a INT NOT NULL, b INT NOT NULL)");
+  db.run("INSERT INTO t VALUES (1, 1, 1), (2, 2, 2), (3, 3, 3)");
+  const std::string base = db.commit();
+  DoltWriter writer(db.config());
+  TableChange change{"t", {"b", "id"}, {}, {}};
+  for (int i = 1; i < 4; ++i) change.put.push_back({number(i * 10), number(i)});
+  const std::string now = writer.write(order(base), {change});
+  CHECK(rows(db, now) == Lines{"1|1|10", "2|2|20", "3|3|30"});
+}
