@@ -35,6 +35,9 @@ bool has_folded_line(std::string_view head) {
 // What Beast 1.74 lets through and we do not. Status 0: fine.
 std::pair<int, Error> guard(const http::request<http::string_body>& head) {
   if (head.count(http::field::host) != 1) return {400, invalid("the request names no one Host")};
+  if (head.count(http::field::content_length) > 1) {
+    return {400, invalid("the request has two lengths")};
+  }
   if (head.count(http::field::transfer_encoding)) {
     return {411, invalid("send a Content-Length: transfer encodings are not taken here")};
   }
@@ -245,7 +248,9 @@ std::pair<int, Error> Session<Stream>::identify() {
   if (!visit_.who.role.empty() || anyone) return {0, invalid("")};
   ApiRequest refused;
   refused.method = std::string(head.method_string());
-  refused.path = std::string(view(head.target()).substr(0, 200));
+  std::string_view target = view(head.target());
+  // Without its query, which may hold the very secret.
+  refused.path = std::string(target.substr(0, std::min<size_t>(target.find('?'), 200)));
   refused.peer = visit_.peer;
   core_.api.audit(refused, 401);
   return {401, Error(ErrorCode::kDenied, "a token that is known and still good is needed",
