@@ -226,6 +226,7 @@ bool Engine::hold_accident(SurveyDone& done, const std::vector<std::string>& add
     store_.set("held", "");
     return false;
   }
+  if (!active_) supersede();  // a run left open by a process that is gone: nobody goes on with it
   Json held = {{"added", flood ? Json(added) : Json::array()},
                {"retired", vanish ? Json(retired) : Json::array()},
                {"commits", done.survey->commits},

@@ -23,6 +23,11 @@ bool all_present(const World& world, const ResultRecord& result) {
                      [&](const auto& output) { return world.present.count(output.second) > 0; });
 }
 
+bool came_back(const World& world, const ResultRecord& result) {
+  return std::any_of(result.outputs.begin(), result.outputs.end(),
+                     [&](const auto& output) { return world.healed.count(output.second) > 0; });
+}
+
 }  // namespace
 
 void Checks::after_turn(World& world) {
@@ -63,8 +68,12 @@ void Checks::after_restart(World& world, bool unheard) {
   intents_ = ids_of(world.sqlite.intents());
 }
 
-// The fingerprints that plans of the watched branches have.
+// The fingerprints that plans of the watched branches have, and the runs that were forced.
 void Checks::remember(World& world) {
+  const Run* active = world.engine->active();
+  for (const World::Asked& one : world.taken) {
+    if (one.trigger.force && active) forced_.insert(active->record.id);
+  }
   for (const Run* run : {world.engine->active(), world.engine->last()}) {
     if (!run || !run->plan || run->branch) continue;
     for (uint32_t i = 0; i < run->survey->graph->steps.size(); ++i) {
@@ -109,10 +118,10 @@ void Checks::new_attempt(World& world, const AttemptRecord& attempt) {
   must(!world.runner.ever().count(attempt.id), "ids", "attempt id {} is used again", attempt.id);
   const Run* run = world.engine->active();
   must(run && run->record.id == attempt.run, "runs", "attempt {} belongs to no run", attempt.id);
-  bool forced = std::any_of(asked_.begin(), asked_.end(),
-                            [&](const auto& one) { return one == attempt.run; });
+  bool forced = forced_.count(attempt.run) > 0;
   std::optional<ResultRecord> result = world.sqlite.result(attempt.fingerprint);
-  must(forced || !result || !all_present(world, *result), "known result",
+  bool known = result && all_present(world, *result) && !came_back(world, *result);
+  must(forced || !known, "known result",
        "{} was started as {}, and its result is known from {}", attempt.step, attempt.id,
        result ? result->attempt : "");
   size_t failed = 0, allowed = attempt.context.value("attempts", size_t{1});
@@ -246,9 +255,6 @@ void Checks::cursors(World& world) {
 
 void Checks::runs(World& world) {
   const Run* active = world.engine->active();
-  for (const World::Asked& one : world.taken) {
-    if (one.trigger.force && active) asked_.insert(active->record.id);
-  }
   for (const RunRecord& run : world.sqlite.runs(4)) {
     if (run.result != "running" || fresh_) continue;
     must(active && active->record.id == run.id, "runs", "run {} is open, and nobody works on it",

@@ -48,6 +48,9 @@ void Rest::step(uint32_t i) {
   const std::string& name = graph.steps[i].name;
   bool open = planned.state == StepState::kRun || planned.state == StepState::kWaiting ||
               planned.state == StepState::kRunning;
+  // Known when it is to be started, not when it is planned.
+  bool too_large = !unschedulable(world.options.slots, graph.tmpl(StepId{i}).resources).empty();
+  if (too_large && planned.state == StepState::kRun) return;
   must(!open, "at rest", "{} is {}", name, word(planned.state));
   if (planned.state != StepState::kCurrent) return unfinished(i);
   std::map<std::string, std::string> inputs;
@@ -128,8 +131,11 @@ void Checks::at_rest(World& world) {
   must(planned_["tables"] == world.tables.history.head &&
            planned_["code"] == world.code.history.head,
        "at rest", "the heads of the sources are not planned");
-  must(described(engine.registry()) == described(world.ledger.load()), "store equals memory",
-       "the ledger gives another registry than the one in memory");
+  std::string memory = described(engine.registry()), kept = described(world.ledger.load());
+  size_t at = static_cast<size_t>(
+      std::mismatch(memory.begin(), memory.end(), kept.begin(), kept.end()).first - memory.begin());
+  must(memory == kept, "store equals memory", "in memory {}, in the ledger {}",
+       memory.substr(at, 200), kept.substr(std::min(at, kept.size()), 200));
   rest_of_channels(world);
 }
 

@@ -17,12 +17,25 @@ struct Faults {
   bool happened = false;   // since the turn began
   bool committed = false;  // the turn became durable
 
+  explicit Faults(Database& database) : db(database) {}
+  void reset() {
+    let_write();
+    left = 0;
+    disk_full = happened = committed = false;
+  }
+  void let_write() { db.execute("PRAGMA query_only=OFF"); }
+  // Before each write. A full disk makes the database refuse this one, and none after it.
   void write() {
+    if (refusing) refusing = false, let_write();
     if (left == 0 || --left > 0) return;
     happened = true;
     if (!disk_full) throw Crash{};
-    throw Error(ErrorCode::kUnavailable, "the disk is full");
+    refusing = true;
+    db.execute("PRAGMA query_only=ON");
   }
+
+  Database& db;
+  bool refusing = false;
 };
 
 class FaultyStore : public Store {
@@ -33,20 +46,15 @@ class FaultyStore : public Store {
   void begin() override {
     if (db_.in_transaction()) db_.commit();  // kSkipsSync: only now
     faults_.committed = faults_.happened = false;
-    faults_.write();
+    if (!faults_.disk_full) faults_.write();
     store_.begin();
   }
   void commit() override {
-    try {
-      faults_.write();
-    } catch (const Error&) {
-      store_.rollback();  // as a database does whose COMMIT fails
-      throw;
-    }
+    if (!faults_.disk_full) faults_.write();
     if (wrong_ != Wrong::kSkipsSync) store_.commit();
     faults_.committed = true;
     early_.clear();
-    faults_.write();  // durable, but nobody has heard of it
+    if (!faults_.disk_full) faults_.write();  // durable, but nobody has heard of it
   }
   void rollback() override;
 
@@ -85,15 +93,16 @@ class FaultyStore : public Store {
     return store_.all(prefix);
   }
   int64_t next(const std::string& counter) override {
-    faults_.write();
     if (wrong_ == Wrong::kReusesIds && counter == "attempt") return ++counted_;
+    faults_.write();
     return store_.next(counter);
   }
 
   int64_t add_intent(const std::string& kind, const std::string& target) override;
   void done_intent(int64_t id) override {
+    if (wrong_ == Wrong::kKeepsIntents) return;
     faults_.write();
-    if (wrong_ != Wrong::kKeepsIntents) store_.done_intent(id);
+    store_.done_intent(id);
   }
   std::vector<Intent> intents() override { return store_.intents(); }
 
@@ -117,17 +126,17 @@ inline void FaultyStore::rollback() {
 }
 
 inline void FaultyStore::set(const std::string& name, const std::string& value) {
-  faults_.write();
   bool cursor = name.starts_with("cursor/");
   if (wrong_ == Wrong::kForgetsCursor && cursor) return;
+  faults_.write();
   if (wrong_ == Wrong::kCursorTooEarly && cursor) early_[name] = value;
   store_.set(name, value);
 }
 
 inline int64_t FaultyStore::add_intent(const std::string& kind, const std::string& target) {
-  faults_.write();
   ++added_;
   if (wrong_ == Wrong::kLosesIntent && added_ % 7 == 0) return 1'000'000 + added_;
+  if (!faults_.disk_full) faults_.write();  // one that is there already is no write
   int64_t id = store_.add_intent(kind, target);
   if (too_soon) too_soon({id, kind, target});
   if (wrong_ == Wrong::kHalfTurn) store_.commit(), store_.begin();
@@ -140,12 +149,12 @@ class FaultyLog : public FactLog {
       : ledger_(ledger), faults_(faults), wrong_(wrong) {}
 
   Entry append(const Fact& fact, int64_t now_ms) override {
-    faults_.write();
     if (wrong_ == Wrong::kLosesFact && ++added_ % 9 == 0) {
       std::vector<Entry> last = ledger_.read(0, 1'000'000);
       return {last.empty() ? 1 : last.back().seq + 1,
               last.empty() ? now_ms : std::max(now_ms, last.back().time_ms), fact};
     }
+    faults_.write();
     Entry entry = ledger_.append(fact, now_ms);
     if (wrong_ == Wrong::kClockGoesBack) entry.time_ms = now_ms;
     return entry;

@@ -43,11 +43,11 @@ Digest output_of_training(const std::string& key, const std::string& output, uin
 }
 
 double accuracy_of(const Digest& model) {
-  return static_cast<double>(model.bytes[0] % 100) / 100;
+  return (static_cast<double>(model.bytes[0] % 100) + 0.5) / 100;  // no whole number
 }
 
 void FakeRunner::start(const std::string& id, const Json& context) {
-  if (ever_.count(id)) return;
+  if (known_.count(id)) return;
   const Json& spec = context.at("spec");
   std::map<std::string, std::string> inputs;
   for (const Json& input : spec.at("inputs")) {
@@ -65,7 +65,8 @@ void FakeRunner::start(const std::string& id, const Json& context) {
   training.key = training_key(spec.at("run"), spec.at("with"), inputs);
   for (const auto& [name, file] : spec.at("outputs").items()) training.outputs.insert(name);
   training.running = true;
-  ever_[id] = known_[id] = std::move(training);
+  known_[id] = training;
+  ever_.emplace(id, std::move(training));
 }
 
 std::vector<std::string> FakeRunner::running() const {
@@ -99,17 +100,14 @@ const AttemptResult& FakeRunner::end(const std::string& id, AttemptEnd how, uint
   } else {
     one.result.error = how == AttemptEnd::kCancelled ? "cancelled" : "exited with 1";
   }
-  ever_[id] = one;
+  // Started again by a runner that had lost its memory: what was told first is what counts.
+  if (ever_.at(id).result.outputs.empty()) ever_[id] = one;
   return one.result;
 }
 
-std::vector<std::string> FakeRunner::lose_all() {
-  std::vector<std::string> ids = running();
-  for (const std::string& id : ids) {
-    end(id, AttemptEnd::kLost, 0);
-    known_.erase(id);
-  }
-  return ids;
+void FakeRunner::lose_all(bool folder_too) {
+  for (const std::string& id : running()) end(id, AttemptEnd::kLost, 0);
+  if (folder_too) known_.clear();
 }
 
 }  // namespace lockstep::sim

@@ -40,7 +40,7 @@ class FakeRunner {
  public:
   explicit FakeRunner(Contents& contents) : contents_(contents) {}
 
-  // Starts nothing for a known id. `context` is the attempt's.
+  // Starts nothing for an id that it knows. `context` is the attempt's.
   void start(const std::string& id, const Json& context);
   bool knows(const std::string& id) const { return known_.count(id) > 0; }
   std::vector<std::string> running() const;
@@ -49,7 +49,8 @@ class FakeRunner {
   const AttemptResult& end(const std::string& id, AttemptEnd how, uint32_t odd);
   AttemptResult& result(const std::string& id) { return known_.at(id).result; }
   void collected(const std::string& id) { known_.erase(id); }
-  std::vector<std::string> lose_all();  // what ran is gone
+  // What ran is gone. `folder_too`: so is what ended, and no id is known.
+  void lose_all(bool folder_too);
 
   // All that was ever started, and how it ended.
   const std::map<std::string, Training>& ever() const { return ever_; }
@@ -70,6 +71,6 @@ class FakeRunner {
 std::string training_key(const std::string& run, const Json& with,
                          const std::map<std::string, std::string>& inputs);
 Digest output_of_training(const std::string& key, const std::string& output, uint32_t odd);
-double accuracy_of(const Digest& model);  // two decimals
+double accuracy_of(const Digest& model);  // 0.005 … 0.995
 
 }  // namespace lockstep::sim

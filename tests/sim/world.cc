@@ -76,11 +76,12 @@ bool World::apply(const Event& event) {
 }
 
 void World::heal_all() {
-  faults = {};
+  faults.reset();
   tables.error.reset();
   code.error.reset();
   tables.damaged.clear();
   present.insert(damaged.begin(), damaged.end());
+  healed.insert(damaged.begin(), damaged.end());
   damaged.clear();
   if (workflows.errors.count(code.history.head)) edit_code({What::kNoise, 0, 0});
 }
@@ -102,9 +103,10 @@ void World::settle() {
   for (int round = 0;; ++round) {
     must(round < 30, "rest", "the workspace does not come to rest");
     bool more = drain();
-    more = look() || more;
+    if (engine->held().is_null()) more = look() || more;
     for (uint32_t i = 0; !more && i < branches.size(); ++i) more = preview(i, false);
     if (!more && !engine->held().is_null()) more = ask({What::kApprove, 0, 0});
+    if (!more && !engine->past().live().empty()) redeliver(), more = true;
     if (!more) break;
   }
   // What no run has released is released by the clock.

@@ -83,13 +83,14 @@ class World {
   Database db{":memory:"};
   SqliteStore sqlite{db};
   Ledger ledger{db};
-  Faults faults;
+  Faults faults{db};
   FaultyStore store{sqlite, db, faults, wrong};
   FaultyLog log{ledger, faults, wrong};
   SimClock clock;
   EngineOptions options;
   std::set<Digest> present;  // bytes that are there
   std::set<Digest> damaged;  // lost by accident, not by collection
+  std::set<Digest> healed;   // that were, and came back behind a plan's back
   Contents contents{tables, code};
   FakeRunner runner{contents};
   std::unique_ptr<Engine> engine;

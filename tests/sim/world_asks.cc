@@ -78,7 +78,7 @@ bool World::look_again() {
 }
 
 bool World::preview(uint32_t pick, bool once) {
-  if (watching || branches.empty() || tables.error || code.error) return false;
+  if ((watching && !once) || branches.empty() || tables.error || code.error) return false;
   auto at = std::next(branches.begin(), pick % branches.size());
   BranchName name{"tables", at->first};
   Trigger trigger{"preview", once ? "ann" : "lockstep", {}, false, once, name};
@@ -94,7 +94,9 @@ bool World::preview(uint32_t pick, bool once) {
       return command([=](Engine& e) { e.settle_preview(name, commit, nullptr); });
     }
   }
-  return watching = send(std::move(trigger), {{"tables", at->second}});
+  bool sent = send(std::move(trigger), {{"tables", at->second}});
+  if (!once) watching = sent;
+  return sent;
 }
 
 bool World::command(const std::function<void(Engine&)>& act) {

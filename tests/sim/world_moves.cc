@@ -55,11 +55,12 @@ void World::turn() {
 // What was on its way is lost; what the store has is what the next one begins from.
 void World::restart() {
   bool unheard = faults.committed && faults.happened;
-  faults = {};
+  faults.reset();
   engine.reset();
   if (db.in_transaction()) db.rollback();
   flying.clear();
   asked.clear();
+  taken.clear();
   attempts.clear();
   releases.clear();
   watching = false;
@@ -71,20 +72,22 @@ void World::restart() {
       options);
   checks.after_restart(*this, unheard);
   act_on(engine->take_intents());
-  for (const auto& [id, attempt] : engine->past().live()) {  // Daemon::adopt
-    if (attempt.state != AttemptState::kRunning || runner.knows(id)) continue;
-    AttemptResult lost;
-    lost.id = id;
-    lost.end = AttemptEnd::kLost;
-    flying.push_back({Flying::kResult, std::move(lost)});
-  }
   redeliver();
   std::vector<RunRecord> last = store.runs(1);
   bool open = !last.empty() && last[0].result == "running";
   if (open || !engine->past().live().empty()) look_again();  // Daemon::serve
 }
 
+// The executor reaches the runner (again): what has ended is told, and what it does not know of is
+// lost.
 void World::redeliver() {
+  for (const auto& [id, attempt] : engine->past().live()) {
+    if (attempt.state != AttemptState::kRunning || runner.knows(id)) continue;
+    AttemptResult lost;
+    lost.id = id;
+    lost.end = AttemptEnd::kLost;
+    flying.push_back({Flying::kResult, std::move(lost)});
+  }
   for (const std::string& id : runner.uncollected()) {
     flying.push_back({Flying::kResult, runner.result(id)});
   }
@@ -135,7 +138,7 @@ bool World::end_attempt(uint32_t pick, uint32_t how) {
   AttemptResult& result = const_cast<AttemptResult&>(runner.end(id, end, how == 4 ? how : 0));
   for (const auto& [name, digest] : result.outputs) {
     present.insert(digest);
-    damaged.erase(digest);
+    if (damaged.erase(digest) > 0) healed.insert(digest);
   }
   result = runner.result(id);
   if (how == 5) runner.result(id).metrics = {{"accuracy", "high"}};
@@ -276,11 +279,10 @@ bool World::move(const Event& event) {
       clock.now += static_cast<int64_t>(event.a % 1'000) * (event.b % 4 == 0 ? -900 : 1'000);
       return true;
     case What::kRunnerLost: {
-      std::vector<std::string> lost = runner.lose_all();
-      for (const std::string& id : lost) {
-        flying.push_back({Flying::kResult, runner.ever().at(id).result});
-      }
-      return !lost.empty();
+      bool any = !runner.running().empty();
+      runner.lose_all(event.b % 2 == 0);
+      redeliver();
+      return any;
     }
     case What::kCollect:
       return collect_bytes();

@@ -17,7 +17,8 @@ std::string text_of(uint32_t number) {
 
 std::set<std::string> World::clients() const {
   std::set<std::string> names;
-  for (const Row& row : tables.now().at("utterances").rows) names.insert(row[1].payload);
+  FakeCommit now = tables.now();
+  for (const Row& row : now.at("utterances").rows) names.insert(row[1].payload);
   return names;
 }
 
@@ -60,6 +61,7 @@ bool World::edit_code(const Event& event) {
                                                   "tune/tune.py", "train/lock"};
   FakeTree tree = first_code();
   const std::string before = code.history.head;
+  auto away = std::exchange(code.error, std::nullopt);  // not for those who commit
   for (const CodePath& path : code.list(before, {"*/"})) {
     tree[path.path] = {code.blob(path.blob, 1 << 20)};
   }
@@ -67,6 +69,7 @@ bool World::edit_code(const Event& event) {
     tree[kFiles[event.a % kFiles.size()]] = {"code " + std::to_string(event.b % 3)};
   }
   if (event.what == What::kFlow) shape ^= 1ULL << (event.a % kFlowBits);
+  code.error = away;
   std::string commit = code.commit(std::move(tree));
   workflows.at[commit] = workflows_of(shape);
   if (event.what == What::kBreakFlow) {
