@@ -177,6 +177,7 @@ class Engine {
 
   // ends of runs (engine_finish.cc)
   bool release_due();
+  bool releases_stand() const;
   void cut_waiting();
   void set_unreleased(int64_t since_ms);
   void finish_run();

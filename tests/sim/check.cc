@@ -121,9 +121,8 @@ void Checks::new_attempt(World& world, const AttemptRecord& attempt) {
   bool forced = forced_.count(attempt.run) > 0;
   std::optional<ResultRecord> result = world.sqlite.result(attempt.fingerprint);
   bool known = result && all_present(world, *result) && !came_back(world, *result);
-  must(forced || !known, "known result",
-       "{} was started as {}, and its result is known from {}", attempt.step, attempt.id,
-       result ? result->attempt : "");
+  must(forced || !known, "known result", "{} was started as {}, and its result is known from {}",
+       attempt.step, attempt.id, result ? result->attempt : "");
   size_t failed = 0, allowed = attempt.context.value("attempts", size_t{1});
   for (const AttemptRecord& one : world.sqlite.attempts_of(attempt.fingerprint)) {
     failed += one.counted && one.state == AttemptState::kFailed ? 1 : 0;

@@ -51,9 +51,9 @@ class Checks {
   void rest_of_models(World& world, const Graph& graph);
 
   Registry shadow_;
-  std::set<std::string> seen_;   // attempts
-  std::set<std::string> forced_; // runs that were forced
-  std::set<Digest> wanted_;      // fingerprints that a plan of the watched branches had
+  std::set<std::string> seen_;    // attempts
+  std::set<std::string> forced_;  // runs that were forced
+  std::set<Digest> wanted_;       // fingerprints that a plan of the watched branches had
   std::map<std::string, std::string> planned_;  // source → commit of the last plan
   std::string revision_;                        // of the store, after the last turn
   std::vector<int64_t> intents_;                // that were there then

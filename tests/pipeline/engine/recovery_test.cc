@@ -210,3 +210,18 @@ TEST_CASE("a survey that changes nothing leaves a run that is under way alone") 
   CHECK(b.result(run) == "done");
   CHECK(b.manifest().at("intent-a") == "2");
 }
+
+TEST_CASE("a run that was left open ends although the change after it is held") {
+  Bench b;
+  b.look();
+  b.finish_all("1");
+  b.edit(1, "changed");
+  std::string run = b.look();
+  b.restart();
+  b.rows({{1, "a"}});
+  std::string held = b.look();
+  REQUIRE(b.result(held) == "held");
+  CHECK(b.result(run) == "superseded");
+  b.finish_all("2");
+  CHECK(b.store.runs(1)[0].id == held);
+}
