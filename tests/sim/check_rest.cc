@@ -176,7 +176,11 @@ void Checks::rest_of_channels(World& world) {
     must(world.published[channel] == tag, "published", "{} stands at {}, and {} is live", channel,
          world.published[channel], tag);
   }
-  for (const ChannelSpec& channel : world.engine->channels()) {
+  std::vector<ChannelSpec> channels;
+  for (const Workflow& one : workflows_of(world.shape)) {
+    channels.insert(channels.end(), one.channels.begin(), one.channels.end());
+  }
+  for (const ChannelSpec& channel : channels) {
     const ReleaseState* live = registry.release(registry.live(channel.name));
     for (const auto& [name, model] : registry.models) {
       bool named = std::any_of(channel.models.begin(), channel.models.end(),

@@ -103,7 +103,8 @@ class World {
   std::vector<std::string> heads;                // commits that were the head of the tables
   std::string good_code;                         // newest commit whose workflows load
   int64_t next_row = 100;
-  bool watching = false;  // a survey of the watcher's is on its way
+  bool watching = false;   // a survey of the watcher's is on its way
+  bool left_open = false;  // an earlier process left something to be planned
   // The survey that the turn under way takes, and what was asked for with it.
   struct Asked {
     std::shared_ptr<const Survey> survey;

@@ -51,7 +51,9 @@ bool World::send(Trigger trigger, const std::map<std::string, std::string>& comm
         }
       }
     }
-    flying.push_back({Flying::kSurvey, SurveyDone{seen, std::move(trigger), nullptr}});
+    Flying& one = flying.emplace_back();
+    one.kind = Flying::kSurvey;
+    one.message.emplace<SurveyDone>(SurveyDone{seen, std::move(trigger), nullptr});
     return true;
   } catch (const Error& error) {
     bool expected = tables.error || code.error || workflows.errors.count(code.history.head) ||
@@ -69,6 +71,8 @@ bool World::look() {
   Trigger trigger{"", "lockstep", {}, false, false, {}};
   if (cursors["tables"] != now["tables"]) trigger.kind = "data";
   if (trigger.kind.empty() && cursors["code"] != now["code"]) trigger.kind = "code";
+  if (trigger.kind.empty() && left_open) trigger.kind = "data";
+  trigger.code_too = left_open || cursors["code"] != now["code"];
   if (trigger.kind.empty()) return false;
   return watching = send(std::move(trigger), now);
 }

@@ -74,8 +74,9 @@ void World::restart() {
   act_on(engine->take_intents());
   redeliver();
   std::vector<RunRecord> last = store.runs(1);
-  bool open = !last.empty() && last[0].result == "running";
-  if (open || !engine->past().live().empty()) look_again();  // Daemon::serve
+  left_open = (!last.empty() && last[0].result == "running") || !engine->past().live().empty() ||
+              !store.get("unreleased").empty();
+  look();
 }
 
 // The executor reaches the runner (again): what has ended is told, and what it does not know of is
@@ -101,7 +102,9 @@ bool World::deliver(uint32_t pick, bool twice, bool turn_too) {
     if (flying[i].kind == Flying::kSurvey) at = i;
   }
   Flying one = flying[at];
-  twice = twice && one.kind != Flying::kSurvey;
+  EffectDone* effect = std::get_if<EffectDone>(&one.message);
+  bool release = effect && !about_attempts(effect->kind);  // one at a time, told once
+  twice = twice && one.kind != Flying::kSurvey && !release;
   if (!twice) flying.erase(flying.begin() + static_cast<int64_t>(at));
   if (one.kind == Flying::kSurvey) {
     // Taken by this turn, if it becomes durable.
@@ -110,6 +113,7 @@ bool World::deliver(uint32_t pick, bool twice, bool turn_too) {
     done.started = [this, by_watcher, was = asked.front()](const std::string&, const Error* e) {
       if (!e) taken.push_back(was);
       if (by_watcher) watching = false;
+      if (!e && was.trigger.kind != "preview") left_open = false;
     };
     asked.pop_front();
     turn_too = true;
