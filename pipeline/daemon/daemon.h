@@ -170,6 +170,7 @@ class Daemon {
   std::unique_ptr<GitWorkflows> workflows_;
   std::unique_ptr<Surveyor> surveyor_;
   std::map<std::string, std::string> waiting_for_checks_;  // source → head that was told of
+  bool left_open_ = false;   // serve(): an earlier process left something to be planned
   std::mutex survey_mutex_;  // the surveyor is used by one thread at a time
   std::mutex ask_mutex_;
   std::unique_ptr<Effects> effects_;

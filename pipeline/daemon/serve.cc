@@ -108,9 +108,13 @@ std::map<std::string, std::string> Daemon::look_for_changes(
     trigger.code_too = trigger.code_too || !data;
     spdlog::info("{} {} is at {}", data ? "data" : "code", name, commit.substr(0, 7));
   }
+  if (trigger.kind.empty() && left_open_) {
+    trigger.kind = "data";
+    trigger.code_too = true;
+  }
   if (trigger.kind.empty()) return heads;
   trigger.who = "lockstep";
-  have_planned({trigger, heads, nullptr});
+  if (!have_planned({trigger, heads, nullptr})) left_open_ = false;
   return heads;
 }
 
@@ -250,18 +254,13 @@ int Daemon::serve() {
   Signals signals(parts_);
   spdlog::info("serving {} on {}", parts_.workspace().folder.string(), parts_.socket().string());
   std::map<std::string, std::string> said;
-  // A run that an earlier process left open goes on: its attempts are adopted by fingerprint.
-  bool left_open = in_loop([](Engine& engine) {
+  // What an earlier process left is planned with the first look that finds all sources: a run goes
+  // on, whose attempts are adopted by fingerprint; an alias that moved is released.
+  left_open_ = in_loop([](Engine& engine) {
     std::vector<RunRecord> last = engine.store().runs(1);
-    return !engine.past().live().empty() || (!last.empty() && last[0].result == "running");
+    return !engine.past().live().empty() || (!last.empty() && last[0].result == "running") ||
+           !engine.store().get("unreleased").empty();
   });
-  if (left_open) {
-    Trigger trigger;
-    trigger.kind = "data";
-    trigger.code_too = true;
-    trigger.who = "lockstep";
-    request({trigger, {}, nullptr});
-  }
   in_loop([](Engine& engine) { forget_old_deliveries(engine); });
   int64_t next_look_ms = 0, pause_ms = 0;
   int64_t next_tick_ms = 0;  // of a schedule

@@ -50,6 +50,7 @@ bool Engine::turn(int64_t wait_ms) {
 }
 
 std::vector<Intent> Engine::take_intents() {
+  for (const Intent& intent : new_intents_) under_way_.insert(intent.id);
   return std::exchange(new_intents_, {});
 }
 
@@ -89,7 +90,9 @@ void Engine::take(EffectDone& done) {
   if (!done.ok && done.kind != "start") {
     note(fmt::format("{} {}: {}", done.kind, done.target, done.error));
   }
-  store_.done_intent(done.intent);
+  under_way_.erase(done.intent);
+  if (again_.erase(done.intent) == 0) return store_.done_intent(done.intent);
+  new_intents_.push_back({done.intent, done.kind, done.target});
 }
 
 void Engine::know(const Graph& graph) {
@@ -167,7 +170,11 @@ void Engine::take_decision(const Candidate& candidate, const Decision& decision)
 
 void Engine::intend(const std::string& kind, const std::string& target) {
   int64_t id = store_.add_intent(kind, target);
-  new_intents_.push_back({id, kind, target});
+  // Whoever acts upon it may have looked at the tables before this turn: then once more.
+  if (under_way_.count(id))
+    again_.insert(id);
+  else
+    new_intents_.push_back({id, kind, target});
 }
 
 std::vector<Slot> Engine::slots() const {

@@ -177,6 +177,7 @@ class Engine {
 
   // ends of runs (engine_finish.cc)
   bool release_due();
+  bool releases_stand() const;
   void cut_waiting();
   void set_unreleased(int64_t since_ms);
   void finish_run();
@@ -202,6 +203,8 @@ class Engine {
   std::map<std::string, Digest> decided_;  // model or step → what the newest plan accepted
   std::set<SourceCommit> off_branch_;      // of live attempts, as the last survey saw it
   std::vector<Intent> new_intents_;
+  std::set<int64_t> under_way_;  // intents that were handed over and are not confirmed
+  std::set<int64_t> again_;      // of these: asked for anew meanwhile
   std::vector<std::function<void()>> when_durable_;  // answers of the turn under way
   int64_t oldest_unreleased_ms_ = 0;                 // 0: every alias move is in a release
   int64_t revision_ = 0;

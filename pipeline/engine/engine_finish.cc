@@ -8,6 +8,21 @@
 
 namespace lockstep {
 
+// A model has another name, a channel other patterns: no step runs and no alias moves, and yet the
+// channels hold something else. What collides with a known tag is held until somebody rebuilds it.
+bool Engine::releases_stand() const {
+  return std::all_of(channels_.begin(), channels_.end(), [&](const ChannelSpec& channel) {
+    CutRequest request;
+    request.channel = channel;
+    request.produced = produced_;
+    try {
+      return cut_release(registry_, request).facts.empty();
+    } catch (const Error&) {
+      return true;
+    }
+  });
+}
+
 Json Engine::cut(const ChannelSpec& channel, const std::string& who, const std::string& why,
                  bool as_built) {
   CutRequest request;

@@ -226,6 +226,7 @@ bool Engine::hold_accident(SurveyDone& done, const std::vector<std::string>& add
     store_.set("held", "");
     return false;
   }
+  if (!active_) supersede();  // a run left open by a process that is gone: nobody goes on with it
   Json held = {{"added", flood ? Json(added) : Json::array()},
                {"retired", vanish ? Json(retired) : Json::array()},
                {"commits", done.survey->commits},
@@ -416,7 +417,8 @@ void Engine::begin_run(SurveyDone& done, bool first, const std::set<std::string>
   }
   store_.set("planned", "1");
   bool idle = run.plan->finished() && run.moves.empty() && run.added.empty() &&
-              run.retired.empty() && run.gates_failed.empty() && oldest_unreleased_ms_ == 0;
+              run.retired.empty() && run.gates_failed.empty() && oldest_unreleased_ms_ == 0 &&
+              releases_stand();
   if (!idle || run.trigger.once) return record_run(done);
   active_.reset();
   answer(done, "");

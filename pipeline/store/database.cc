@@ -114,7 +114,10 @@ Statement& Statement::bind_blob(std::string_view bytes) {
 bool Statement::step() {
   int code = sqlite3_step(statement_);
   if (code == SQLITE_ROW) return true;
-  if (code != SQLITE_DONE) database_failed(db_, "be read or written");
+  if (code != SQLITE_DONE) {
+    failed_ = true;
+    database_failed(db_, "be read or written");
+  }
   return false;
 }
 
@@ -195,7 +198,7 @@ Statement Database::prepare(std::string_view sql) {
     }
     found = cache_.emplace(std::string(sql), statement).first;
   }
-  return Statement(found->second, db_);
+  return Statement(found->second, db_, failed_);
 }
 
 void Database::execute(const char* sql) {
@@ -206,10 +209,16 @@ void Database::execute(const char* sql) {
 
 void Database::begin() {
   execute("BEGIN IMMEDIATE");
+  failed_ = false;
   ++depth_;
 }
 
 void Database::commit() {
+  if (failed_) {
+    rollback();
+    throw Error(ErrorCode::kUnavailable,
+                "a part of this could not be written to the store, so nothing of it was");
+  }
   depth_ = 0;
   try {
     execute("COMMIT");

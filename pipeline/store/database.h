@@ -16,7 +16,9 @@ namespace lockstep {
 
 class Statement {
  public:
-  explicit Statement(sqlite3_stmt* statement, sqlite3* db) : statement_(statement), db_(db) {}
+  // `failed` is set when a step fails.
+  Statement(sqlite3_stmt* statement, sqlite3* db, bool& failed)
+      : statement_(statement), db_(db), failed_(failed) {}
   ~Statement();
   Statement(const Statement&) = delete;
   Statement& operator=(const Statement&) = delete;
@@ -34,6 +36,7 @@ class Statement {
  private:
   sqlite3_stmt* statement_;
   sqlite3* db_;
+  bool& failed_;
   int next_ = 1;
 };
 
@@ -48,6 +51,8 @@ class Database {
   Statement prepare(std::string_view sql);  // cached; reset when the Statement goes
   void execute(const char* sql);
   void begin();
+  // Throws unavailable and rolls back where it can't be made durable, or where a statement since
+  // begin() has failed, whoever caught that: what is half-written is never kept.
   void commit();
   void rollback();
   bool in_transaction() const { return depth_ > 0; }
@@ -57,6 +62,7 @@ class Database {
 
   sqlite3* db_ = nullptr;
   int depth_ = 0;
+  bool failed_ = false;  // a statement, since begin()
   std::unordered_map<std::string, sqlite3_stmt*> cache_;
 };
 

@@ -175,6 +175,29 @@ TEST_CASE("a renamed model keeps its versions, and is neither new nor gone") {
   CHECK(b.manifest().size() == 20);
 }
 
+TEST_CASE("what changes a release and no model is released") {
+  Ready b(3);
+  Workflow& workflow = b.workflows.always[0];
+  SECTION("other names") {
+    workflow.steps[0].registers = parse_template("nlu-${{ matrix.client }}");
+    workflow.steps[0].renamed_from = parse_template("intent-${{ matrix.client }}");
+    CHECK_FALSE(b.look({"code", "", {}, false, false, {}}).empty());
+    CHECK(b.manifest() == Json{{"nlu-c00", "1"}, {"nlu-c01", "1"}, {"nlu-c02", "1"}});
+  }
+  SECTION("other models of a channel") {
+    workflow.channels[0].models = {"*-c00"};
+    CHECK_FALSE(b.look({"code", "", {}, false, false, {}}).empty());
+    CHECK(b.manifest() == Json{{"intent-c00", "1"}});
+  }
+  SECTION("another channel") {
+    workflow.channels.push_back({"staging", {"*-c01"}, "staging"});
+    CHECK_FALSE(b.look({"code", "", {}, false, false, {}}).empty());
+    CHECK_FALSE(b.engine->registry().live("staging").empty());
+  }
+  CHECK(b.live().empty());
+  CHECK(b.look({"code", "", {}, false, false, {}}).empty());  // said once
+}
+
 TEST_CASE("a rename that can't be followed is said, and stops nothing") {
   Ready b(3);
   StepTemplate other = step_of("other", "other", {rows_of("utterances")});

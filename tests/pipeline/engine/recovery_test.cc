@@ -210,3 +210,43 @@ TEST_CASE("a survey that changes nothing leaves a run that is under way alone") 
   CHECK(b.result(run) == "done");
   CHECK(b.manifest().at("intent-a") == "2");
 }
+
+TEST_CASE("a run that was left open ends although the change after it is held") {
+  Bench b;
+  b.look();
+  b.finish_all("1");
+  b.edit(1, "changed");
+  std::string run = b.look();
+  b.restart();
+  b.rows({{1, "a"}});
+  std::string held = b.look();
+  REQUIRE(b.result(held) == "held");
+  CHECK(b.result(run) == "superseded");
+  b.finish_all("2");
+  CHECK(b.store.runs(1)[0].id == held);
+}
+
+TEST_CASE("what is asked for while somebody is at it is done once more") {
+  Bench b;
+  b.look();
+  b.finish_all("1");
+  auto publish = [&] {
+    b.engine->inbox().push(Command{[](Engine& engine) { engine.publish("production"); }, nullptr});
+    b.engine->turn(0);
+    return b.engine->take_intents();
+  };
+  auto confirm = [&](int64_t intent) {
+    b.engine->inbox().push(EffectDone{intent, "publish", "production", true, "", Json::object()});
+    b.engine->turn(0);
+    return b.engine->take_intents();
+  };
+  std::vector<Intent> first = publish();
+  REQUIRE(first.size() == 1);
+  CHECK(publish().empty());  // it may have looked already at what is live
+  std::vector<Intent> again = confirm(first[0].id);
+  REQUIRE(again.size() == 1);
+  CHECK(again[0].target == "production");
+  CHECK(b.store.intents().size() == 1);
+  CHECK(confirm(again[0].id).empty());
+  CHECK(b.store.intents().empty());
+}

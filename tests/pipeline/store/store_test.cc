@@ -90,6 +90,24 @@ TEST_CASE("every change of what a plan is made from gives the store another revi
   }
 }
 
+TEST_CASE("a transaction of which a write failed is not committed, whoever caught the error") {
+  Database db(":memory:");
+  SqliteStore store(db);
+  store.begin();
+  store.set("planned", "1");
+  db.execute("PRAGMA query_only=ON");  // refuses writes, as a full disk does
+  CHECK_THROWS_AS(store.set("held", "1"), Error);
+  db.execute("PRAGMA query_only=OFF");
+  store.set("held", "2");
+  CHECK_THROWS_WITH(store.commit(), Catch::Contains("nothing of it was"));
+  CHECK_FALSE(db.in_transaction());
+  CHECK(store.get("planned").empty());
+  store.begin();
+  store.set("planned", "1");
+  store.commit();
+  CHECK(store.get("planned") == "1");
+}
+
 TEST_CASE("a store of version 1 is brought forward with what it holds") {
   TempFolder folder;
   {

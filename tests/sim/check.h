@@ -1,0 +1,63 @@
+// What must hold after every turn, when a process begins, and at rest. Keeps a registry of its own,
+// fed from the ledger alone, and remembers what it has seen of attempts and plans.
+// Knows nothing of what caused a turn.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <set>
+#include <string>
+
+#include "pipeline/core/graph.h"
+#include "pipeline/core/store.h"
+#include "registry/rules/rules.h"
+
+namespace lockstep::sim {
+
+class World;
+
+// A rule that was broken: its name, and what is wrong.
+struct Violation {
+  std::string rule, what;
+};
+
+template <class... Args>
+void must(bool holds, const char* rule, fmt::format_string<Args...> what, Args&&... args) {
+  if (!holds) throw Violation{rule, fmt::format(what, std::forward<Args>(args)...)};
+}
+
+class Checks {
+ public:
+  void after_turn(World& world);
+  // `heard`: the turn before the process ended was durable, but nobody had heard of it.
+  void after_restart(World& world, bool unheard);
+  // check_rest.cc: when nothing is left to do, and when after that all was planned once more.
+  void at_rest(World& world);
+  void at_rest_after_plan(World& world);
+
+ private:
+  void attempts(World& world);
+  void new_attempt(World& world, const AttemptRecord& attempt);
+  void intents(World& world);
+  void facts(World& world, bool heard);
+  void moved(World& world, const AliasMove& move);
+  void made(World& world, const Version& version);
+  void same_registry(World& world);
+  void cursors(World& world);
+  void runs(World& world);
+  void remember(World& world);
+
+  void rest_of_channels(World& world);
+  void rest_of_models(World& world, const Graph& graph);
+
+  Registry shadow_;
+  std::set<std::string> seen_;    // attempts
+  std::set<std::string> forced_;  // runs that were forced
+  std::set<Digest> wanted_;       // fingerprints that a plan of the watched branches had
+  std::map<std::string, std::string> planned_;  // source → commit of the last plan
+  std::string revision_;                        // of the store, after the last turn
+  std::vector<int64_t> intents_;                // that were there then
+  bool fresh_ = true;                           // no survey was taken by this process
+};
+
+}  // namespace lockstep::sim
