@@ -164,7 +164,7 @@ void DoltOwnServer::end() {
 
 void DoltOwnServer::restart() {
   std::lock_guard<std::mutex> lock(mutex_);  // keeps new users out
-  if (running()) {  // else that is said
+  if (running()) {                           // else that is said
     for (const int64_t until = now_ms() + kPatience_ms; users_ > 0 && now_ms() < until;) tick();
   }
   kill_it();

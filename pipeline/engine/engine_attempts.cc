@@ -255,7 +255,8 @@ void Engine::accept_stray(const AttemptRecord& record, const ResultRecord& resul
   if (why.empty() && !record.context.contains("version")) past_.accept(name, record.fingerprint);
   if (!record.context.contains("version")) return;
   Candidate candidate = candidate_from(record.context, result);
-  if (!preview && !produced_.empty() && !produced_.count(candidate.version.model)) return;
+  // Its last rows went while it was trained: known to the results, no model of today.
+  if (!preview && planned() && !produced_.count(candidate.version.model)) return;
   if (!why.empty()) {
     append(consider(registry_, candidate).facts);
     if (preview) return;

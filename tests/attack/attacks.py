@@ -1,4 +1,4 @@
-"""Named attacks on a daemon's listener, each with its weakness class (CWE) and what must come of it.
+"""Named attacks on a daemon's listener, each with its weakness class (CWE).
 
   attacks.py PORT FOLDER TOKENS.json     (FOLDER: the workspace; tests/e2e/8003_attacks sets it up)
 
@@ -136,7 +136,8 @@ def access():
             ("cut", f"Authorization: Bearer {good[:-1]}\r\n"),
             ("longer", f"Authorization: Bearer {good}0\r\n"),
             ("upper case", f"Authorization: Bearer {good.upper()}\r\n"),
-            ("its digest", f"Authorization: Bearer {hashlib.sha256(good.encode()).hexdigest()}\r\n"),
+            ("its digest",
+             f"Authorization: Bearer {hashlib.sha256(good.encode()).hexdigest()}\r\n"),
             ("revoked", f"Authorization: Bearer {TOKEN['revoked']}\r\n"),
             ("cookie", f"Cookie: token={good}\r\n"),
             ("forwarded user", "X-Forwarded-User: root\r\nX-Remote-User: root\r\n"),
@@ -174,9 +175,11 @@ def values():
         attack("CWE-113", path, get(path), (400, 404),
                lambda a: b"\r\nset-cookie" not in a.lower() and b"\nX: y" not in a)
     for name, body in (
-            ("deep JSON", "[" * 100_000 + "]" * 100_000), ("deep objects", '{"a":' * 200 + "1" + "}" * 200),
+            ("deep JSON", "[" * 100_000 + "]" * 100_000),
+            ("deep objects", '{"a":' * 200 + "1" + "}" * 200),
             ("a list", "[]"), ("a text", '"gc"'), ("no JSON", "{dry_run: true}"),
-            ("NUL in a text", '{"reason": "a\\u0000b"}'), ("half a surrogate", '{"reason": "\\ud800"}'),
+            ("NUL in a text", '{"reason": "a\\u0000b"}'),
+            ("half a surrogate", '{"reason": "\\ud800"}'),
             ("an unknown field", '{"__proto__": {"role": "admin"}}'),
             ("a text for a flag", '{"dry_run": "true"}'),
             ("a number beyond all", '{"dry_run": 1e999}')):
@@ -198,7 +201,8 @@ def values():
 def signed(body, secret=SECRET, **change):
     headers = {"Content-Type": "application/json", "X-GitHub-Event": "push",
                "X-GitHub-Delivery": f"d-{time.time_ns()}",
-               "X-Hub-Signature-256": "sha256=" + hmac.new(secret, body, hashlib.sha256).hexdigest()}
+               "X-Hub-Signature-256":
+                   "sha256=" + hmac.new(secret, body, hashlib.sha256).hexdigest()}
     headers.update({name.replace("_", "-"): value for name, value in change.items()})
     lines = [f"{name}: {value}" for name, value in headers.items() if value is not None]
     return (head("POST /v1/hooks/forge HTTP/1.1", *lines, f"Content-Length: {len(body)}", token="")
@@ -267,7 +271,8 @@ def slow():
     told = subprocess.run(["lockstep", "-C", str(FOLDER), "--json", "status"],
                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=30)
     check("CWE-400", "70 idle connections: the command line still answers",
-          told.returncode == 0 and time.monotonic() - begin < 5, f"{time.monotonic() - begin:.1f} s")
+          told.returncode == 0 and time.monotonic() - begin < 5,
+          f"{time.monotonic() - begin:.1f} s")
     idle[0].settimeout(25)
     begin = time.monotonic()
     try:

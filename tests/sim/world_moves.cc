@@ -64,12 +64,10 @@ void World::restart() {
   attempts.clear();
   releases.clear();
   watching = false;
-  store.new_process();
   Registry loaded = ledger.load();
   engine = std::make_unique<Engine>(
       store, log, std::move(loaded), clock,
-      [this](const Digest& d) { return wrong == Wrong::kTrustsBytes || present.count(d) > 0; },
-      options);
+      [this](const Digest& d) { return present.count(d) > 0; }, options);
   checks.after_restart(*this, unheard);
   act_on(engine->take_intents());
   redeliver();
@@ -119,9 +117,6 @@ bool World::deliver(uint32_t pick, bool twice, bool turn_too) {
     turn_too = true;
   }
   if (AttemptResult* result = std::get_if<AttemptResult>(&one.message)) {
-    if (wrong == Wrong::kCountsLost && result->end == AttemptEnd::kLost) {
-      result->end = AttemptEnd::kFailed;
-    }
     if (wrong == Wrong::kIgnoresGate && result->metrics.contains("accuracy")) {
       result->metrics["accuracy"] = 1.0;
     }

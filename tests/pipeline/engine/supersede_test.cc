@@ -33,6 +33,23 @@ TEST_CASE("a newer plan adopts the attempts that it still wants") {
   CHECK(b.manifest() == Json{{"intent-a", "2"}, {"intent-b", "2"}, {"intent-c", "1"}});
 }
 
+TEST_CASE("a model whose rows all went while it was trained does not come to be") {
+  Bench b;
+  b.rows({{1, "a"}});
+  b.look();
+  std::string attempt = b.attempt(kA);
+  b.rows({});
+  b.look();
+  b.end(attempt, AttemptEnd::kSucceeded, "a 1");
+  CHECK(b.engine->registry().model("intent-a") == nullptr);
+  // Its rows are back: the result is known.
+  b.rows({{1, "a"}});
+  b.by_hand();
+  CHECK(b.live().empty());
+  CHECK(b.champion("intent-a") == 1);
+  CHECK(b.manifest() == Json{{"intent-a", "1"}});
+}
+
 TEST_CASE("what no plan wants any more is finished, and the newest plan waits behind it") {
   Ready b;
   b.edit(1, "changed");
