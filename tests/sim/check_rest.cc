@@ -183,8 +183,9 @@ void Checks::rest_of_channels(World& world) {
   for (const ChannelSpec& channel : channels) {
     const ReleaseState* live = registry.release(registry.live(channel.name));
     for (const auto& [name, model] : registry.models) {
-      bool named = std::any_of(channel.models.begin(), channel.models.end(),
-                               [&](const std::string& pattern) { return matches(pattern, name); });
+      bool named =
+          std::any_of(channel.models.begin(), channel.models.end(),
+                      [&, n = name](const std::string& pattern) { return matches(pattern, n); });
       int64_t champion = model.alias(kChampion), here = model.alias(channel.name);
       if (!named || model.retired || champion == 0) continue;
       bool held = model.pin(channel.name) || model.withdrawn(champion, channel.name);
