@@ -74,12 +74,25 @@ void Checks::remember(World& world) {
   for (const World::Asked& one : world.taken) {
     if (one.trigger.force && active) forced_.insert(active->record.id);
   }
-  for (const Run* run : {world.engine->active(), world.engine->last()}) {
+  for (const Run* run : {active, world.engine->last()}) {
     if (!run || !run->plan || run->branch) continue;
+    bool planned_now = !world.taken.empty() && world.taken.back().survey == run->survey;
+    if (planned_now) current(world, *run->plan);
     for (uint32_t i = 0; i < run->survey->graph->steps.size(); ++i) {
       const PlannedStep& planned = run->plan->at(StepId{i});
       if (planned.recipe) wanted_.insert(planned.recipe->fingerprint);
     }
+  }
+}
+
+// What a plan finds current has its bytes.
+void Checks::current(World& world, const Plan& plan) {
+  for (uint32_t i = 0; i < plan.graph().steps.size(); ++i) {
+    const PlannedStep& planned = plan.at(StepId{i});
+    if (planned.state != StepState::kCurrent) continue;
+    std::optional<ResultRecord> result = world.sqlite.result(planned.recipe->fingerprint);
+    must(result && all_present(world, *result), "current",
+         "{} is current, and the bytes of its result are not there", plan.graph().steps[i].name);
   }
 }
 
@@ -111,7 +124,24 @@ void Checks::attempts(World& world) {
     must(taken[slot.info.name] <= slot.capacity, "slots", "slot {} has {} of {}", slot.info.name,
          taken[slot.info.name], slot.capacity);
   }
-  for (const AttemptRecord& attempt : stored) seen_.insert(attempt.id);
+  for (const std::string& id : std::exchange(live_, {})) {
+    if (!live.count(id)) ended(world, *world.sqlite.attempt(id));
+  }
+  for (const AttemptRecord& attempt : stored) {
+    seen_.insert(attempt.id);
+    live_.insert(attempt.id);
+  }
+}
+
+// An attempt ended as the runner says; what the machine lost is no failure.
+void Checks::ended(World& world, const AttemptRecord& attempt) {
+  auto training = world.runner.ever().find(attempt.id);
+  if (training == world.runner.ever().end() || world.not_started.count(attempt.id)) return;
+  AttemptEnd end = training->second.result.end;
+  must(attempt.state != AttemptState::kFailed || end != AttemptEnd::kLost, "ends",
+       "attempt {} was lost, and counts as a failure", attempt.id);
+  must(attempt.state != AttemptState::kSucceeded || end == AttemptEnd::kSucceeded, "ends",
+       "attempt {} succeeded, and its runner does not say so", attempt.id);
 }
 
 void Checks::new_attempt(World& world, const AttemptRecord& attempt) {
@@ -125,7 +155,10 @@ void Checks::new_attempt(World& world, const AttemptRecord& attempt) {
        attempt.step, attempt.id, result ? result->attempt : "");
   size_t failed = 0, allowed = attempt.context.value("attempts", size_t{1});
   for (const AttemptRecord& one : world.sqlite.attempts_of(attempt.fingerprint)) {
-    failed += one.counted && one.state == AttemptState::kFailed ? 1 : 0;
+    bool counts = one.counted && one.state == AttemptState::kFailed;
+    failed += counts ? 1 : 0;
+    // As many as its step allowed when it last failed.
+    if (counts) allowed = std::max(allowed, one.context.value("attempts", size_t{1}));
   }
   must(forced || failed < allowed, "used up", "{} was started although {} attempts of it failed",
        attempt.step, failed);
@@ -242,18 +275,15 @@ void Checks::same_registry(World& world) {
   }
 }
 
-// A source's cursor is the commit of the last plan, and only a plan moves it. A plan of some steps
-// may leave it where it was: to the others the commit is still news.
+// A source's cursor is the commit of the last plan that was for all who read it.
 void Checks::cursors(World& world) {
-  const std::map<std::string, std::string> now = world.engine->cursors();
+  std::map<std::string, std::string> now = world.engine->cursors();
   for (const auto& one : world.taken) {
     if (one.trigger.kind == "preview") continue;
     fresh_ = false;
     if (!world.engine->held().is_null()) continue;
     for (const auto& [source, commit] : one.survey->commits) {
-      auto at = now.find(source);
-      bool stays = !one.trigger.steps.empty() && at != now.end() && at->second == planned_[source];
-      if (!stays) planned_[source] = commit;
+      if (one.trigger.steps.empty() || now[source] == commit) planned_[source] = commit;
     }
   }
   must(now == planned_, "cursors", "a cursor is not at the last plan's commit");
@@ -261,6 +291,12 @@ void Checks::cursors(World& world) {
 
 void Checks::runs(World& world) {
   const Run* active = world.engine->active();
+  if (active && active->record.id != run_) {
+    run_ = active->record.id;
+    int64_t number = std::stoll(run_.substr(1));
+    must(number > highest_run_, "ids", "run id {} is used again", run_);
+    highest_run_ = number;
+  }
   for (const RunRecord& run : world.sqlite.runs(4)) {
     if (run.result != "running" || fresh_) continue;
     must(active && active->record.id == run.id, "runs", "run {} is open, and nobody works on it",

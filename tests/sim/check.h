@@ -8,8 +8,7 @@
 #include <set>
 #include <string>
 
-#include "pipeline/core/graph.h"
-#include "pipeline/core/store.h"
+#include "pipeline/core/plan.h"
 #include "registry/rules/rules.h"
 
 namespace lockstep::sim {
@@ -37,6 +36,8 @@ class Checks {
 
  private:
   void attempts(World& world);
+  void ended(World& world, const AttemptRecord& attempt);
+  void current(World& world, const Plan& plan);
   void new_attempt(World& world, const AttemptRecord& attempt);
   void intents(World& world);
   void facts(World& world, bool heard);
@@ -51,7 +52,9 @@ class Checks {
   void rest_of_models(World& world, const Graph& graph);
 
   Registry shadow_;
-  std::set<std::string> seen_;    // attempts
+  std::set<std::string> seen_, live_;  // attempts: ever, and after the last turn
+  std::string run_;                    // the one at work
+  int64_t highest_run_ = 0;
   std::set<std::string> forced_;  // runs that were forced
   std::set<Digest> wanted_;       // fingerprints that a plan of the watched branches had
   std::map<std::string, std::string> planned_;  // source → commit of the last plan

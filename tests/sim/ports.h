@@ -93,6 +93,7 @@ class FaultyStore : public Store {
     return store_.all(prefix);
   }
   int64_t next(const std::string& counter) override {
+    if (wrong_ == Wrong::kReusesIds && counter == "run") return ++counted_;
     faults_.write();
     return store_.next(counter);
   }
@@ -105,6 +106,7 @@ class FaultyStore : public Store {
   }
   std::vector<Intent> intents() override { return store_.intents(); }
 
+  void new_process() { counted_ = 0; }
   // kActsTooSoon: who is told of an intent before it is durable.
   std::function<void(const Intent&)> too_soon;
 
@@ -114,7 +116,7 @@ class FaultyStore : public Store {
   Faults& faults_;
   Wrong wrong_;
   std::map<std::string, std::string> early_;  // kCursorTooEarly: what outlives the turn
-  int64_t looks_ = 0, added_ = 0;
+  int64_t looks_ = 0, added_ = 0, counted_ = 0;
 };
 
 inline void FaultyStore::rollback() {

@@ -97,6 +97,7 @@ class World {
 
   std::deque<Flying> flying;
   std::vector<Pending> attempts, releases;       // lanes of effects
+  std::set<std::string> not_started;             // attempts whose start failed for good
   std::map<std::string, Digest> images;          // tag → image
   std::map<std::string, std::string> published;  // channel → tag
   std::map<std::string, std::string> branches;   // name → commit

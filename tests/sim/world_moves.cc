@@ -64,10 +64,12 @@ void World::restart() {
   attempts.clear();
   releases.clear();
   watching = false;
+  store.new_process();
   Registry loaded = ledger.load();
   engine = std::make_unique<Engine>(
       store, log, std::move(loaded), clock,
-      [this](const Digest& d) { return present.count(d) > 0; }, options);
+      [this](const Digest& d) { return wrong == Wrong::kTrustsBytes || present.count(d) > 0; },
+      options);
   checks.after_restart(*this, unheard);
   act_on(engine->take_intents());
   redeliver();
@@ -117,6 +119,9 @@ bool World::deliver(uint32_t pick, bool twice, bool turn_too) {
     turn_too = true;
   }
   if (AttemptResult* result = std::get_if<AttemptResult>(&one.message)) {
+    if (wrong == Wrong::kCountsLost && result->end == AttemptEnd::kLost) {
+      result->end = AttemptEnd::kFailed;
+    }
     if (wrong == Wrong::kIgnoresGate && result->metrics.contains("accuracy")) {
       result->metrics["accuracy"] = 1.0;
     }
@@ -173,6 +178,7 @@ bool World::attempt_effect(uint32_t pick, uint32_t outcome) {
   if (pending.intent.kind == "start") {
     done.ok = outcome != 1;
     if (!done.ok) done.error = "its rows can't be written";
+    if (!done.ok) not_started.insert(id);
     if (done.ok && !pending.context.is_null()) runner.start(id, pending.context);
   } else if (pending.intent.kind == "cancel") {
     std::vector<std::string> running = runner.running();
