@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <map>
+#include <mutex>
 #include <optional>
 
 #include "connectors/git/names.h"
@@ -331,8 +333,21 @@ void GitMirror::repack_if_many() const {
   run_git({"repack", "--quiet", "-d", "--geometric=2"});
 }
 
+namespace {
+
+std::mutex& turn_of(const std::filesystem::path& folder) {
+  static std::mutex all;
+  static std::map<std::string, std::mutex> each;  // there are as many as mirrors; none ever goes
+  const std::lock_guard<std::mutex> lock(all);
+  return each[std::filesystem::weakly_canonical(folder).string()];
+}
+
+}  // namespace
+
 void GitMirror::fetch() {
   std::filesystem::create_directories(folder_);
+  // A process may look at a place from two threads, each with a mirror of its own: they take turns.
+  const std::lock_guard<std::mutex> turn(turn_of(folder_));
   const FileLock lock(folder_ / "lockstep.pid", "the mirror of " + url_.text);
   prepare();
   remove_leftovers();

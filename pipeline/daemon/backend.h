@@ -6,6 +6,7 @@
 
 #include "pipeline/api/backend.h"
 #include "pipeline/daemon/daemon.h"
+#include "pipeline/daemon/rarely.h"
 
 namespace lockstep {
 
@@ -90,8 +91,12 @@ class WorkspaceBackend : public Backend {
 
   Daemon& daemon_;
   std::atomic<int64_t> document_ms_{0};  // what the last run document took
+  Rarely refused_;                       // deliveries, by hook
 };
 
+// The sources as `status` shows them. While somebody serves, as his last look saw them: asking a
+// place again may take as long as it likes.
+Json sources_json(Daemon& daemon);
 // "2026-11-22T04:00:00Z" of a version, for documents.
 Json version_json(const ModelState& model, const Version& version);
 // The model that a person named, through renames; throws not_found with near names.

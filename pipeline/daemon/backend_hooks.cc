@@ -1,4 +1,5 @@
 // Deliveries of forges: verified, remembered, and then a reason to look; never more.
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include "connectors/forge/hook.h"
@@ -64,7 +65,11 @@ Json WorkspaceBackend::hook(const std::string& name, const HookBytes& bytes) {
   try {
     delivery = read_delivery(daemon_.parts().hook(*hook), request);
   } catch (const Error& error) {
-    spdlog::warn("a delivery to hook {} is refused: {}", name, error.what());
+    // Anybody may send as many as he likes: the log must stay readable, and the disk free.
+    if (auto times = refused_.due(name, request.received_ms)) {
+      std::string more = *times > 1 ? fmt::format(" ({} since the last line)", *times) : "";
+      spdlog::warn("a delivery to hook {} is refused: {}{}", name, error.what(), more);
+    }
     throw;
   }
   daemon_.in_loop([&](Engine& engine) { remember(engine, *hook, delivery); });

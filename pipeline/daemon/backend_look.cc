@@ -337,4 +337,28 @@ Json WorkspaceBackend::release_diff(const std::string& a, const std::string& b) 
   return out;
 }
 
+Json sources_json(Daemon& daemon) {
+  Daemon::Look seen = daemon.last_look();
+  Json sources = Json::array();
+  for (const SourceSpec& spec : daemon.parts().workspace().sources) {
+    Json one = {{"name", spec.name},   {"kind", std::string(word(spec.kind))},
+                {"place", spec.place}, {"branch", spec.branch},
+                {"commit", nullptr},   {"error", nullptr}};
+    auto head = seen.heads.find(spec.name);
+    if (head != seen.heads.end()) one["commit"] = head->second;
+    auto error = seen.errors.find(spec.name);
+    if (error != seen.errors.end()) one["error"] = error->second;
+    if (head == seen.heads.end() && error == seen.errors.end()) {
+      std::lock_guard<std::mutex> lock(daemon.sources_mutex());
+      try {
+        one["commit"] = daemon.sources().at(spec.name).head();
+      } catch (const Error& e) {
+        one["error"] = e.what();
+      }
+    }
+    sources.push_back(one);
+  }
+  return sources;
+}
+
 }  // namespace lockstep

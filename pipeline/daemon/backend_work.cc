@@ -124,21 +124,7 @@ Json held_json(const Json& held) {
 
 Json WorkspaceBackend::status() {
   const Workspace& workspace = daemon_.parts().workspace();
-  Json sources = Json::array();
-  {
-    std::lock_guard<std::mutex> lock(daemon_.sources_mutex());
-    for (const SourceSpec& spec : workspace.sources) {
-      Json one = {{"name", spec.name},   {"kind", std::string(word(spec.kind))},
-                  {"place", spec.place}, {"branch", spec.branch},
-                  {"commit", nullptr},   {"error", nullptr}};
-      try {
-        one["commit"] = daemon_.sources().at(spec.name).head();
-      } catch (const Error& error) {
-        one["error"] = error.what();
-      }
-      sources.push_back(one);
-    }
-  }
+  Json sources = sources_json(daemon_);
   return daemon_.in_loop([&](Engine& engine) {
     size_t live = 0;
     for (const auto& [name, model] : engine.registry().models) {

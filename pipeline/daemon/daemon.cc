@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "pipeline/base/mapped.h"
 #include "pipeline/engine/world.h"
 
 namespace lockstep {
@@ -338,8 +339,9 @@ fs::path Daemon::log_file(const std::string& attempt) const {
 
 std::string Daemon::read_log(const std::string& attempt, uint64_t offset, uint64_t max_bytes) {
   if (fs::exists(log_file(attempt))) {
-    std::string all = real_files().read(log_file(attempt));
-    return offset >= all.size() ? "" : all.substr(offset, max_bytes);
+    MappedFile all(log_file(attempt));
+    std::string_view text = all.bytes();
+    return offset >= text.size() ? "" : std::string(text.substr(offset, max_bytes));
   }
   return effects_->working() ? effects_->executor().log(attempt, offset, max_bytes) : "";
 }

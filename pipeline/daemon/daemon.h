@@ -125,6 +125,14 @@ class Daemon {
   // Sources for questions; hold the lock while using them.
   SourceSet& sources() { return *ask_sources_; }
   std::mutex& sources_mutex() { return ask_mutex_; }
+  // What serve()'s last look saw; nothing before it.
+  struct Look {
+    std::map<std::string, std::string> heads, errors;  // by source; errors: why it can't be read
+  };
+  Look last_look() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return last_look_;
+  }
 
  private:
   // Throws unavailable when the engine stopped before.
@@ -141,7 +149,8 @@ class Daemon {
   void finish_active();
   void flush();
   // serve.cc
-  std::map<std::string, std::string> look_for_changes(std::map<std::string, std::string>& said);
+  std::map<std::string, std::string> look_for_changes();
+  void keep_look(Look look);
   void wait_for_checks(const std::map<std::string, std::string>& cursors,
                        std::map<std::string, std::string>& heads);
   bool look_for_previews(const std::map<std::string, std::string>& heads);
@@ -170,6 +179,8 @@ class Daemon {
   std::unique_ptr<GitWorkflows> workflows_;
   std::unique_ptr<Surveyor> surveyor_;
   std::map<std::string, std::string> waiting_for_checks_;  // source → head that was told of
+  // What could not be planned while a source was away; it is not tried again as long as it is.
+  std::map<std::string, std::string> in_vain_;
   bool left_open_ = false;   // serve(): an earlier process left something to be planned
   std::mutex survey_mutex_;  // the surveyor is used by one thread at a time
   std::mutex ask_mutex_;
@@ -185,6 +196,7 @@ class Daemon {
   std::deque<SurveyRequest> requests_;
   std::string failure_;
   Progress progress_;
+  Look last_look_;
   uint64_t looked_ = 0;  // the newest of `asked_` that serve() has looked for
 
   Fd wake_;  // readable: somebody has asked

@@ -280,7 +280,8 @@ Effects::Outcomes Effects::collect(const std::vector<Pending*>& due) {
 
 void Effects::keep_log(const std::string& attempt) {
   constexpr uint64_t kPiece_bytes = 1 << 20;
-  constexpr uint64_t kMostLog_bytes = 64 << 20;
+  constexpr uint64_t kMostLog_bytes =
+      (64 << 20) + kPiece_bytes;  // the runner's, with its last line
   std::string log;
   while (log.size() < kMostLog_bytes) {
     std::string piece = executor().log(attempt, log.size(), kPiece_bytes);

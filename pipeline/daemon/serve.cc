@@ -19,6 +19,7 @@ namespace {
 constexpr int64_t kSlowLook_ms = 15'000;   // the safety net of local places
 constexpr int64_t kRemoteLook_ms = 5'000;  // places that send no signal
 constexpr int64_t kFirstPause_ms = 500;    // doubled up to kRemoteLook_ms while a source is away
+constexpr int64_t kCare_ms = 3'600'000;    // what is old is forgotten
 constexpr int kTick_ms = 250;
 
 // The signals of all sources; those without are looked at more often.
@@ -74,28 +75,42 @@ bool follows(const Workspace& workspace, const BranchName& branch,
 
 }  // namespace
 
+void Daemon::keep_look(Look look) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  for (const auto& [name, error] : look.errors) {
+    auto before = last_look_.errors.find(name);
+    if (before == last_look_.errors.end() || before->second != error) {
+      spdlog::warn("source {} can't be read: {}", name, error);
+    }
+  }
+  for (const auto& [name, error] : last_look_.errors) {
+    if (!look.errors.count(name)) spdlog::info("source {} is back", name);
+  }
+  // Of one that is away, what was seen last is as much as is known.
+  for (const auto& [name, commit] : last_look_.heads) look.heads.try_emplace(name, commit);
+  last_look_ = std::move(look);
+}
+
 // Heads against cursors: what moved is planned. Sources that can't be reached are said once, and
 // once more when they are back.
-// Gives the heads; none where a source could not be read.
-std::map<std::string, std::string> Daemon::look_for_changes(
-    std::map<std::string, std::string>& said) {
+// Gives the heads; none where a source could not be read: only what moved elsewhere is planned
+// then.
+std::map<std::string, std::string> Daemon::look_for_changes() {
   std::map<std::string, std::string> errors, heads;
   {
     std::lock_guard<std::mutex> lock(survey_mutex_);
     heads = surveyor_->heads(&errors);
   }
-  for (const auto& [name, error] : errors) {
-    if (said[name] != error) spdlog::warn("source {} can't be read: {}", name, error);
-    said[name] = error;
-  }
-  for (auto it = said.begin(); it != said.end();) {
-    bool back = !errors.count(it->first);
-    if (back) spdlog::info("source {} is back", it->first);
-    it = back ? said.erase(it) : std::next(it);
-  }
-  if (!errors.empty()) return {};  // a plan fixes one commit of every source
+  keep_look({heads, errors});
   auto cursors = in_loop([](Engine& engine) { return engine.cursors(); });
+  // A plan fixes one commit of every source: of one that is away, the commit it had in the last.
+  for (const auto& [name, error] : errors) {
+    if (!cursors.count(name)) return {};
+    heads[name] = cursors[name];
+  }
   wait_for_checks(cursors, heads);
+  if (!errors.empty() && heads == in_vain_) return {};
+  in_vain_.clear();
   Trigger trigger;
   for (const auto& [name, commit] : heads) {
     if (cursors[name] == commit) continue;
@@ -112,9 +127,13 @@ std::map<std::string, std::string> Daemon::look_for_changes(
     trigger.kind = "data";
     trigger.code_too = true;
   }
-  if (trigger.kind.empty()) return heads;
-  trigger.who = "lockstep";
-  if (!have_planned({trigger, heads, nullptr})) left_open_ = false;
+  if (!trigger.kind.empty()) {
+    trigger.who = "lockstep";
+    std::optional<Error> error = have_planned({trigger, heads, nullptr});
+    if (!error) left_open_ = false;
+    if (error && !errors.empty()) in_vain_ = heads;
+  }
+  if (!errors.empty()) heads.clear();
   return heads;
 }
 
@@ -253,7 +272,6 @@ int Daemon::serve() {
   work();
   Signals signals(parts_);
   spdlog::info("serving {} on {}", parts_.workspace().folder.string(), parts_.socket().string());
-  std::map<std::string, std::string> said;
   // What an earlier process left is planned with the first look that finds all sources: a run goes
   // on, whose attempts are adopted by fingerprint; an alias that moved is released.
   left_open_ = in_loop([](Engine& engine) {
@@ -261,19 +279,23 @@ int Daemon::serve() {
     return !engine.past().live().empty() || (!last.empty() && last[0].result == "running") ||
            !engine.store().get("unreleased").empty();
   });
-  in_loop([](Engine& engine) { forget_old_deliveries(engine); });
-  int64_t next_look_ms = 0, pause_ms = 0;
+  int64_t next_look_ms = 0, pause_ms = 0, next_care_ms = 0;
   int64_t next_tick_ms = 0;  // of a schedule
   bool waiting = false;      // a preview, for the end of a run
+  bool away = false;         // some source
   while (!stop_ && !failed_) {
     bool signal = signals.wait(kTick_ms, wake_.get());
     uint64_t asked = asked_;
     int64_t now = clock_.now_ms();
     if (now >= next_tick_ms) next_tick_ms = run_schedules();
+    if (now >= next_care_ms) {
+      in_loop([](Engine& engine) { forget_old_deliveries(engine); });
+      next_care_ms = now + kCare_ms;
+    }
     // A source that is away is not asked at every signal: the next look sees what they were about.
-    bool due = now >= next_look_ms || (signal && said.empty());
+    bool due = now >= next_look_ms || (signal && !away);
     if (!due && !(waiting && idle())) continue;
-    std::map<std::string, std::string> heads = look_for_changes(said);
+    std::map<std::string, std::string> heads = look_for_changes();
     try {
       if (!heads.empty()) waiting = look_for_previews(heads);
     } catch (const Error& error) {
@@ -287,9 +309,10 @@ int Daemon::serve() {
     changed_.notify_all();
     if (signals.silent()) signals.open(parts_);
     next_tick_ms = 0;  // what was planned may have another schedule
-    pause_ms = said.empty() ? 0 : std::clamp(pause_ms * 2, kFirstPause_ms, kRemoteLook_ms);
+    away = !last_look().errors.empty();
+    pause_ms = !away ? 0 : std::clamp(pause_ms * 2, kFirstPause_ms, kRemoteLook_ms);
     int64_t quiet_ms = signals.silent() ? kRemoteLook_ms : kSlowLook_ms;
-    next_look_ms = clock_.now_ms() + (said.empty() ? quiet_ms : pause_ms);
+    next_look_ms = clock_.now_ms() + (away ? pause_ms : quiet_ms);
   }
   if (failed_) {
     spdlog::error("stopped: {}", failure());

@@ -238,13 +238,12 @@ void Checks::made(World& world, const Version& version) {
   auto training = world.runner.ever().find(version.attempt);
   must(training != world.runner.ever().end(), "versions", "{} {} is of no attempt", version.model,
        version.number);
-  const AttemptResult& result = training->second.result;
-  auto model = result.outputs.find("model");
-  must(model != result.outputs.end() && model->second == version.digest, "versions",
+  // A runner that lost its memory may have run it twice, and either result may have come.
+  must(world.runner.made(training->second.key, version.digest), "versions",
        "{} {} has other bytes than attempt {} gave", version.model, version.number,
        version.attempt);
-  must(version.metrics == result.metrics, "versions", "{} {} has other metrics than {} gave",
-       version.model, version.number, version.attempt);
+  must(version.metrics == Json{{"accuracy", accuracy_of(version.digest)}}, "versions",
+       "{} {} has other metrics than {} gave", version.model, version.number, version.attempt);
   std::optional<AttemptRecord> attempt = world.sqlite.attempt(version.attempt);
   for (const Json& slice : version.slices) {
     for (const Json& input : attempt->context.at("spec").at("inputs")) {

@@ -1,6 +1,7 @@
 #include "connectors/git/mirror.h"
 
 #include <chrono>
+#include <future>
 
 #include "connectors/git/origin.h"
 #include "connectors/git/repository.h"
@@ -73,6 +74,19 @@ TEST_CASE("git mirror: follows branches and tags, keeps what is kept", "[git]") 
   mirror.fetch();
   CHECK(copy.refs().size() == 2);
   CHECK_NOTHROW(copy.resolve("refs/lockstep/keep/here/" + first));
+}
+
+TEST_CASE("git mirror: two threads look at a place at once, in turns", "[git]") {
+  GitFixture fixture;
+  const std::string head = fixture.commit("first");
+  auto look = [&] {
+    GitMirror mirror(fixture.temp() / "mirror", file_url(fixture));
+    for (int n = 0; n < 4; ++n) mirror.fetch();
+    return mirror.folder();
+  };
+  auto other = std::async(std::launch::async, look);
+  look();
+  CHECK(GitRepository(other.get()).branch("main") == head);
 }
 
 TEST_CASE("git mirror: what a killed fetch left does not stop the next", "[git]") {
