@@ -52,8 +52,9 @@ Json released_model(const Registry& registry, const std::string& name, const Rel
 
 Json release_json(Daemon& daemon, const Registry& registry, const ReleaseState& state) {
   Json out = summary(registry, state);
-  out["manifest"] = parse_json(state.release.manifest, "the manifest of " + state.release.tag);
-  out["manifest_bytes"] = state.release.manifest;
+  std::string manifest = manifest_of(state.release);
+  out["manifest"] = parse_json(manifest, "the manifest of " + state.release.tag);
+  out["manifest_bytes"] = manifest;
   out["base"] = state.release.base.empty() ? Json() : Json(state.release.base);
   out["folder"] = daemon.parts().releases_shown();
   out["missing"] = state.release.missing;

@@ -52,7 +52,7 @@ ImageSpec release_image(Engine& engine, const std::string& tag) {
     if (channel.name == state->release.channel) spec.title = channel.image;
   }
   spec.tag = tag;
-  spec.manifest = state->release.manifest;
+  spec.manifest = manifest_of(state->release);
   spec.content = state->release.content;
   for (const auto& [name, entry] : state->release.models) {
     const ModelState* model = engine.registry().holder(name, entry);

@@ -65,7 +65,7 @@ std::set<SourceCommit> training_commits(const Registry& registry,
   std::set<SourceCommit> found;
   for (const std::string& tag : tags) {
     const ReleaseState* state = registry.release(tag);
-    for (const auto& [name, entry] : state ? state->release.models : decltype(Release::models)()) {
+    for (const auto& [name, entry] : state ? state->release.models : ReleaseModels()) {
       const ModelState* model = registry.holder(name, entry);
       const Version* version = model ? model->version(entry.version) : nullptr;
       for (const Json& slice : version ? version->slices : Json::array()) {

@@ -8,27 +8,113 @@
 namespace lockstep {
 namespace {
 
-// Columns seq, time_ms, body.
-Entry entry_of(const Statement& row) {
+// A release is kept as what differs from an earlier one, at the most this many times in a row.
+constexpr int64_t kMostAlike = 31;
+
+Json read_body(int64_t seq, const std::string& text) {
+  return parse_json(text, "ledger entry " + std::to_string(seq));
+}
+
+}  // namespace
+
+// Of a release as it is kept: {"like": the number of an earlier one's entry, "alike": how many
+// entries that one needs to be read, "models": those that are other or new, "gone": […]}; a
+// manifest that follows from the models is left out. Entries before that have all their models, and
+// no "like".
+Json Ledger::body_of(const Fact& fact) {
+  const Release* release = std::get_if<Release>(&fact);
+  return release ? like_the_last(*release) : fact_json(fact);
+}
+
+Json Ledger::like_the_last(const Release& release) {
+  Release kept = release;
+  if (follows_from_models(release)) kept.manifest.clear();
+  Statement last =
+      db_.prepare("SELECT seq, body FROM ledger WHERE kind = 'release' ORDER BY seq DESC LIMIT 1");
+  if (!last.step()) return fact_json(kept);
+  int64_t seq = last.number(0);
+  int64_t alike = read_body(seq, last.text(1)).value("alike", int64_t{0}) + 1;
+  if (alike > kMostAlike) return fact_json(kept);
+  std::map<int64_t, ReleaseModels> known;
+  ReleaseModels before = models_at(seq, known);
+  kept.models = {};
+  for (const auto& [name, entry] : release.models) {
+    auto same = before.find(name);
+    if (same == before.end() || same->second != entry) kept.models.put(name, entry);
+  }
+  Json gone = Json::array();
+  for (const auto& [name, entry] : before) {
+    if (!release.models.count(name)) gone.push_back(name);
+  }
+  // Where little is the same it says less than all of it.
+  if (kept.models.size() + gone.size() >= release.models.size()) {
+    kept.models = release.models;
+    return fact_json(kept);
+  }
+  Json body = fact_json(kept);
+  body["like"] = seq;
+  body["alike"] = alike;
+  body["gone"] = std::move(gone);
+  return body;
+}
+
+// Of a release that is `known`, or read again.
+ReleaseModels Ledger::models_at(int64_t seq, std::map<int64_t, ReleaseModels>& known) {
+  auto found = known.find(seq);
+  if (found != known.end()) return found->second;
+  std::string body;
+  {
+    Statement row = db_.prepare("SELECT body FROM ledger WHERE seq = ?");  // free for the next
+    row.bind(seq);
+    if (!row.step()) {
+      throw Error(ErrorCode::kCorrupt, "ledger entry " + std::to_string(seq) + " is not there");
+    }
+    body = row.text(0);
+  }
+  Entry entry = entry_of(seq, 0, body, known);
+  const Release* release = std::get_if<Release>(&entry.fact);
+  if (!release) {
+    throw Error(ErrorCode::kCorrupt, "ledger entry " + std::to_string(seq) + " is no release");
+  }
+  return release->models;
+}
+
+// `known`: the models of releases that were read, by entry.
+Entry Ledger::entry_of(int64_t seq, int64_t time_ms, const std::string& text,
+                       std::map<int64_t, ReleaseModels>& known) {
   Entry entry;
-  entry.seq = row.number(0);
-  entry.time_ms = row.number(1);
-  const std::string what = "ledger entry " + std::to_string(entry.seq);
+  entry.seq = seq;
+  entry.time_ms = time_ms;
   try {
-    entry.fact = fact_from_json(parse_json(row.text(2), what));
+    Json body = read_body(seq, text);
+    entry.fact = fact_from_json(body);
+    Release* release = std::get_if<Release>(&entry.fact);
+    if (release && body.contains("like")) {
+      int64_t like = body.at("like").get<int64_t>();
+      if (like >= entry.seq) throw Error(ErrorCode::kCorrupt, "it is like a later one");
+      ReleaseModels all = models_at(like, known);
+      for (const Json& name : body.at("gone")) all.erase(name.get<std::string>());
+      for (const auto& [name, model] : release->models) all.put(name, model);
+      release->models = std::move(all);
+    }
+    if (release) known[entry.seq] = release->models;
+  } catch (const Json::exception& e) {
+    throw Error(ErrorCode::kCorrupt,
+                "ledger entry " + std::to_string(entry.seq) + " can't be read: " + e.what(),
+                "restore the workspace from a backup");
   } catch (const Error& e) {
-    throw Error(ErrorCode::kCorrupt, what + " can't be read: " + e.message,
+    throw Error(ErrorCode::kCorrupt,
+                "ledger entry " + std::to_string(entry.seq) + " can't be read: " + e.message,
                 "restore the workspace from a backup");
   }
   return entry;
 }
 
-}  // namespace
-
 Registry Ledger::load() {
   Registry registry;
   Statement rows = db_.prepare("SELECT seq, time_ms, body FROM ledger ORDER BY seq");
-  while (rows.step()) registry.apply(entry_of(rows));
+  std::map<int64_t, ReleaseModels> known;
+  while (rows.step()) registry.apply(entry_of(rows.number(0), rows.number(1), rows.text(2), known));
   return registry;
 }
 
@@ -42,7 +128,7 @@ Entry Ledger::append(const Fact& fact, int64_t now_ms) {
     }
   }
   std::string kind = fact_kind(fact), model = fact_model(fact);
-  std::string body = canonical_json(fact_json(fact));
+  std::string body = canonical_json(body_of(fact));
   db_.prepare("INSERT INTO ledger(seq, time_ms, kind, model, body) VALUES(?, ?, ?, ?, ?)")
       .bind(entry.seq)
       .bind(entry.time_ms)
@@ -64,7 +150,9 @@ std::vector<Entry> Ledger::read(int64_t after, size_t limit) {
   Statement rows =
       db_.prepare("SELECT seq, time_ms, body FROM ledger WHERE seq > ? ORDER BY seq LIMIT ?");
   rows.bind(after).bind(static_cast<int64_t>(std::min<size_t>(limit, 1'000'000)));
-  while (rows.step()) entries.push_back(entry_of(rows));
+  std::map<int64_t, ReleaseModels> known;
+  while (rows.step())
+    entries.push_back(entry_of(rows.number(0), rows.number(1), rows.text(2), known));
   return entries;
 }
 

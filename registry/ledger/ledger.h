@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,11 @@ class Ledger : public FactLog {
   std::vector<Entry> read(int64_t after, size_t limit);
 
  private:
+  Entry entry_of(int64_t seq, int64_t time_ms, const std::string& text,
+                 std::map<int64_t, ReleaseModels>& known);
+  Json body_of(const Fact& fact);
+  Json like_the_last(const Release& release);
+  ReleaseModels models_at(int64_t seq, std::map<int64_t, ReleaseModels>& known);
   Database& db_;
 };
 

@@ -64,14 +64,6 @@ std::string why_missing(const ModelState* model, const std::string& channel) {
   return "no champion yet: version " + std::to_string(last.version) + ": " + last.verdict;
 }
 
-std::string manifest_of(const std::map<std::string, ReleaseModel>& models) {
-  std::vector<std::pair<std::string, std::string>> versions;
-  for (const auto& [name, model] : models) {
-    versions.emplace_back(name, std::to_string(model.version));
-  }
-  return manifest_bytes(versions);
-}
-
 Draft draft_release(const Registry& registry, const CutRequest& request) {
   Draft draft;
   Release& release = draft.release;
@@ -79,7 +71,7 @@ Draft draft_release(const Registry& registry, const CutRequest& request) {
     const ModelState* model = registry.model(name);
     int64_t version = model ? promote(name, *model, request, draft.cut) : 0;
     if (version != 0) {
-      release.models[name] = {version, model->version(version)->digest};
+      release.models.put(name, {version, model->version(version)->digest});
     } else {
       release.missing.push_back(
           {{"model", name}, {"why", why_missing(model, request.channel.name)}});
@@ -88,7 +80,7 @@ Draft draft_release(const Registry& registry, const CutRequest& request) {
   release.channel = request.channel.name;
   release.base = request.base;
   release.code = request.code;
-  release.manifest = manifest_of(release.models);
+  release.manifest = manifest_of(release);
   release.manifest_sha256 = sha256(release.manifest);
   release.tag = manifest_tag(release.manifest);
   release.content = release_content(release);

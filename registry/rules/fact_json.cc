@@ -40,7 +40,7 @@ class Writer {
   void optional(const char* name, const std::string& value) {
     if (!value.empty()) out[name] = value;
   }
-  void operator()(const char* name, const std::map<std::string, ReleaseModel>& value) {
+  void operator()(const char* name, const ReleaseModels& value) {
     Json object = Json::object();
     for (const auto& [key, model] : value) {
       object[key] = {{"version", model.version}, {"digest", model.digest.str()}};
@@ -77,12 +77,13 @@ class Reader {
   void operator()(const char* name, std::map<std::string, std::string>& value) {
     for (const auto& item : object(name).items()) value[item.key()] = text(item.value(), name);
   }
-  void operator()(const char* name, std::map<std::string, ReleaseModel>& value) {
+  void operator()(const char* name, ReleaseModels& value) {
     for (const auto& item : object(name).items()) {
       Reader model(item.value());
-      ReleaseModel& entry = value[item.key()];
+      ReleaseModel entry;
       model("version", entry.version);
       model("digest", entry.digest);
+      value.put(item.key(), entry);
     }
   }
 

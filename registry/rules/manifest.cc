@@ -43,19 +43,34 @@ std::string manifest_tag(const std::string& manifest) {
   return md5_hex(manifest);
 }
 
+std::string manifest_of(const Release& release) {
+  if (!release.manifest.empty()) return release.manifest;
+  Pairs versions;
+  for (const auto& [name, model] : release.models) {
+    versions.emplace_back(name, std::to_string(model.version));
+  }
+  return manifest_bytes(versions);
+}
+
+bool follows_from_models(const Release& release) {
+  Release without = release;
+  without.manifest.clear();
+  return release.manifest.empty() || manifest_of(without) == release.manifest;
+}
+
 Digest release_content(const Release& release) {
   Json models = Json::object();
   for (const auto& [name, model] : release.models) models[name] = model.digest.str();
   auto or_null = [](const std::string& text) { return text.empty() ? Json() : Json(text); };
   return sha256(canonical_json({{"format", 1},
-                                {"manifest", release.manifest},
+                                {"manifest", manifest_of(release)},
                                 {"models", std::move(models)},
                                 {"base", or_null(release.base)},
                                 {"code", or_null(release.code)}}));
 }
 
 std::string rebuilt_tag(const Release& release) {
-  return manifest_tag(release.manifest) + "-" + release_content(release).hex().substr(0, 8);
+  return manifest_tag(manifest_of(release)) + "-" + release_content(release).hex().substr(0, 8);
 }
 
 }  // namespace lockstep

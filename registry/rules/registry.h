@@ -13,6 +13,7 @@
 
 #include "pipeline/base/digest.h"
 #include "pipeline/base/json.h"
+#include "registry/rules/release_models.h"
 
 namespace lockstep {
 
@@ -92,23 +93,20 @@ struct Renamed {
   std::string from, to;
 };
 
-struct ReleaseModel {
-  int64_t version = 0;
-  Digest digest;
-  bool operator==(const ReleaseModel&) const = default;
-};
-
 struct Release {
   std::string channel;
-  std::string tag;       // MD5 of the manifest, or <md5>-<8 hex of content> after a rebuild
-  std::string manifest;  // exact bytes
+  std::string tag;  // MD5 of the manifest, or <md5>-<8 hex of content> after a rebuild
+  // Exact bytes. Not kept where they follow from the models: manifest_of() has them always.
+  std::string manifest;
   Digest manifest_sha256;
   Digest content;
-  std::map<std::string, ReleaseModel> models;
+  ReleaseModels models;
   std::string base;              // digest of the base image, or empty
   std::string code;              // tree digest of image.code, or empty
   Json missing = Json::array();  // models the channel names that had nothing to give, and why
 };
+std::string manifest_of(const Release& release);
+bool follows_from_models(const Release& release);  // its manifest, which need not be kept
 // The image of a release was built; its digest is then fixed.
 struct ReleaseBuilt {
   std::string tag;

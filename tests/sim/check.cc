@@ -207,7 +207,7 @@ void Checks::facts(World& world, bool heard) {
       if (const Version* version = std::get_if<Version>(&entry.fact)) made(world, *version);
     }
     if (const Release* release = std::get_if<Release>(&entry.fact)) {
-      must(release->tag.starts_with(md5_hex(release->manifest)), "tags",
+      must(release->tag.starts_with(md5_hex(manifest_of(*release))), "tags",
            "release {} is not named by its manifest", release->tag);
     }
     try {

@@ -45,12 +45,13 @@ class Served:
     def settled(self):
         """Is every step current at the heads, and no run under way?"""
         try:
-            plan = self.lockstep("plan")
             runs = self.lockstep("runs") or [{"result": "running"}]
+            if any(run["result"] == "running" for run in runs):
+                return False
+            plan = self.lockstep("plan")
         except (OSError, ValueError, subprocess.TimeoutExpired):
             return False
-        return bool(plan) and set(plan.get("counts", {"no": 1})) == {"current"} and \
-            all(run["result"] != "running" for run in runs)
+        return bool(plan) and set(plan.get("counts", {"no": 1})) == {"current"}
 
     def settle(self, seconds=300):
         """Waits for that; False when it takes too long."""

@@ -154,7 +154,7 @@ struct Bench {
   // The live release's manifest.
   Json manifest() const {
     const ReleaseState* live = engine->registry().release(engine->registry().live("production"));
-    return live ? Json::parse(live->release.manifest) : Json();
+    return live ? Json::parse(manifest_of(live->release)) : Json();
   }
   std::string result(const std::string& run) { return store.run(run)->result; }
   Json document(const std::string& run) { return store.run(run)->document; }

@@ -1,6 +1,9 @@
 #include "registry/ledger/ledger.h"
 
+#include <fmt/format.h>
+
 #include <ctime>
+#include <random>
 
 #include "pipeline/base/files.h"
 #include "tests/catch.h"
@@ -146,6 +149,79 @@ TEST_CASE("ledger: a damaged or impossible entry is corrupt and named") {
     db.execute(damage);
     std::string message = message_of_load(db);
     CHECK(message.starts_with("corrupt: ledger entry 3"));
+  }
+}
+
+TEST_CASE("ledger: a release is kept as what differs from the one before") {
+  File file;
+  Database db(file.path);
+  Ledger ledger(db);
+  std::mt19937 chance(7);
+  std::vector<ReleaseModels> all;
+  Release release;
+  release.channel = "production";
+  for (int n = 1; n <= 120; ++n) {
+    size_t changes = n == 1 ? 300 : n == 60 ? 250 : 1 + chance() % 3;
+    for (size_t change = 0; change < changes; ++change) {
+      std::string name = "client-" + std::to_string(n == 1 ? change : chance() % 320);
+      if (n > 1 && chance() % 5 == 0) {
+        release.models.erase(name);
+      } else {
+        release.models.put(name, {n, sha256(name + std::to_string(n))});
+      }
+    }
+    release.manifest.clear();
+    release.manifest = manifest_of(release);
+    if (n == 90) release.manifest = R"({"written": "otherwise"})";
+    release.tag = manifest_tag(release.manifest);
+    release.manifest_sha256 = sha256(release.manifest);
+    ledger.append(release, n);
+    ledger.append(ChannelMove{"production", n == 1 ? "" : manifest_tag(manifest_of(release)),
+                              release.tag, "lockstep", "test", false},
+                  n);
+    all.push_back(release.models);
+  }
+  std::vector<Entry> entries = ledger.read(0, 1'000);
+  std::vector<Entry> later = ledger.read(200, 1'000);
+  REQUIRE(entries.size() == 240);
+  REQUIRE(later.size() == 40);
+  for (size_t n = 0; n < all.size(); ++n) {
+    const Release& read = std::get<Release>(entries[2 * n].fact);
+    CHECK(read.models == all[n]);
+    CHECK(manifest_tag(manifest_of(read)) == read.tag);
+    if (2 * n >= 200) CHECK(std::get<Release>(later[2 * n - 200].fact).models == all[n]);
+  }
+  Statement size = db.prepare("SELECT sum(length(body)) FROM ledger WHERE kind = 'release'");
+  REQUIRE(size.step());
+  CHECK(size.number(0) < 8 * 300 * 110);  // whole: one of the first, one in 32 and the 60th
+}
+
+TEST_CASE("ledger: a release that is like something that can't be is corrupt and named") {
+  for (const char* like : {"9999", "8", "3", "\"x\"", "-1"}) {
+    CAPTURE(like);
+    File file;
+    Database db(file.path);
+    Ledger ledger(db);
+    Release release;
+    release.channel = "production";
+    for (int n = 1; n <= 9; ++n) release.models.put("m" + std::to_string(n), {1, sha256("m")});
+    for (int n = 1; n <= 8; ++n) {
+      release.models.put("m1", {n, sha256("m")});
+      release.manifest.clear();
+      release.manifest = manifest_of(release);
+      release.tag = manifest_tag(release.manifest);
+      release.manifest_sha256 = sha256(release.manifest);
+      if (n == 3) {
+        ledger.append(Renamed{"a", "b"}, n);
+      } else {
+        ledger.append(release, n);
+      }
+    }
+    db.execute(fmt::format("UPDATE ledger SET body = json_set(body, '$.like', json('{}'))"
+                           " WHERE seq = 8",
+                           like)
+                   .c_str());
+    CHECK(message_of([&] { ledger.read(7, 1); }).starts_with("corrupt: ledger entry"));
   }
 }
 

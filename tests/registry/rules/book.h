@@ -101,7 +101,7 @@ struct Book {
 
   int64_t champion(const std::string& model) const { return registry.alias(model, kChampion); }
   std::string live_manifest(const std::string& channel = "production") const {
-    return registry.release(registry.live(channel))->release.manifest;
+    return manifest_of(registry.release(registry.live(channel))->release);
   }
 };
 

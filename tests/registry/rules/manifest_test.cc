@@ -88,7 +88,7 @@ TEST_CASE("content: base, code and model bytes change it; channel, time and tag 
   other.code = "0123456789abcdef0123456789abcdef01234567";
   CHECK(release_content(other) != content);
   other = plain;
-  other.models["a"].digest = sha256("b");
+  other.models.put("a", {1, sha256("b")});
   CHECK(release_content(other) != content);
   other = plain;
   other.channel = "staging";

@@ -28,8 +28,10 @@ TEST_CASE("what was live at a time: alias and release") {
   CHECK(alias_at(book.registry, "m", kChampion, 1'000'000) == 3);
   CHECK(alias_at(book.registry, "n", kChampion, 1'000'000) == 0);
   CHECK(live_release_at(book.registry, "production", 999) == nullptr);
-  CHECK(live_release_at(book.registry, "production", 2'500)->release.manifest == R"({"m":"2"})");
-  CHECK(live_release_at(book.registry, "production", 3'000)->release.manifest == R"({"m":"3"})");
+  CHECK(manifest_of(live_release_at(book.registry, "production", 2'500)->release) ==
+        R"({"m":"2"})");
+  CHECK(manifest_of(live_release_at(book.registry, "production", 3'000)->release) ==
+        R"({"m":"3"})");
   CHECK(live_release_at(book.registry, "staging", 3'000) == nullptr);
 }
 
@@ -74,7 +76,7 @@ TEST_CASE("which releases name a version, oldest first") {
   book.cut();
   std::vector<std::string> tags = releases_naming(book.registry, "m", 3);
   REQUIRE(tags.size() == 2);
-  CHECK(book.registry.release(tags[0])->release.manifest == R"({"m":"3"})");
+  CHECK(manifest_of(book.registry.release(tags[0])->release) == R"({"m":"3"})");
   CHECK(tags[1] == book.registry.live("production"));
   CHECK(releases_naming(book.registry, "m", 9).empty());
   CHECK(releases_naming(book.registry, "o", 1).empty());
