@@ -96,6 +96,7 @@ std::map<std::string, std::string> Daemon::look_for_changes(
   if (!errors.empty()) return {};  // a plan fixes one commit of every source
   auto cursors = in_loop([](Engine& engine) { return engine.cursors(); });
   wait_for_checks(cursors, heads);
+  wait_for_quiet(cursors, heads);
   Trigger trigger;
   for (const auto& [name, commit] : heads) {
     if (cursors[name] == commit) continue;
@@ -264,12 +265,16 @@ int Daemon::serve() {
   in_loop([](Engine& engine) { forget_old_deliveries(engine); });
   int64_t next_look_ms = 0, pause_ms = 0;
   int64_t next_tick_ms = 0;  // of a schedule
-  bool waiting = false;      // a preview, for the end of a run
+  int64_t next_follower_ms = 0;
+  bool waiting = false;  // a preview, for the end of a run
   while (!stop_ && !failed_) {
     bool signal = signals.wait(kTick_ms, wake_.get());
     uint64_t asked = asked_;
     int64_t now = clock_.now_ms();
     if (now >= next_tick_ms) next_tick_ms = run_schedules();
+    if (anybody_asked_ && now >= next_follower_ms) {
+      next_follower_ms = plan_followers() ? 0 : now + kRemoteLook_ms;
+    }
     // A source that is away is not asked at every signal: the next look sees what they were about.
     bool due = now >= next_look_ms || (signal && said.empty());
     if (!due && !(waiting && idle())) continue;
@@ -290,6 +295,9 @@ int Daemon::serve() {
     pause_ms = said.empty() ? 0 : std::clamp(pause_ms * 2, kFirstPause_ms, kRemoteLook_ms);
     int64_t quiet_ms = signals.silent() ? kRemoteLook_ms : kSlowLook_ms;
     next_look_ms = clock_.now_ms() + (said.empty() ? quiet_ms : pause_ms);
+    for (const auto& [source, until_ms] : quiet_until()) {
+      next_look_ms = std::min(next_look_ms, until_ms);
+    }
   }
   if (failed_) {
     spdlog::error("stopped: {}", failure());
