@@ -39,7 +39,8 @@ class Backend {
 
   // {"workspace","pid","serving":bool,"slots":[{"name","pool","device","memory_bytes","step"|null,
   //  "run"|null,"since"}],"queue":[{"step","priority","why"}],"models":{"total","in_step"},
-  //  "sources":[{"name","kind","place","branch","commit","error"|null}],
+  //  "deferred":[{"step","model"|null,"why"}],
+  //  "sources":[{"name","kind","place","branch","commit","error"|null,"quiet_until"|null}],
   //  "channels":[{"name","tag"}],"held":held|null,"runner":{"pid"}|null}
   // held, everywhere: {"why":text,"added":[model…],"retired":[model…]}
   virtual Json status() = 0;

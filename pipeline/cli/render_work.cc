@@ -1,5 +1,6 @@
 // The workspace: check, status, lag, tables, diff, gc, doctor.
 #include <algorithm>
+#include <map>
 
 #include "pipeline/cli/render.h"
 #include "pipeline/cli/text.h"
@@ -44,9 +45,23 @@ std::string queue(const Doc& status, const Style& style) {
 std::string source_list(const Doc& status, const Style& style) {
   Table table(style, {"", "", "", "", ""}, "       ");
   for (const Doc& source : status.list("sources")) {
+    std::string says = style.red(source.text("error"));
+    std::string quiet = source.has("quiet_until") ? when(source.text("quiet_until")) : "";
+    if (quiet.size() > 11) says += "waits for quiet until " + quiet.substr(11);
     table.row({source.text("name"), source.text("kind"), source.text("branch"),
-               short_id(source.text("commit")), style.red(source.text("error"))});
+               short_id(source.text("commit")), says});
   }
+  return table.text();
+}
+
+// Steps that say the same about themselves in one line.
+std::string deferred_list(const Doc& status, const Style& style) {
+  std::map<std::string, std::vector<std::string>> steps;
+  for (const Doc& one : status.list("deferred")) {
+    steps[one.text("why")].push_back(one.text("step"));
+  }
+  Table table(style, {"", ""}, "       ");
+  for (const auto& [why, names] : steps) table.row({compress_names(names, 46), why});
   return table.text();
 }
 
@@ -154,6 +169,7 @@ std::string render_status(const Doc& status, const Style& style) {
   }
   out += labelled(style, "slots", slots(status, style));
   out += labelled(style, "queue", queue(status, style));
+  out += labelled(style, "deferred", deferred_list(status, style));
   out += labelled(style, "source", source_list(status, style));
   out += labelled(style, "live", channel_list(status, style));
   if (status.has("held")) {

@@ -41,6 +41,8 @@ class Expansion {
 
   void add(const Workflow& workflow) {
     if (!workflow.branches.empty()) graph.branches[workflow.name] = workflow.branches;
+    if (!workflow.after.names.empty()) graph.after[workflow.name] = workflow.after;
+    add_quiet(workflow);
     if (!workflow.schedules.empty()) graph.schedules[workflow.name] = workflow.schedules;
     if (!workflow.ci.empty()) {
       graph.ci[workflow.source].insert(workflow.ci.begin(), workflow.ci.end());
@@ -231,6 +233,28 @@ class Expansion {
     }
   }
 
+  // All commits of a source are planned at one, so the workflow that needs them soonest decides.
+  void add_quiet(const Workflow& workflow) {
+    std::map<std::string, int64_t> wanted;
+    auto reads = [&](const std::string& source, const std::string& at, bool data) {
+      bool listens = data ? workflow.on_data : workflow.on_code;
+      int64_t quiet_ms = data ? workflow.quiet_data_ms : workflow.quiet_code_ms;
+      if (listens && at.empty() && !source.empty()) wanted[source] = quiet_ms;
+    };
+    reads(workflow.source, "", false);
+    for (const StepTemplate& tmpl : workflow.steps) {
+      for (const MatrixAxis& axis : tmpl.matrix) reads(axis.source, "", true);
+      for (const InputTemplate& input : tmpl.inputs) {
+        bool data = input.kind == InputKind::kRows;
+        if (data || input.kind == InputKind::kCode) reads(input.source, input.at, data);
+      }
+    }
+    for (const auto& [source, quiet_ms] : wanted) {
+      auto [known, fresh] = graph.quiet_ms.emplace(source, quiet_ms);
+      if (!fresh) known->second = std::min(known->second, quiet_ms);
+    }
+  }
+
   // A step that the data asks for can't be there: it is reported once, and as long as it is not
   // there no absence means anything.
   void leave_out(const std::string& where, const std::string& why) {
@@ -260,6 +284,12 @@ class Expansion {
       step.inputs.push_back(input(tmpl, in, matrix, step.env));
     if (!tmpl.environment.files.empty()) {
       step.lock_files.push_back(code({workflow.source, "", tmpl.environment.files}));
+    }
+    for (const ConcurrencySpec& spec : tmpl.concurrency) {
+      step.groups.insert(resolve_text(
+          spec.group, [&](const std::string& ref) { return reference(ref, matrix, {}); }));
+      if (!spec.cancel_in_progress) continue;
+      step.cancel_in_progress = *spec.cancel_in_progress || step.cancel_in_progress.value_or(false);
     }
     if (tmpl.registers) step.registers = name_text(*tmpl.registers, matrix, step.env);
     if (tmpl.renamed_from) step.renamed_from = name_text(*tmpl.renamed_from, matrix, step.env);

@@ -68,6 +68,8 @@ struct Step {
   std::vector<StepInput> inputs;
   std::vector<CodeId> lock_files;  // declared environment; zero or one
   std::vector<StepId> needs;
+  std::set<std::string> groups;  // of `concurrency`
+  std::optional<bool> cancel_in_progress;
   bool on_data = true, on_code = true;  // which commits start it by themselves
   std::string registers;                // model name, or empty
   std::string renamed_from;             // former model name, or empty
@@ -91,6 +93,9 @@ struct Graph {
   std::map<std::string, std::vector<ScheduleSpec>> schedules;  // by workflow
   // Code source → checks that must be green before one of its commits is planned.
   std::map<std::string, std::set<std::string>> ci;
+  std::map<std::string, AfterSpec> after;  // by workflow
+  // Source → how long it must be quiet before its commits are planned; absent: not at all.
+  std::map<std::string, int64_t> quiet_ms;
   // Workflow → branches of its data that make previews, as patterns; absent: none.
   std::map<std::string, std::vector<std::string>> branches;
   // Steps that the data asks for are left out (a table could not be read, two values have one

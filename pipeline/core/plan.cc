@@ -8,8 +8,8 @@
 namespace lockstep {
 namespace {
 
-constexpr std::array<std::string_view, 7> kWords = {"waiting", "run",    "running", "current",
-                                                    "done",    "failed", "blocked"};
+constexpr std::array<std::string_view, 8> kWords = {"waiting", "run",    "running", "current",
+                                                    "done",    "failed", "blocked", "deferred"};
 
 bool open(StepState s) {
   return !decided(s);
@@ -31,6 +31,7 @@ bool legal(StepState from, StepState to) {
     case S::kDone:
     case S::kFailed:
     case S::kBlocked:
+    case S::kDeferred:
       return to == S::kWaiting;
   }
   return false;
@@ -43,8 +44,12 @@ std::string_view word(StepState state) {
 }
 
 Plan::Plan(std::shared_ptr<const Survey> survey, World& world, std::set<StepId> selected,
-           std::set<StepId> forced)
-    : survey_(std::move(survey)), world_(world), asked_(selected), selected_(std::move(selected)) {
+           std::set<StepId> forced, std::set<StepId> named)
+    : survey_(std::move(survey)),
+      world_(world),
+      asked_(selected),
+      selected_(std::move(selected)),
+      named_(std::move(named)) {
   size_t count = graph().steps.size();
   steps_.resize(count);
   outputs_.resize(count);
@@ -222,11 +227,32 @@ void Plan::settle(StepId id) {
     next.state = StepState::kFailed;
     next.note = "its attempts are used up; `lockstep run` or `retry` starts it again";
   } else {
-    next.state = StepState::kRun;
+    next.state = by_condition(id, next);
   }
   enter(id, std::move(next));
   // What nobody asked for stays as it is.
   if (result && selected(id)) world_.accept(id, steps_[id.value], *result);
+}
+
+// RULES "if:": changes count since the inputs of the last accepted result. Of a result that is on
+// its way it is decided when that is there.
+StepState Plan::by_condition(StepId id, PlannedStep& next) {
+  const Step& step = graph().step(id);
+  if (!graph().tmpl(id).condition || next.forced || named_.count(id)) return StepState::kRun;
+  std::string before = world_.last_recipe(step);
+  const ResultRecord* last = before.empty() ? nullptr : world_.last_result(step);
+  if (!last) return StepState::kRun;
+  auto outputs = last->outputs;
+  Weighed weighed = weigh(*survey_, id, next.inputs, before, world_.last_read(step));
+  next.note = weighed.text;
+  if (weighed.enough) return StepState::kRun;
+  if (world_.busy(step)) {
+    next.note = "an earlier attempt of it is under way";
+    next.recipe.reset();
+    return StepState::kWaiting;
+  }
+  outputs_[id.value] = std::move(outputs);
+  return StepState::kDeferred;
 }
 
 // Puts the step into its newly found state, by the legal way, and has its consumers looked at.
@@ -277,9 +303,20 @@ void Plan::impossible(StepId id, const std::string& why) {
   drain();
 }
 
+void Plan::reconsider(StepId id) {
+  if (!graph().tmpl(id).condition) return;
+  StepState state = at(id).state;
+  bool open = state == StepState::kWaiting || state == StepState::kRun;
+  if (!open && state != StepState::kDeferred) return;
+  settle(id);
+  drain();
+}
+
 void Plan::succeeded(const Digest& fingerprint, const ResultRecord& result) {
   for (StepId id : wanting(fingerprint)) {
-    if (at(id).state == StepState::kFailed) set(id, StepState::kWaiting);  // what it could not run
+    // What it could not run, or did not have to.
+    bool other = at(id).state == StepState::kFailed || at(id).state == StepState::kDeferred;
+    if (other) set(id, StepState::kWaiting);
     if (decided(at(id).state)) continue;
     steps_[id.value].forced = false;
     steps_[id.value].note.clear();

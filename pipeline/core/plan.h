@@ -11,12 +11,13 @@
 #include <unordered_map>
 #include <vector>
 
+#include "pipeline/core/conditions.h"
 #include "pipeline/core/recipe.h"
 #include "pipeline/core/store.h"
 
 namespace lockstep {
 
-// The seven states, as preconditions:
+// The eight states, as preconditions:
 enum class StepState : uint8_t {
   kWaiting,  // an input is undecided: a step above has neither a result nor a failure yet
   kRun,      // all inputs known, the fingerprint has no result, no attempt is live
@@ -24,7 +25,8 @@ enum class StepState : uint8_t {
   kCurrent,  // the fingerprint had a result before this plan; the plan has decided about it
   kDone,     // an attempt succeeded within this plan; the plan has decided about it
   kFailed,   // attempts used up; starts again only by hand or with another fingerprint
-  kBlocked   // an input can't be had: a table that can't be read, a failed step, a missing model
+  kBlocked,  // an input can't be had: a table that can't be read, a failed step, a missing model
+  kDeferred  // stale, but what changed does not count by its `if:`; its last result stands
 };
 std::string_view word(StepState state);
 inline bool decided(StepState s) {
@@ -47,7 +49,7 @@ struct PlannedStep {
   std::optional<Recipe> recipe;  // unset while waiting or blocked
   InputDigests inputs;           // beside `recipe`
   std::vector<UsedModel> used;   // models among the inputs
-  std::string note;              // why blocked or failed; one line
+  std::string note;              // why blocked, failed or deferred; one line
   std::vector<StepId> waits_for;
   bool early = false;   // went ahead on a champion whose producer was undecided
   bool forced = false;  // runs although a result is known
@@ -65,6 +67,12 @@ class World {
   virtual std::optional<ModelRef> champion(const std::string& model) = 0;
   // Recipe document of the step's last accepted result; empty: none.
   virtual std::string last_recipe(const Step& step) = 0;
+  // That result, where its bytes are present, else null (valid until the next call); and the
+  // commits at which it read its inputs, as far as they are known.
+  virtual const ResultRecord* last_result(const Step& step) = 0;
+  virtual LastRead last_read(const Step& step) = 0;
+  // An attempt is live, of whatever fingerprint, whose result would be the step's last one.
+  virtual bool busy(const Step& step) = 0;
   // The step's fingerprint has this result: its version is registered, gated, its alias moved.
   virtual void accept(StepId step, const PlannedStep& planned, const ResultRecord& result) = 0;
 };
@@ -72,9 +80,9 @@ class World {
 class Plan {
  public:
   // Selected steps (asked for by hand) and what they need; empty: all. Forced steps run although
-  // they are current.
+  // they are current. No `if:` defers those that somebody named.
   Plan(std::shared_ptr<const Survey> survey, World& world, std::set<StepId> selected = {},
-       std::set<StepId> forced = {});
+       std::set<StepId> forced = {}, std::set<StepId> named = {});
 
   const Survey& survey() const { return *survey_; }
   const Graph& graph() const { return *survey_->graph; }
@@ -96,6 +104,8 @@ class Plan {
   // This step alone, for good: nothing here can run it. Another step's result of the same
   // fingerprint is its result all the same.
   void impossible(StepId id, const std::string& why);
+  // The step's last accepted result may be another one than before, or it is no longer busy.
+  void reconsider(StepId id);
 
  private:
   void settle_all();
@@ -103,6 +113,7 @@ class Plan {
   bool gather(StepId id, PlannedStep& next) const;
   bool gather_model(StepId id, const StepInput& input, PlannedStep& next, Digest* digest) const;
   bool gather_input(StepId id, const StepInput& input, PlannedStep& next, Digest* digest) const;
+  StepState by_condition(StepId id, PlannedStep& next);
   void enter(StepId id, PlannedStep next);
   void set(StepId id, StepState state);
   void touch_dependents(StepId id);
@@ -112,6 +123,7 @@ class Plan {
   World& world_;
   std::set<StepId> asked_;     // by name; empty: all
   std::set<StepId> selected_;  // and what they need
+  std::set<StepId> named_;     // somebody wants these
   std::vector<PlannedStep> steps_;
   std::vector<uint32_t> rank_;  // position in Graph::order
   std::set<StepId> ready_;

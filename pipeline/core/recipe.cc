@@ -133,6 +133,12 @@ std::string input_change(const Json& before, const Json& now) {
   return "format changed";
 }
 
+bool only_digest(Json before, Json now) {
+  before.erase("digest");
+  now.erase("digest");
+  return before == now;
+}
+
 struct ExplainVisitor {
   Json before;
   std::vector<Reason> reasons;
@@ -153,7 +159,7 @@ struct ExplainVisitor {
     if (!old) {
       reasons.push_back({label, kind, "new"});
     } else if (is_input) {
-      reasons.push_back({label, kind, input_change(*old, value)});
+      reasons.push_back({label, kind, input_change(*old, value), only_digest(*old, value)});
     } else {
       reasons.push_back({label, kind, fmt::format("{} → {}", shown(*old), shown(value))});
     }

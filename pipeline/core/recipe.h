@@ -22,9 +22,10 @@ struct Recipe {
 Recipe make_recipe(const Survey& survey, StepId step, const InputDigests& inputs);
 
 struct Reason {
-  std::string input;   // the input's name, or "with.seed", "uses", "env.X" …
-  std::string kind;    // "rows", "code", "output", "model", "definition", "first"
-  std::string change;  // one line: "rows changed", "seed 7 → 8"
+  std::string input;     // the input's name, or "with.seed", "uses", "env.X" …
+  std::string kind;      // "rows", "code", "output", "model", "definition", "first"
+  std::string change;    // one line: "rows changed", "seed 7 → 8"
+  bool content = false;  // of an input: nothing but its digest differs
 };
 // What differs between an earlier recipe document and this step as it is now. An empty `before`
 // gives the one reason "first". Throws corrupt when `before` is not a recipe document.

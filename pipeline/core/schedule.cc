@@ -46,7 +46,8 @@ int64_t start_rank(Priority priority, int64_t waiting_ms) {
 }
 
 std::vector<Start> schedule(std::vector<Slot> slots, std::vector<ReadyStep> ready,
-                            std::map<uint32_t, uint32_t> running, std::set<std::string> busy) {
+                            std::map<uint32_t, uint32_t> running, std::set<std::string> busy,
+                            std::set<std::string>& taken) {
   std::stable_sort(ready.begin(), ready.end(), [](const ReadyStep& a, const ReadyStep& b) {
     if (rank(a) != rank(b)) return rank(a) < rank(b);
     if (a.chain != b.chain) return a.chain > b.chain;
@@ -56,6 +57,12 @@ std::vector<Start> schedule(std::vector<Slot> slots, std::vector<ReadyStep> read
   for (const ReadyStep& step : ready) {
     if (busy.count(step.lock)) continue;
     if (step.max_parallel > 0 && running[step.tmpl] >= step.max_parallel) continue;
+    bool waits = std::any_of(step.groups.begin(), step.groups.end(),
+                             [&](const std::string& group) { return taken.count(group) > 0; });
+    if (waits) {
+      taken.insert(step.groups.begin(), step.groups.end());
+      continue;
+    }
     // The emptiest slot that has room: cards and pools fill evenly.
     size_t best = slots.size();
     for (size_t i = 0; i < slots.size(); ++i) {
@@ -67,6 +74,7 @@ std::vector<Start> schedule(std::vector<Slot> slots, std::vector<ReadyStep> read
     slots[best].used_bytes += weight(slots[best], step.need);
     running[step.tmpl] += 1;
     busy.insert(step.lock);
+    taken.insert(step.groups.begin(), step.groups.end());
     starts.push_back({step.id, best});
   }
   return starts;

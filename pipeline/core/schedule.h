@@ -34,6 +34,7 @@ struct ReadyStep {
   std::string lock;  // one attempt at a time for each: the model, or the step's name
   uint32_t tmpl = 0;
   uint32_t max_parallel = 0;
+  std::set<std::string> groups = {};  // and one for each of these
 };
 
 // The first key of the order in which steps start: the class, aged. The second is the longer chain,
@@ -45,9 +46,12 @@ struct Start {
   size_t slot = 0;  // index into the given slots
 };
 
-// `running` counts live attempts by template; `busy` holds the locks of live attempts.
+// `running` counts live attempts by template; `busy` holds the locks of live attempts, and `taken`
+// their groups. A step that waits for a group keeps its other groups from those behind it, which
+// `taken` remembers: else it might wait for ever.
 std::vector<Start> schedule(std::vector<Slot> slots, std::vector<ReadyStep> ready,
-                            std::map<uint32_t, uint32_t> running, std::set<std::string> busy);
+                            std::map<uint32_t, uint32_t> running, std::set<std::string> busy,
+                            std::set<std::string>& taken);
 
 // For each step the longest chain of durations from it to the end of the graph, itself included.
 std::vector<double> critical_path(const Graph& graph,

@@ -42,6 +42,29 @@ struct SliceDelta {
   std::vector<CommitInfo> by;  // commits between that touched the slice, newest first
 };
 
+// How many rows of a slice, or files of a code input that match some globs, differ from an earlier
+// commit.
+struct RowQuestion {
+  SliceId slice;
+  std::string from;
+  auto operator<=>(const RowQuestion&) const = default;
+};
+struct FileQuestion {
+  CodeId code;
+  std::string from;
+  std::vector<std::string> paths;
+  auto operator<=>(const FileQuestion&) const = default;
+};
+struct Questions {
+  std::set<RowQuestion> rows;
+  std::set<FileQuestion> files;
+};
+// What can't be counted (a commit that is gone, another key) has no answer.
+struct Answers {
+  std::map<RowQuestion, uint64_t> rows;
+  std::map<FileQuestion, uint64_t> files;
+};
+
 using SourceCommit = std::pair<std::string, std::string>;
 
 struct Survey {
@@ -51,6 +74,8 @@ struct Survey {
   std::vector<CodeReading> code;     // by CodeId
   // Commits since the cursor, newest first, bounded: who committed what.
   std::map<std::string, std::vector<CommitInfo>> recent;
+  // Counted for steps with `if:`, which are decided by it.
+  Answers answers;
   // Filled for the slices of stale steps, for people to read; no decision looks at it.
   std::map<SliceId, SliceDelta> deltas;
   // Of the commits that were asked about (SurveyOptions): those no longer on the watched branch.

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "pipeline/base/json.h"
@@ -88,6 +89,22 @@ struct EnvironmentSpec {
   bool exact = false;  // the measured environment enters the fingerprint
 };
 
+// `if:` of a step: which changes since its last accepted result count. What is left empty restricts
+// nothing of its kind.
+struct Conditions {
+  std::vector<std::pair<std::string, std::string>> paths;   // source and glob of code that counts
+  std::vector<std::pair<std::string, std::string>> tables;  // source and name of tables that count
+  std::vector<std::string> slices;                          // row inputs that count
+  uint64_t min_changed_rows = 1;  // so many rows, over all row inputs that count
+};
+
+// `concurrency:`: attempts of one group go one at a time, in the whole workspace.
+struct ConcurrencySpec {
+  TemplateText group;  // may refer to matrix values
+  // What no newer plan wants is cancelled (or finished); left out: as the workspace's policy says.
+  std::optional<bool> cancel_in_progress;
+};
+
 struct StepTemplate {
   std::string name;
   std::string place;
@@ -109,6 +126,8 @@ struct StepTemplate {
   EnvironmentSpec environment;
   int64_t timeout_ms = 6 * 60 * 60 * 1000;  // as in GitHub Actions unless said otherwise
   int attempts = 1;
+  std::optional<Conditions> condition;
+  std::vector<ConcurrencySpec> concurrency;  // its own and the workflow's
 };
 
 struct ChannelSpec {
@@ -125,12 +144,22 @@ struct ScheduleSpec {
   bool operator==(const ScheduleSpec&) const = default;
 };
 
+// `on: {workflow: …}`: the end of a run in which steps of one of these workflows were executed.
+struct AfterSpec {
+  std::vector<std::string> names;
+  bool any = false;  // however it ended; else only where all of that workflow's steps are done
+};
+
 struct Workflow {
   std::string name;
   std::string source;                   // the code repo it was read from
   std::string file;                     // path in that repo
   bool on_data = true, on_code = true;  // which changes start it by themselves
+  // A commit of its data or code is planned when none came after it for so long; 0: at once.
+  int64_t quiet_data_ms = 0, quiet_code_ms = 0;
   std::vector<ScheduleSpec> schedules;
+  AfterSpec after;
+  std::string place;            // of `after`, for messages
   std::vector<std::string> ci;  // checks that must be green before a code commit starts it
   // Further branches of its data whose commits make previews; patterns with '*'.
   std::vector<std::string> branches;

@@ -87,6 +87,17 @@ Subject subject_of(Engine& engine, const std::string& name) {
       if (!model) model = registry.model(graph.step(step->second).registers);
     }
   }
+  // A newer plan may have had nothing to run, and left no run.
+  for (const auto& [step, deferred] : engine.deferred().items()) {
+    bool same =
+        step == name || step == subject.step ||
+        (deferred.at("model").is_string() && deferred.at("model") == registry.name_today(name));
+    bool idle = !engine.active() || engine.active()->branch;
+    if (!same || !idle) continue;
+    subject.step = step;
+    subject.state = "deferred";
+    subject.note = deferred.at("why");
+  }
   if (!model && subject.step.empty()) {
     for (const auto& [known, state] : registry.models) {
       if (!state.versions.empty() && state.versions.back().step == name) model = &state;
@@ -255,6 +266,7 @@ Json WorkspaceBackend::lag() {
         item.why = fmt::format("pinned by {}, \"{}\"", pin->who, pin->reason);
       } else if (!same) {
         item.why = plan->at(id).note.empty() ? item.state : plan->at(id).note;
+        if (plan->at(id).state == StepState::kDeferred) item.why = "deferred: " + item.why;
         if (recipe && plan->at(id).state == StepState::kCurrent) {
           item.why = why_not_champion(model, recipe->fingerprint);
           item.gate = failed_gate(model, recipe->fingerprint);

@@ -112,6 +112,16 @@ std::set<std::string> add_row_problems(SourceSet& sources, const std::vector<Wor
   return broken;
 }
 
+// Adds their models to those that are behind.
+Json deferred_json(const Json& deferred, std::set<std::string>& behind) {
+  Json all = Json::array();
+  for (const auto& [step, one] : deferred.items()) {
+    if (one.at("model").is_string()) behind.insert(one.at("model"));
+    all.push_back({{"step", step}, {"model", one.at("model")}, {"why", one.at("why")}});
+  }
+  return all;
+}
+
 Json held_json(const Json& held) {
   if (held.is_null()) return held;
   size_t gone = held.at("retired").size(), fresh = held.at("added").size();
@@ -124,20 +134,43 @@ Json held_json(const Json& held) {
 
 Json WorkspaceBackend::status() {
   const Workspace& workspace = daemon_.parts().workspace();
+<<<<<<< HEAD
   Json sources = sources_json(daemon_);
+=======
+  std::map<std::string, int64_t> quiet_until = daemon_.quiet_until();
+  Json sources = Json::array();
+  {
+    std::lock_guard<std::mutex> lock(daemon_.sources_mutex());
+    for (const SourceSpec& spec : workspace.sources) {
+      Json one = {{"name", spec.name},     {"kind", std::string(word(spec.kind))},
+                  {"place", spec.place},   {"branch", spec.branch},
+                  {"commit", nullptr},     {"error", nullptr},
+                  {"quiet_until", nullptr}};
+      auto quiet = quiet_until.find(spec.name);
+      if (quiet != quiet_until.end()) one["quiet_until"] = rfc3339(quiet->second);
+      try {
+        one["commit"] = daemon_.sources().at(spec.name).head();
+      } catch (const Error& error) {
+        one["error"] = error.what();
+      }
+      sources.push_back(one);
+    }
+  }
+>>>>>>> room/when
   return daemon_.in_loop([&](Engine& engine) {
     size_t live = 0;
     for (const auto& [name, model] : engine.registry().models) {
       live += !model.retired && model.alias(kChampion) > 0 ? 1 : 0;
     }
     const Run* newest = engine.watched();
-    size_t behind = 0;
+    std::set<std::string> behind;
     if (newest && newest->plan) {
       for (const auto& [model, step] : newest->survey->graph->producer) {
         StepState state = newest->plan->at(step).state;
-        behind += state == StepState::kDone || state == StepState::kCurrent ? 0 : 1;
+        if (state != StepState::kDone && state != StepState::kCurrent) behind.insert(model);
       }
     }
+    Json deferred = deferred_json(engine.deferred(), behind);
     Json channels = Json::array();
     for (const auto& [name, moves] : engine.registry().channels) {
       channels.push_back({{"name", name}, {"tag", engine.registry().live(name)}});
@@ -147,7 +180,8 @@ Json WorkspaceBackend::status() {
                 {"serving", daemon_.serving()},
                 {"slots", slots_json(engine, engine.past())},
                 {"queue", queue_json(engine.active())},
-                {"models", {{"total", live}, {"in_step", live - std::min(live, behind)}}},
+                {"models", {{"total", live}, {"in_step", live - std::min(live, behind.size())}}},
+                {"deferred", deferred},
                 {"sources", sources},
                 {"channels", channels},
                 {"held", held_json(engine.held())},

@@ -99,9 +99,11 @@ void Daemon::finish_active() {
 void Daemon::loop() {
   try {
     effects_->act(engine_->take_intents(), *engine_);
+    anybody_asked_ = engine_->anybody_asked();
     while (!loop_over_) {
       bool turned = engine_->turn(kTurnWait_ms);
       effects_->act(engine_->take_intents(), *engine_);
+      anybody_asked_ = engine_->anybody_asked();
       if (turned) tell_progress();
     }
   } catch (const std::exception& error) {
@@ -218,6 +220,8 @@ Preview Daemon::preview(const Trigger& trigger, const std::map<std::string, std:
   std::lock_guard<std::mutex> lock(survey_mutex_);
   Preview seen;
   seen.survey = surveyor_->survey(options);
+  surveyor_->answer(*seen.survey,
+                    in_loop([&](Engine& engine) { return engine.questions(*seen.survey); }));
   count_deltas(seen, trigger);
   return seen;
 }
@@ -241,7 +245,9 @@ void Daemon::count_deltas(Preview& seen, const Trigger& trigger) {
     for (uint32_t i = 0; i < survey.graph->steps.size(); ++i) {
       const Step& step = survey.graph->steps[i];
       const PlannedStep& planned = seen.plan->at(StepId{i});
-      if (planned.state != StepState::kRun && planned.state != StepState::kWaiting) continue;
+      bool stale = planned.state == StepState::kRun || planned.state == StepState::kWaiting ||
+                   planned.state == StepState::kDeferred;
+      if (!stale) continue;
       const ModelState* model = engine.registry().model(step.registers);
       if (!model || model->versions.empty()) continue;
       int64_t champion = model->alias(kChampion);

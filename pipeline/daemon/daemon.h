@@ -45,6 +45,12 @@ struct Preview {
   std::unique_ptr<Plan> plan;
 };
 
+// A source whose commits are held until none has come for a while.
+struct Quiet {
+  std::string head;
+  int64_t first_ms = 0, newest_ms = 0;  // when the first and the newest held commit were seen
+};
+
 // The newest run as the last turn left it.
 struct Progress {
   std::string run;
@@ -107,6 +113,11 @@ class Daemon {
     return answer.get();
   }
 
+  // Source → until when its newest commit waits for further ones, at least.
+  std::map<std::string, int64_t> quiet_until() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return quiet_until_;
+  }
   // Waits until the run is over or not the newest, or, from `earliest_ms` (clock) on, its revision
   // is another than `seen`; at most `wait_ms`, false then. Disturbs the loop in nothing.
   bool wait_run(const std::string& run, int64_t seen, int64_t earliest_ms, int64_t wait_ms);
@@ -153,11 +164,15 @@ class Daemon {
   void keep_look(Look look);
   void wait_for_checks(const std::map<std::string, std::string>& cursors,
                        std::map<std::string, std::string>& heads);
+  void wait_for_quiet(const std::map<std::string, std::string>& cursors,
+                      std::map<std::string, std::string>& heads);  // quiet.cc
+  std::map<std::string, std::string> held_commits();
   bool look_for_previews(const std::map<std::string, std::string>& heads);
   bool preview_branch(const BranchName& branch, const std::string& commit, const std::string& head);
   std::optional<Error> have_planned(SurveyRequest wanted);
   int64_t run_schedules();  // schedules.cc
   bool plan_tick(const std::string& workflow, int64_t now_ms);
+  bool plan_followers();
   bool start_import(const std::string& name);
   bool idle() {
     std::lock_guard<std::mutex> lock(mutex_);
@@ -179,8 +194,12 @@ class Daemon {
   std::unique_ptr<GitWorkflows> workflows_;
   std::unique_ptr<Surveyor> surveyor_;
   std::map<std::string, std::string> waiting_for_checks_;  // source → head that was told of
+<<<<<<< HEAD
   // What could not be planned while a source was away; it is not tried again as long as it is.
   std::map<std::string, std::string> in_vain_;
+=======
+  std::map<std::string, Quiet> quiet_;                     // source → what serve() waits with
+>>>>>>> room/when
   bool left_open_ = false;   // serve(): an earlier process left something to be planned
   std::mutex survey_mutex_;  // the surveyor is used by one thread at a time
   std::mutex ask_mutex_;
@@ -196,13 +215,17 @@ class Daemon {
   std::deque<SurveyRequest> requests_;
   std::string failure_;
   Progress progress_;
+<<<<<<< HEAD
   Look last_look_;
+=======
+  std::map<std::string, int64_t> quiet_until_;
+>>>>>>> room/when
   uint64_t looked_ = 0;  // the newest of `asked_` that serve() has looked for
 
   Fd wake_;  // readable: somebody has asked
   std::atomic<uint64_t> asked_{0};
   std::atomic<bool> loop_over_{false}, stop_{false}, failed_{false}, working_{false},
-      serving_{false};
+      serving_{false}, anybody_asked_{false};
   std::future<void> import_;  // by schedule, the one under way
   std::thread loop_thread_, survey_thread_;
 };

@@ -1,5 +1,5 @@
 // Schedules of workflows and imports: what is due is planned or brought in, once for all the ticks
-// that were missed while nobody served.
+// that were missed while nobody served. And workflows that another one has asked for.
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
@@ -76,7 +76,23 @@ bool Daemon::plan_tick(const std::string& workflow, int64_t now_ms) {
   trigger.who = "lockstep";
   trigger.workflow = workflow;
   trigger.tick_ms = now_ms;
-  return !have_planned({trigger, {}, nullptr});
+  return !have_planned({trigger, held_commits(), nullptr});
+}
+
+// Workflows whose turn has come because another one has run; false where one has to wait.
+bool Daemon::plan_followers() {
+  Json asked = in_loop([](Engine& engine) { return engine.asked(); });
+  bool all = true;
+  for (const auto& [workflow, why] : asked.items()) {
+    spdlog::info("workflow {} starts after {} (run {})", workflow,
+                 why.at("after").get<std::string>(), why.at("run").get<std::string>());
+    Trigger trigger;
+    trigger.kind = "workflow";
+    trigger.who = "lockstep";
+    trigger.workflow = workflow;
+    all = !have_planned({trigger, held_commits(), nullptr}) && all;
+  }
+  return all;
 }
 
 // In a thread of its own: a download may take minutes. False while the last one is under way.

@@ -109,6 +109,7 @@ std::map<std::string, std::string> Daemon::look_for_changes() {
     heads[name] = cursors[name];
   }
   wait_for_checks(cursors, heads);
+  wait_for_quiet(cursors, heads);
   if (!errors.empty() && heads == in_vain_) return {};
   in_vain_.clear();
   Trigger trigger;
@@ -281,8 +282,9 @@ int Daemon::serve() {
   });
   int64_t next_look_ms = 0, pause_ms = 0, next_care_ms = 0;
   int64_t next_tick_ms = 0;  // of a schedule
-  bool waiting = false;      // a preview, for the end of a run
-  bool away = false;         // some source
+  int64_t next_follower_ms = 0;
+  bool waiting = false;  // a preview, for the end of a run
+  bool away = false;     // some source
   while (!stop_ && !failed_) {
     bool signal = signals.wait(kTick_ms, wake_.get());
     uint64_t asked = asked_;
@@ -291,6 +293,9 @@ int Daemon::serve() {
     if (now >= next_care_ms) {
       in_loop([](Engine& engine) { forget_old_deliveries(engine); });
       next_care_ms = now + kCare_ms;
+    }
+    if (anybody_asked_ && now >= next_follower_ms) {
+      next_follower_ms = plan_followers() ? 0 : now + kRemoteLook_ms;
     }
     // A source that is away is not asked at every signal: the next look sees what they were about.
     bool due = now >= next_look_ms || (signal && !away);
@@ -313,6 +318,9 @@ int Daemon::serve() {
     pause_ms = !away ? 0 : std::clamp(pause_ms * 2, kFirstPause_ms, kRemoteLook_ms);
     int64_t quiet_ms = signals.silent() ? kRemoteLook_ms : kSlowLook_ms;
     next_look_ms = clock_.now_ms() + (away ? pause_ms : quiet_ms);
+    for (const auto& [source, until_ms] : quiet_until()) {
+      next_look_ms = std::min(next_look_ms, until_ms);
+    }
   }
   if (failed_) {
     spdlog::error("stopped: {}", failure());

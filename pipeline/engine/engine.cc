@@ -22,6 +22,7 @@ Engine::Engine(Store& store, FactLog& log, Registry registry, Clock& clock, HasB
   if (!produced.empty())
     produced_ = parse_json(produced, "produced models").get<decltype(produced_)>();
   std::string unreleased = store_.get("unreleased");
+  anybody_asked_ = !asked().empty();
   if (!unreleased.empty()) oldest_unreleased_ms_ = std::stoll(unreleased);
   // A run that the last process left open is taken up by the first survey (begin_run), so that
   // its attempts are adopted; until then it stays as it was written.
@@ -129,6 +130,10 @@ void Engine::keep_followed(const Graph& graph) {
   if (store_.get("schedules") != ticks) store_.set("schedules", ticks);
   keep("followed", followed);
   keep("checks", graph.ci);
+  std::map<std::string, int64_t> quiet = graph.quiet_ms;
+  std::erase_if(quiet, [](const auto& one) { return one.second == 0; });
+  std::string seconds = quiet.empty() ? "" : Json(quiet).dump();
+  if (store_.get("quiet") != seconds) store_.set("quiet", seconds);
 }
 
 void Engine::note(const std::string& text) {

@@ -35,6 +35,11 @@ struct StepRun {
   bool executed = false;
 };
 
+// What the run that is under way has yet to do; and what of it somebody asked for by name.
+struct OpenSteps {
+  std::set<std::string> all, named;
+};
+
 struct Run {
   RunRecord record;
   Trigger trigger;
@@ -46,6 +51,7 @@ struct Run {
   std::unique_ptr<World> preview;
   std::unique_ptr<Plan> plan;  // null for a held run
   std::map<StepId, StepRun> steps;
+  std::set<StepId> named;  // no `if:` defers them
   // Of each step why and since when it waits for a slot; known once it was first to be run.
   struct Wait {
     bool known = false;
@@ -119,8 +125,17 @@ class Engine {
   // By workflow, as of the last plan; and when one was due last (0: never). `name`: the workflow's,
   // or any other word for what else has ticks.
   std::map<std::string, std::vector<ScheduleSpec>> schedules();
+  // Source → how long it must be quiet before its commits are planned, as of the last plan.
+  std::map<std::string, int64_t> quiet();
+  // Workflows that the end of another one has asked for: workflow → {"after","run"}.
+  Json asked();
+  bool anybody_asked() const { return anybody_asked_; }
   int64_t last_tick(const std::string& name);
   void set_tick(const std::string& name, int64_t time_ms);
+  // What has to be counted before this survey can be planned, for `if:`.
+  Questions questions(const Survey& survey);
+  // What the newest plan deferred: step → {"model"|null,"why"}.
+  Json deferred();
   // What became of the newest preview of each branch, by BranchName::mark(): {"commit","run",
   // "fingerprints":[…]}.
   std::map<std::string, Json> previews();
@@ -147,12 +162,12 @@ class Engine {
   void close_preview();
   static bool asks_for_any(const Graph& graph, const Trigger& trigger);
   void open_run(const SurveyDone& done);
-  void plan_run(World& world, const std::set<std::string>& open = {});
-  std::set<std::string> yet_to_do() const;  // the steps of the run that is under way, by name
+  void plan_run(World& world, const OpenSteps& open = {});
+  OpenSteps yet_to_do() const;
   void record_run(const SurveyDone& done);
   bool hold_accident(SurveyDone& done, const std::vector<std::string>& added,
                      const std::vector<std::string>& retired);
-  void begin_run(SurveyDone& done, bool first, const std::set<std::string>& open,
+  void begin_run(SurveyDone& done, bool first, const OpenSteps& open,
                  std::vector<std::string> added, std::vector<std::string> retired);
   std::vector<std::string> supersede();  // the runs that are superseded now
   void name_successor(const std::vector<std::string>& runs);
@@ -160,11 +175,16 @@ class Engine {
   void cancel_unwanted();
   void keep_produced();
   void keep_followed(const Graph& graph);
+  void keep_executed(const AttemptRecord& ended);  // engine_after.cc
+  void ask_followers();
+  void answered(const std::string& workflow);
+  void keep_deferred();  // conditions.cc
+  void reconsider(const AttemptRecord& ended);
   void note_reasons(Run& run);
 
   // attempts (engine_attempts.cc)
   void start_ready();
-  void start_some(std::vector<struct Turn>& line);
+  void start_some(std::vector<struct Turn>& line, std::set<std::string>& taken);
   bool fail_impossible(const std::vector<Slot>& slots);
   void start(StepId id, size_t slot);
   std::vector<struct InputFile> input_files(StepId id);
@@ -206,7 +226,8 @@ class Engine {
   std::set<int64_t> under_way_;  // intents that were handed over and are not confirmed
   std::set<int64_t> again_;      // of these: asked for anew meanwhile
   std::vector<std::function<void()>> when_durable_;  // answers of the turn under way
-  int64_t oldest_unreleased_ms_ = 0;                 // 0: every alias move is in a release
+  bool anybody_asked_ = false;
+  int64_t oldest_unreleased_ms_ = 0;  // 0: every alias move is in a release
   int64_t revision_ = 0;
 };
 

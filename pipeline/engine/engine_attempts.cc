@@ -29,6 +29,16 @@ std::string output_problem(const Json& context, const AttemptResult& result) {
   return "";
 }
 
+// Of `concurrency`, by attempts of whatever plan.
+std::set<std::string> taken_groups(const Past& past) {
+  std::set<std::string> taken;
+  for (const auto& [id, attempt] : past.live()) {
+    if (!attempt.context.contains("groups")) continue;
+    for (const Json& group : attempt.context.at("groups")) taken.insert(group.get<std::string>());
+  }
+  return taken;
+}
+
 bool any_room(const std::vector<Slot>& slots) {
   return std::any_of(slots.begin(), slots.end(),
                      [](const Slot& slot) { return slot.running < slot.capacity; });
@@ -81,14 +91,15 @@ void Engine::start_ready() {
         {start_rank(wait.priority, now_ms - wait.since_ms), active_->chain[id.value], id});
   }
   std::make_heap(line.begin(), line.end(), later);
+  std::set<std::string> taken = taken_groups(past_);
   while (!line.empty() && any_room(all)) {
-    start_some(line);
+    start_some(line, taken);
     all = slots();
   }
 }
 
 // Takes the next steps out of `line`, a heap, and starts those that find a place.
-void Engine::start_some(std::vector<Turn>& line) {
+void Engine::start_some(std::vector<Turn>& line, std::set<std::string>& taken) {
   constexpr size_t kLookedAt = 64;
   const Graph& graph = *active_->survey->graph;
   std::map<uint32_t, uint32_t> running;
@@ -108,9 +119,9 @@ void Engine::start_some(std::vector<Turn>& line) {
     const Run::Wait& wait = active_->waits[id.value];
     ready.push_back({id, wait.priority, clock_.now_ms() - wait.since_ms, active_->chain[id.value],
                      tmpl.resources, step.registers.empty() ? step.name : step.registers, step.tmpl,
-                     tmpl.max_parallel});
+                     tmpl.max_parallel, step.groups});
   }
-  for (const Start& one : schedule(slots(), std::move(ready), running, busy)) {
+  for (const Start& one : schedule(slots(), std::move(ready), running, busy, taken)) {
     // Two steps with one fingerprint: the first start has made the other one wait for it.
     if (active_->plan->at(one.id).state == StepState::kRun) start(one.id, one.slot);
   }
@@ -159,6 +170,8 @@ void Engine::start(StepId id, size_t slot) {
   record.context = attempt_context(*active_->plan, id, step_run.trigger, input_files(id));
   if (active_->branch) mark_preview(record.context, active_->branch->mark());
   record.context["ledger"] = registry_.last_seq;
+  if (!step.groups.empty()) record.context["groups"] = step.groups;
+  if (step.cancel_in_progress) record.context["cancel_in_progress"] = *step.cancel_in_progress;
   record.context["slot"] = place.info.name;
   record.context["device"] = place.info.device;
   record.context["cpus"] = std::min(tmpl.resources.cpus, place.capacity);
@@ -190,6 +203,8 @@ void Engine::take(AttemptResult& result) {
   if (result.end != AttemptEnd::kCancelled) {
     store_.set("cancelled/" + (record.model.empty() ? record.step : record.model), "");
   }
+  bool ran = result.end == AttemptEnd::kSucceeded || result.end == AttemptEnd::kFailed;
+  if (ran) keep_executed(record);
   if (result.end == AttemptEnd::kSucceeded) return succeed(record, result);
   fail(record, result);
 }
@@ -212,6 +227,7 @@ void Engine::succeed(AttemptRecord& record, const AttemptResult& result) {
   // What a plan of the watched branches asked for is theirs, though a preview wants it too.
   bool theirs = wanted && active_->branch && !record.context.contains("preview");
   if (!wanted || theirs) accept_stray(record, kept);
+  reconsider(record);
   if (!wanted) return;
   for (StepId id : active_->plan->wanting(record.fingerprint)) {
     StepRun& step = active_->steps[id];
@@ -287,6 +303,7 @@ void Engine::fail(AttemptRecord& record, const AttemptResult& result) {
     active_->waits[id.value].since_ms = clock_.now_ms();
   }
   active_->plan->failed(record.fingerprint, record.error, final);
+  reconsider(record);
   note_reasons(*active_);
   ++active_->revision;
 }

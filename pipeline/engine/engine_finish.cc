@@ -141,6 +141,8 @@ void Engine::finish_run() {
                 run.survey->graph->incomplete;
   run.record.result = run.cancelling ? "cancelled" : failed ? "failed" : "done";
   run.record.finished_ms = clock_.now_ms();
+  keep_deferred();
+  ask_followers();
   ++run.revision;
   run.record.document = run_document(run, registry_, clock_.now_ms());
   store_.put(run.record);

@@ -35,7 +35,9 @@ bool follows(const Graph& graph, const Step& step, const Trigger& trigger) {
 
 bool listens(const Graph& graph, const Step& step, const Trigger& trigger) {
   if (trigger.kind == "preview") return follows(graph, step, trigger);
-  if (trigger.kind == "schedule") return step.workflow == trigger.workflow;
+  if (trigger.kind == "schedule" || trigger.kind == "workflow") {
+    return step.workflow == trigger.workflow;
+  }
   if (trigger.kind == "data") return step.on_data || (trigger.code_too && step.on_code);
   return trigger.kind != "code" || step.on_code;
 }
@@ -81,6 +83,11 @@ bool covers(const Graph& graph, const std::set<StepId>& chosen, const std::strin
     if (starts && !chosen.count(StepId{i})) return false;
   }
   return true;
+}
+
+// The steps that somebody asked for by name.
+std::set<StepId> named(const Trigger& trigger, const std::set<StepId>& chosen) {
+  return trigger.kind == "manual" && !trigger.steps.empty() ? chosen : std::set<StepId>();
 }
 
 std::set<StepId> forced(const Graph& graph, const Trigger& trigger,
@@ -167,7 +174,7 @@ std::unique_ptr<Plan> Engine::preview(std::shared_ptr<const Survey> survey, cons
                                       World& dry) {
   std::set<StepId> chosen = select(*survey->graph, trigger);
   std::set<StepId> force = forced(*survey->graph, trigger, chosen);
-  return std::make_unique<Plan>(std::move(survey), dry, chosen, force);
+  return std::make_unique<Plan>(std::move(survey), dry, chosen, force, named(trigger, chosen));
 }
 
 bool Engine::asks_for_any(const Graph& graph, const Trigger& trigger) {
@@ -187,7 +194,10 @@ void Engine::take(SurveyDone& done) {
   } catch (const Error& error) {
     return answer(done, "", error);
   }
+  // Whatever becomes of it now, nobody has to ask for it again.
+  if (done.trigger.kind == "workflow") answered(done.trigger.workflow);
   if (!asks_for_any(graph, done.trigger)) {
+    if (done.trigger.kind == "workflow") return answer(done, "");
     if (done.trigger.kind == "schedule") {
       set_tick(done.trigger.workflow, done.trigger.tick_ms);
       return answer(done, "");
@@ -197,7 +207,7 @@ void Engine::take(SurveyDone& done) {
     return answer(done, "");
   }
   if (before && hold_accident(done, added, retired)) return;
-  std::set<std::string> open = yet_to_do();
+  OpenSteps open = yet_to_do();
   std::vector<std::string> superseded = supersede();
   begin_run(done, !before, open, std::move(added), std::move(retired));
   if (active_) name_successor(superseded);
@@ -315,16 +325,17 @@ void Engine::carry_renamed(Run& run) {
   }
 }
 
-// Policy `cancel`: what the new plan does not want is stopped, but never one model twice in a row
-// (or a busy source would never let it finish). What still waits may yet want its attempt.
+// Policy `cancel`, or the step's own `cancel-in-progress`: what the new plan does not want is
+// stopped, but never one model twice in a row (or a busy source would never let it finish). What
+// still waits for others may yet want its attempt.
 void Engine::cancel_unwanted() {
-  if (!options_.cancel_superseded) return;
   const Graph& graph = *active_->survey->graph;
   for (const auto& [id, attempt] : past_.live()) {
+    if (!attempt.context.value("cancel_in_progress", options_.cancel_superseded)) continue;
     if (!active_->plan->wanting(attempt.fingerprint).empty()) continue;
     auto step = graph.by_name.find(attempt.step);
     bool may_want =
-        step != graph.by_name.end() && active_->plan->at(step->second).state == StepState::kWaiting;
+        step != graph.by_name.end() && !active_->plan->at(step->second).waits_for.empty();
     std::string mark = "cancelled/" + (attempt.model.empty() ? attempt.step : attempt.model);
     if (may_want || !store_.get(mark).empty()) continue;
     store_.set(mark, id);
@@ -352,17 +363,20 @@ void Engine::open_run(const SurveyDone& done) {
   run.record.started_ms = clock_.now_ms();
 }
 
-void Engine::plan_run(World& world, const std::set<std::string>& open) {
+void Engine::plan_run(World& world, const OpenSteps& open) {
   Run& run = *active_;
   const Graph& graph = *run.survey->graph;
   std::set<StepId> chosen = select(graph, run.trigger);
   std::set<StepId> force = forced(graph, run.trigger, chosen);
+  run.named = named(run.trigger, chosen);
   // What the run before had yet to do is this one's, whatever it is for.
-  for (const std::string& name : open) {
+  for (const std::string& name : open.all) {
     auto step = graph.by_name.find(name);
-    if (step != graph.by_name.end() && !chosen.empty()) chosen.insert(step->second);
+    if (step == graph.by_name.end()) continue;
+    if (!chosen.empty()) chosen.insert(step->second);
+    if (open.named.count(name)) run.named.insert(step->second);
   }
-  run.plan = std::make_unique<Plan>(run.survey, world, chosen, force);
+  run.plan = std::make_unique<Plan>(run.survey, world, chosen, force, run.named);
   run.chain = critical_path(*run.survey->graph, [](StepId) { return 1.0; });
   run.planned = planned_summary(*run.plan);
   note_reasons(run);
@@ -375,18 +389,20 @@ void Engine::record_run(const SurveyDone& done) {
   answer(done, active_->record.id);
 }
 
-std::set<std::string> Engine::yet_to_do() const {
-  std::set<std::string> names;
+OpenSteps Engine::yet_to_do() const {
+  OpenSteps names;
   if (!active_ || !active_->plan || active_->branch || active_->cancelling) return names;
   const Graph& graph = *active_->survey->graph;
   for (uint32_t i = 0; i < graph.steps.size(); ++i) {
     bool open = !decided(active_->plan->at(StepId{i}).state);
-    if (open && active_->plan->selected(StepId{i})) names.insert(graph.steps[i].name);
+    if (!open || !active_->plan->selected(StepId{i})) continue;
+    names.all.insert(graph.steps[i].name);
+    if (active_->named.count(StepId{i})) names.named.insert(graph.steps[i].name);
   }
   return names;
 }
 
-void Engine::begin_run(SurveyDone& done, bool first, const std::set<std::string>& open,
+void Engine::begin_run(SurveyDone& done, bool first, const OpenSteps& open,
                        std::vector<std::string> added, std::vector<std::string> retired) {
   open_run(done);
   Run& run = *active_;
@@ -402,6 +418,7 @@ void Engine::begin_run(SurveyDone& done, bool first, const std::set<std::string>
   decided_.clear();
   plan_run(*world_, open);
   cancel_unwanted();
+  keep_deferred();
   run.added = std::move(added);
   run.retired = std::move(retired);
   if (run.trigger.kind == "schedule") set_tick(run.trigger.workflow, run.trigger.tick_ms);
@@ -420,6 +437,7 @@ void Engine::begin_run(SurveyDone& done, bool first, const std::set<std::string>
               run.retired.empty() && run.gates_failed.empty() && oldest_unreleased_ms_ == 0 &&
               releases_stand();
   if (!idle || run.trigger.once) return record_run(done);
+  ask_followers();
   active_.reset();
   answer(done, "");
 }

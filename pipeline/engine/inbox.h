@@ -33,14 +33,14 @@ struct BranchName {
 // What asked for a plan.
 struct Trigger {
   std::string kind;  // "data", "code", "manual", "approval", "retry", "first", "preview",
-                     // "schedule"
+                     // "schedule", "workflow"
   std::string who;
   std::vector<std::string> steps;  // names or patterns of steps or models; empty: all
   bool force = false;
   bool once = false;  // asked for by a person who waits: a run is recorded even if all is current
   BranchName branch;  // of a preview: whose commit is planned
   bool code_too = false;  // of "data": code has moved as well
-  std::string workflow;   // of "schedule": whose tick it is
+  std::string workflow;   // of "schedule" and "workflow": which one is asked for
   int64_t tick_ms = 0;    // and of when
 };
 

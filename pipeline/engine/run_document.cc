@@ -93,13 +93,15 @@ Json changes_json(const Survey& survey) {
 Json step_json(const Run& run, StepId id, const Registry& registry) {
   const Step& step = run.survey->graph->step(id);
   const PlannedStep& planned = run.plan->at(id);
+  bool calm = planned.state == StepState::kDeferred || planned.state == StepState::kWaiting;
   Json out = {{"step", step.name},
               {"state", word(planned.state)},
               {"model", step.registers.empty() ? Json() : Json(step.registers)},
               {"version", Json()},
               {"attempt", Json()},
               {"seconds", Json()},
-              {"error", planned.note.empty() ? Json() : Json(planned.note)},
+              {"error", planned.note.empty() || calm ? Json() : Json(planned.note)},
+              {"note", planned.note.empty() || !calm ? Json() : Json(planned.note)},
               {"waits_for", names_json(*run.survey->graph, planned.waits_for)},
               {"reasons", Json::array()}};
   if (planned.recipe) out["fingerprint"] = planned.recipe->fingerprint.hex();
@@ -187,6 +189,7 @@ Json run_document(const Run& run, const Registry& registry, int64_t now_ms) {
           {"superseded_by", run.superseded_by.empty() ? Json() : Json(run.superseded_by)},
           {"executed", run.plan ? executed(run) : 0},
           {"current", count(StepState::kCurrent)},
+          {"deferred", count(StepState::kDeferred)},
           {"failed", count(StepState::kFailed)},
           {"blocked", count(StepState::kBlocked)},
           {"release", tag},
@@ -244,7 +247,8 @@ Json plan_document(const Plan& plan, Past& past) {
     std::string state(word(planned.state));
     ++counted[planned.state];
     std::vector<Reason> reasons;
-    if (planned.state == StepState::kRun || planned.state == StepState::kRunning) {
+    if (planned.state == StepState::kRun || planned.state == StepState::kRunning ||
+        planned.state == StepState::kDeferred) {
       reasons = why_stale(plan, id,
                           past.last_recipe(step.registers.empty() ? step.name : step.registers));
     }

@@ -14,12 +14,16 @@ class EngineWorld : public World {
   bool used_up(const Digest& fingerprint, bool asked) override;
   std::optional<ModelRef> champion(const std::string& model) override;
   std::string last_recipe(const Step& step) override;
+  const ResultRecord* last_result(const Step& step) override;
+  LastRead last_read(const Step& step) override;
+  bool busy(const Step& step) override;
   void accept(StepId step, const PlannedStep& planned, const ResultRecord& result) override;
 
  protected:
   // The step's candidate with this result, or nothing where the champion is it already.
   std::optional<Candidate> candidate(const Survey& survey, StepId step, const PlannedStep& planned,
                                      const ResultRecord& result, const std::string& trigger);
+  std::optional<Digest> last_accepted(const Step& step);
 
   Engine& engine_;
 };

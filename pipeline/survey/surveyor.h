@@ -51,6 +51,10 @@ class Surveyor {
     return this->source(source).log(from, head, limit);
   }
 
+  // Counts what was asked for into Survey::answers; what can't be counted is left out. Throws
+  // unavailable when a source can't be reached.
+  void answer(Survey& survey, const Questions& questions);
+
   SliceReader& slices() { return slices_; }
 
  private:

@@ -12,6 +12,8 @@ class FakeWorld : public World {
   std::set<Digest> live_ones, used_up_ones;
   std::map<std::string, ModelRef> champions;
   std::map<std::string, std::string> recipes;  // step → document of its last accepted result
+  std::map<std::string, LastRead> reads;       // step → at which commits that read its inputs
+  std::set<std::string> busy_ones;             // steps
   // Does an accepted result's model take the alias?
   std::function<bool(const Step&)> gate = [](const Step&) { return true; };
   const Graph* graph = nullptr;  // of the plan that asks
@@ -39,6 +41,12 @@ class FakeWorld : public World {
     auto found = recipes.find(step.name);
     return found == recipes.end() ? "" : found->second;
   }
+  const ResultRecord* last_result(const Step& step) override {
+    std::string recipe = last_recipe(step);
+    return recipe.empty() ? nullptr : result(sha256(recipe));
+  }
+  LastRead last_read(const Step& step) override { return reads[step.name]; }
+  bool busy(const Step& step) override { return busy_ones.count(step.name) > 0; }
   void accept(StepId id, const PlannedStep& planned, const ResultRecord& result) override {
     const Step& step = graph->step(id);
     Digest model = result.outputs.count("model") ? result.outputs.at("model") : Digest();

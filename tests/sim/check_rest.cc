@@ -1,6 +1,8 @@
 // What must hold when nothing is left to do: every step is where it should be, for a reason, and
 // every model is what the rows, files and models at the heads make of it, computed without digests.
 #include <algorithm>
+#include <iterator>
+#include <sstream>
 
 #include "pipeline/core/names.h"
 #include "tests/pipeline/engine/described.h"
@@ -19,6 +21,9 @@ struct Rest {
   std::string input_text(const StepInput& input, const Digest& digest);
   void step(uint32_t i);
   void unfinished(uint32_t i);
+  void deferred(uint32_t i);
+  std::optional<ResultRecord> accepted(const Step& step);
+  size_t lines_that_differ(const AttemptRecord& attempt, const Step& step);
   void champion(uint32_t i);
 };
 
@@ -36,6 +41,10 @@ std::string Rest::input_text(const StepInput& input, const Digest& digest) {
     int64_t number = registry.alias(input.model, kChampion);
     must(number > 0 && registry.model(input.model)->version(number)->digest == digest, "upstream",
          "a step reads another {} than its champion", input.model);
+  } else if (plan.at(input.step).state == StepState::kDeferred) {
+    std::optional<ResultRecord> last = accepted(graph.step(input.step));
+    must(last && last->outputs[input.output] == digest, "upstream",
+         "a step reads what is not the last result of {}", graph.step(input.step).name);
   } else {
     must(world.runner.made(keys[input.step.value], digest), "upstream",
          "a step reads what {} did not make of its inputs of today", graph.step(input.step).name);
@@ -52,6 +61,7 @@ void Rest::step(uint32_t i) {
   bool too_large = !unschedulable(world.options.slots, graph.tmpl(StepId{i}).resources).empty();
   if (too_large && planned.state == StepState::kRun) return;
   must(!open, "at rest", "{} is {}", name, word(planned.state));
+  if (planned.state == StepState::kDeferred) return deferred(i);
   if (planned.state != StepState::kCurrent) return unfinished(i);
   std::map<std::string, std::string> inputs;
   for (size_t k = 0; k < graph.steps[i].inputs.size(); ++k) {
@@ -69,6 +79,57 @@ void Rest::step(uint32_t i) {
   if (!graph.steps[i].registers.empty()) champion(i);
 }
 
+std::optional<ResultRecord> Rest::accepted(const Step& step) {
+  Past& past = world.engine->past();
+  std::optional<Digest> last = past.accepted(accepted_as(step));
+  if (!last && !step.renamed_from.empty()) last = past.accepted(step.renamed_from);
+  return last ? world.sqlite.result(*last) : std::nullopt;
+}
+
+// Lines of the rows that are here and not there, or there and not here.
+size_t Rest::lines_that_differ(const AttemptRecord& attempt, const Step& step) {
+  size_t count = 0;
+  for (const StepInput& input : step.inputs) {
+    if (input.kind != InputKind::kRows) continue;
+    const SliceSpec& spec = graph.slices[input.slice.value];
+    std::multiset<std::string> lines;
+    auto add = [&](const std::string& commit) {
+      std::multiset<std::string> all;
+      std::istringstream text(world.contents.rows(commit, spec.table, input.columns, spec.where));
+      for (std::string line; std::getline(text, line);) all.insert(line);
+      return all;
+    };
+    std::multiset<std::string> now = add(world.tables.history.head), before;
+    for (const Json& one : attempt.context.at("spec").at("inputs")) {
+      if (one.at("name") == input.name) before = add(one.at("commit"));
+    }
+    std::vector<std::string> both;
+    std::set_symmetric_difference(now.begin(), now.end(), before.begin(), before.end(),
+                                  std::back_inserter(both));
+    count += both.size();
+  }
+  return count;
+}
+
+// Its last result stands, and what changed since does not count: a row that differs is two lines.
+void Rest::deferred(uint32_t i) {
+  const Step& step = graph.steps[i];
+  const std::optional<Conditions>& condition = graph.tmpl(StepId{i}).condition;
+  must(condition && !plan.at(StepId{i}).note.empty(), "deferred", "{} is deferred without a reason",
+       step.name);
+  std::optional<ResultRecord> last = accepted(step);
+  must(last.has_value(), "deferred", "{} is deferred and has no result", step.name);
+  for (const auto& [output, digest] : last->outputs) {
+    must(world.present.count(digest) > 0, "deferred", "{} is deferred without its bytes",
+         step.name);
+  }
+  std::optional<AttemptRecord> attempt = world.sqlite.attempt(last->attempt);
+  must(attempt.has_value(), "deferred", "{} has a result of no attempt", step.name);
+  size_t differ = lines_that_differ(*attempt, step);
+  must(differ <= 2 * (condition->min_changed_rows - 1), "deferred",
+       "{} is deferred, and {} lines of its rows differ", step.name, differ);
+}
+
 // Failed and blocked steps say why, and have their reason.
 void Rest::unfinished(uint32_t i) {
   const PlannedStep& planned = plan.at(StepId{i});
@@ -84,7 +145,10 @@ void Rest::unfinished(uint32_t i) {
     return;
   }
   bool above = false;
-  auto bad = [&](StepId id) { return plan.at(id).state >= StepState::kFailed; };
+  auto bad = [&](StepId id) {
+    StepState state = plan.at(id).state;
+    return state == StepState::kFailed || state == StepState::kBlocked;
+  };
   for (StepId need : step.needs) above = above || bad(need);
   for (const StepInput& input : step.inputs) {
     if (input.kind == InputKind::kOutput) above = above || bad(input.step);
@@ -143,7 +207,9 @@ void Checks::at_rest_after_plan(World& world) {
   at_rest(world);
   FakeSliceCache empty;
   Surveyor afresh({{{"tables", &world.tables}}, {{"code", &world.code}}}, world.workflows, empty);
-  std::shared_ptr<const Survey> survey = afresh.survey({});
+  std::shared_ptr<Survey> seen = afresh.survey({});
+  afresh.answer(*seen, world.engine->questions(*seen));
+  std::shared_ptr<const Survey> survey = seen;
   DryWorld dry(*world.engine, survey);
   Trigger all{"data", "", {}, false, false, {}};
   std::unique_ptr<Plan> plan = world.engine->preview(survey, all, dry);

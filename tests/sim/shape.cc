@@ -35,6 +35,7 @@ enum Bit : uint32_t {
   kClients1,
   kClients2,
   kImpatient,
+  kDefers,
 };
 
 bool has(uint64_t shape, Bit bit) {
@@ -52,9 +53,14 @@ InputTemplate named(std::string name, InputTemplate in) {
   return in;
 }
 
-StepTemplate prepare() {
+StepTemplate prepare(uint64_t shape) {
   StepTemplate step = step_of("prepare", "", {corpus(), code_of({"prepare/"})});
   step.outputs = {{"words", "words.txt"}, {"counts", "counts.json"}};
+  if (has(shape, kDefers)) {
+    step.condition = Conditions{};
+    step.condition->min_changed_rows = 2;
+    step.condition->paths = {{"code", "prepare/*.py"}};
+  }
   return step;
 }
 
@@ -82,6 +88,10 @@ StepTemplate train(uint64_t shape) {
   if (has(shape, kGate)) step.gate = {{"accuracy", has(shape, kHighGate) ? 0.6 : 0.2, {}}};
   step.attempts = has(shape, kTwoTries) ? 2 : 1;
   step.with = {{"size", has(shape, kParameter) ? 2 : 1}};
+  if (has(shape, kDefers)) {
+    step.condition = Conditions{};
+    step.condition->min_changed_rows = 3;
+  }
   if (has(shape, kLockFile)) step.environment.files = {"train/lock"};
   return step;
 }
@@ -116,7 +126,7 @@ StepTemplate blend(uint64_t shape) {
 
 std::vector<Workflow> workflows_of(uint64_t shape) {
   std::vector<StepTemplate> first, second;
-  if (has(shape, kPrepare)) first.push_back(prepare());
+  if (has(shape, kPrepare)) first.push_back(prepare(shape));
   if (has(shape, kTrunk)) first.push_back(trunk(shape));
   first.push_back(train(shape));
   if (has(shape, kReport)) {

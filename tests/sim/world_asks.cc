@@ -39,6 +39,7 @@ bool World::send(Trigger trigger, const std::map<std::string, std::string>& comm
   if (!trigger.once) wanted.last_good = prefixed(store, "workflows/");
   try {
     std::shared_ptr<Survey> seen = surveyor.survey(wanted);
+    surveyor.answer(*seen, engine->questions(*seen));
     asked.push_back({seen, trigger});
     if (wrong == Wrong::kForces) trigger.force = true;
     if (wrong == Wrong::kPreviewIsWatched && trigger.kind == "preview") trigger.kind = "data";

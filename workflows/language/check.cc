@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 
+#include "workflows/language/conditions.h"
 #include "workflows/language/fields.h"
 #include "workflows/language/models.h"
 #include "workflows/language/parse.h"
@@ -41,6 +42,7 @@ class Check {
     producers();
     for (size_t i = 0; i < nodes_.size(); ++i) references(i);
     cycles();
+    check_followers(workflows_, diagnostics_);
     channels(sources);
   }
 

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "pipeline/core/names.h"
+#include "workflows/language/conditions.h"
 #include "workflows/language/readers.h"
 #include "workflows/language/step.h"
 
@@ -18,7 +19,7 @@ struct Reading {
 };
 
 void read_trigger(const Reading& reading, const std::string& word, const Place& place) {
-  static const std::vector<std::string> later = {"tag", "workflow"};
+  static const std::vector<std::string> later = {"tag"};
   for (const std::string& known : later) {
     if (word == known) return not_supported_yet(place, "on: " + word, reading.diagnostics);
   }
@@ -33,8 +34,13 @@ void read_trigger(const Reading& reading, const std::string& word, const Place& 
     return reading.diagnostics.error(place, "\"schedule\" says when",
                                      "on: {schedule: [{cron: \"0 3 * * *\", timezone: UTC}]}");
   }
-  reading.diagnostics.error(place, fmt::format("unknown trigger \"{}\"", shown(word)),
-                            did_you_mean(word, {"data", "code", "ci", "schedule", "manual"}));
+  if (word == "workflow") {
+    return reading.diagnostics.error(place, "\"workflow\" says after which one it starts",
+                                     "on: {workflow: [build]}");
+  }
+  reading.diagnostics.error(
+      place, fmt::format("unknown trigger \"{}\"", shown(word)),
+      did_you_mean(word, {"data", "code", "ci", "schedule", "workflow", "manual"}));
 }
 
 // on: {data: {branches: ["feature/*"]}}
@@ -87,10 +93,19 @@ void read_on(const Reading& reading, const YamlNode& node) {
       reading.workflow.schedules = read_schedules(entry.value, "\"schedule\"", diagnostics);
       continue;
     }
+    if (entry.key == "workflow") {
+      reading.workflow.after = read_after(entry.value, diagnostics);
+      reading.workflow.place = entry.key_place.str();
+      continue;
+    }
     read_trigger(reading, entry.key, entry.key_place);
     if (entry.value.is_null()) continue;
     Fields fields(entry.value, fmt::format("trigger \"{}\"", shown(entry.key)), diagnostics);
-    if (entry.key == "data") read_branches(reading, fields);
+    if (entry.key == "data") {
+      read_branches(reading, fields);
+      reading.workflow.quiet_data_ms = read_debounce(fields, diagnostics);
+    }
+    if (entry.key == "code") reading.workflow.quiet_code_ms = read_debounce(fields, diagnostics);
     fields.finish();
   }
   if (reading.workflow.on_code && !reading.workflow.ci.empty()) {
@@ -226,11 +241,16 @@ void read_name_of(const Reading& reading, Fields& fields) {
 void read_workflow(const Reading& reading, const YamlNode& root) {
   Fields fields(root, "the workflow", reading.diagnostics);
   if (!fields.is_map()) return;
-  fields.not_yet({"inputs", "concurrency", "debounce", "evaluate", "if"});
+  fields.not_yet({"inputs", "evaluate"});
+  fields.instead("debounce", "on: {data: {debounce-seconds: 60}}");
+  fields.instead("if", "`if` belongs to a step");
   fields.instead("jobs", "write \"steps\", without a list inside");
   read_name_of(reading, fields);
   if (const YamlNode* on = fields.take("on")) read_on(reading, *on);
   read_steps(reading, fields);
+  if (auto group = read_concurrency(fields, {}, reading.diagnostics)) {
+    for (StepTemplate& step : reading.workflow.steps) step.concurrency.push_back(*group);
+  }
   read_releases(reading, fields);
   fields.finish();
 }

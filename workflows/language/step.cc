@@ -6,6 +6,7 @@
 #include <set>
 
 #include "workflows/language/actions.h"
+#include "workflows/language/conditions.h"
 #include "workflows/language/readers.h"
 
 namespace lockstep {
@@ -253,7 +254,8 @@ StepTemplate read_step(const std::string& name, const Place& place, const YamlNo
   check_name(name, place, "steps", diagnostics);
   Fields fields(node, scope.what, diagnostics);
   if (!fields.is_map()) return step;
-  fields.not_yet({"evaluate", "if", "concurrency", "debounce"});
+  fields.not_yet({"evaluate"});
+  fields.instead("debounce", "on: {data: {debounce-seconds: 60}}, for the whole workflow");
   fields.instead("runs-on", "write resources: {pool: NAME}");
   fields.instead("steps", "a step here is one program: uses or run");
   read_needs(fields, scope, step);
@@ -274,6 +276,10 @@ StepTemplate read_step(const std::string& name, const Place& place, const YamlNo
   read_resources(fields, scope, step.resources);
   read_environment(fields, scope, step.environment);
   read_limits(fields, scope, step);
+  read_condition(fields, scope, step);
+  if (auto group = read_concurrency(fields, scope.matrix, diagnostics)) {
+    step.concurrency.push_back(std::move(*group));
+  }
   fields.finish();
   check_step(step, scope);
   return step;

@@ -29,9 +29,9 @@ ReadyStep step(uint32_t id, Priority priority = Priority::kData, double chain = 
 
 std::vector<uint32_t> started(std::vector<Slot> slots, std::vector<ReadyStep> ready,
                               std::map<uint32_t, uint32_t> running = {},
-                              std::set<std::string> busy = {}) {
+                              std::set<std::string> busy = {}, std::set<std::string> taken = {}) {
   std::vector<uint32_t> ids;
-  for (const Start& one : schedule(std::move(slots), std::move(ready), running, busy)) {
+  for (const Start& one : schedule(std::move(slots), std::move(ready), running, busy, taken)) {
     ids.push_back(one.id.value);
   }
   return ids;
@@ -84,7 +84,8 @@ TEST_CASE("steps with a card run on cards, the others never") {
   trunk.need.memory_bytes = 1000;  // of the host: no weight on a card
   CHECK(started({cpu(1)}, {trunk, head}) == Ids{1});
   CHECK(started({card("0", 8)}, {trunk, head}) == Ids{0});
-  auto both = schedule({cpu(1), card("0", 8), card("1", 16)}, {trunk, head}, {}, {});
+  std::set<std::string> taken;
+  auto both = schedule({cpu(1), card("0", 8), card("1", 16)}, {trunk, head}, {}, {}, taken);
   REQUIRE(both.size() == 2);
   CHECK(both[0].slot == 1);
   CHECK(both[1].slot == 0);
@@ -97,7 +98,9 @@ TEST_CASE("cards and pools fill evenly, and a pool that is named is kept to") {
     ready.back().need.gpu_memory_bytes = 1;
   }
   std::map<size_t, int> on;
-  for (const Start& one : schedule({card("0", 8), card("1", 8)}, ready, {}, {})) ++on[one.slot];
+  std::set<std::string> taken;
+  for (const Start& one : schedule({card("0", 8), card("1", 8)}, ready, {}, {}, taken))
+    ++on[one.slot];
   CHECK(on == std::map<size_t, int>{{0, 2}, {1, 2}});
   ReadyStep picky = step(9);
   picky.need.pool = "night";
@@ -148,4 +151,20 @@ TEST_CASE("the critical path is the longest way to the end") {
   CHECK(chain[step_id(*survey, "a").value] == 3);
   CHECK(chain[step_id(*survey, "b").value] == 2);
   CHECK(chain[step_id(*survey, "c").value] == 4);
+}
+
+TEST_CASE("attempts of one group go one at a time; who waits for one keeps its others") {
+  ReadyStep a = step(0), b = step(1), c = step(2), free = step(3);
+  a.groups = b.groups = {"west"};
+  c.groups = {"east"};
+  CHECK(started({cpu(4)}, {a, b, c, free}) == Ids{0, 2, 3});
+  CHECK(started({cpu(4)}, {a, b, c, free}, {}, {}, {"west"}) == Ids{2, 3});
+  // `b` needs both: once it is first in line, nobody behind it takes the one that is free.
+  b.groups = {"west", "east"};
+  b.priority = Priority::kManual;
+  CHECK(started({cpu(4)}, {a, b, c, free}, {}, {}, {"west"}) == Ids{3});
+  CHECK(started({cpu(4)}, {a, b, c, free}) == Ids{1, 3});
+  // No place for it: its groups stay free.
+  b.need.memory_bytes = 99;
+  CHECK(started({cpu(4, 50)}, {a, b, c}) == Ids{0, 2});
 }

@@ -63,8 +63,9 @@ struct Bench {
     wanted.asked = engine->live_commits();
     std::optional<std::string> run;
     error.clear();
-    SurveyDone done{surveyor.survey(wanted), trigger,
-                    [&](const std::string& id, const Error* wrong) {
+    std::shared_ptr<Survey> seen = surveyor.survey(wanted);
+    surveyor.answer(*seen, engine->questions(*seen));
+    SurveyDone done{seen, trigger, [&](const std::string& id, const Error* wrong) {
                       run = id;
                       if (wrong) error = wrong->what();
                     }};

@@ -125,3 +125,116 @@ TEST_CASE("a tick plans its own workflow, once, and takes no commit from others"
   CHECK(b.tick("nightly", 7000).empty());
   CHECK(b.engine->last_tick("nightly") == 7000);
 }
+
+namespace {
+
+// Two workflows: "train", and "after" which starts when it has run.
+struct Following : Bench {
+  Following() {
+    StepTemplate report = step_of("report", "", {code_of({"train/"}), rows_of("utterances")});
+    workflows.always.push_back(workflow_of({report}, "after"));
+    workflows.always[0].name = "train";
+    Workflow& after = workflows.always[1];
+    after.on_data = after.on_code = false;
+    after.after.names = {"train"};
+    look({"manual", "ann", {}, false, true, {}});
+    finish_all("1");
+    REQUIRE(follow() == "");
+  }
+  // As serve() does: asks for who was asked for.
+  std::string follow() {
+    std::string run;
+    const Json asked = engine->asked();
+    for (const auto& [workflow, why] : asked.items()) {
+      Trigger trigger;
+      trigger.kind = "workflow";
+      trigger.workflow = workflow;
+      run = look(trigger);
+    }
+    return run;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a workflow starts when another one has run, once, and after a crash too") {
+  Following b;
+  CHECK(b.follow().empty());
+  b.edit(1, "changed");
+  b.look();
+  CHECK(b.live() == Names{kA});
+  CHECK_FALSE(b.engine->anybody_asked());
+  b.finish_all("2");
+  REQUIRE(b.engine->anybody_asked());
+  b.restart();
+  REQUIRE(b.engine->anybody_asked());
+  CHECK(b.engine->asked().at("after").at("after") == "train");
+  b.follow();
+  CHECK(b.live() == Names{"report"});
+  CHECK_FALSE(b.engine->anybody_asked());
+  b.restart();
+  CHECK_FALSE(b.engine->anybody_asked());
+  b.finish_all("2");
+  CHECK(b.follow().empty());
+}
+
+TEST_CASE("a workflow that failed starts nobody, unless any result will do") {
+  Following b;
+  b.workflows.always[1].after.any = GENERATE(false, true);
+  bool any = b.workflows.always[1].after.any;
+  b.edit(1, "changed");
+  b.edit(2, "changed");
+  b.look();
+  b.fail(kA);
+  b.succeed(kB, "2");
+  CHECK(b.engine->anybody_asked() == any);
+  b.follow();
+  b.finish_all("2");
+  // What failed is mended: the rest of it is done already.
+  b.by_hand({kA});
+  b.finish_all("3");
+  CHECK(b.engine->anybody_asked());
+}
+
+TEST_CASE("what ran under a plan that was superseded counts for the one that ends") {
+  Following b;
+  b.edit(1, "changed");
+  b.edit(2, "changed");
+  b.look();
+  b.succeed(kA, "2");
+  b.edit(2, "text 2");  // nothing is left to do
+  b.look();
+  CHECK(b.engine->anybody_asked());
+}
+
+TEST_CASE("attempts of one group go one at a time, in whichever workflow, also of older plans") {
+  Ready b;
+  b.workflows.always[0].steps[0].concurrency = {{parse_template("one"), std::nullopt}};
+  b.edit_all("changed");
+  b.look();
+  CHECK(b.live() == Names{kA});
+  b.restart();
+  b.edit_all("again");
+  b.look();
+  CHECK(b.live() == Names{kA});
+  b.finish_all("2");
+  CHECK(b.champion("intent-c") == 2);
+}
+
+TEST_CASE("cancel-in-progress cancels what no newer plan wants, whatever the workspace's policy") {
+  Ready b;
+  b.options.cancel_superseded = GENERATE(false, true);
+  std::optional<bool> cancel =
+      GENERATE(std::optional<bool>(), std::optional(false), std::optional(true));
+  bool expected = cancel.value_or(b.options.cancel_superseded);
+  b.workflows.always[0].steps[0].concurrency = {{parse_template("${{ matrix.client }}"), cancel}};
+  b.restart();
+  b.edit_all("changed");
+  b.look();
+  CHECK(b.live() == Names{kA, kB, kC});
+  std::string attempt = b.attempt(kA);
+  b.edit(1, "again");
+  b.look();
+  CHECK((b.cancelled == std::vector<std::string>{attempt}) == expected);
+  CHECK(b.cancelled.empty() == !expected);
+}
