@@ -278,8 +278,10 @@ void Engine::fail(AttemptRecord& record, const AttemptResult& result) {
   past_.put(record);
   if (!active_) return;
   size_t allowed = record.context.value("attempts", size_t{1});
-  bool final =
-      cancelled ? active_->cancelling : !lost && past_.failures(record.fingerprint) >= allowed;
+  bool used_up = past_.failures(record.fingerprint) >= allowed;
+  // What was forced once is not begun again by a plan that forces nothing.
+  bool again = (lost || cancelled) && (!used_up || active_->trigger.force);
+  bool final = (cancelled && active_->cancelling) || (used_up && !again);
   for (StepId id : active_->plan->wanting(record.fingerprint)) {
     active_->steps[id].finished_ms = clock_.now_ms();
     active_->waits[id.value].since_ms = clock_.now_ms();

@@ -254,3 +254,25 @@ TEST_CASE("a superseded run names the one that took its place") {
   }
   b.finish_all("2");
 }
+
+TEST_CASE("what was forced and is lost is not begun again by a plan that forces nothing") {
+  Ready b;
+  b.edit(1, "broken");
+  b.look();
+  b.fail(kA);
+  b.by_hand({kA}, true);
+  REQUIRE(b.live() == Names{kA});
+  SECTION("by its own plan it is") {
+    b.end(b.attempt(kA), AttemptEnd::kLost);
+    CHECK(b.live() == Names{kA});
+  }
+  SECTION("by the next one it is not") {
+    b.edit(2, "changed");
+    std::string run = b.look();
+    REQUIRE(b.live() == Names{kA, kB});
+    b.end(b.attempt(kA), AttemptEnd::kLost);
+    CHECK(b.live() == Names{kB});
+    b.succeed(kB, "b 2");
+    CHECK(b.result(run) == "failed");
+  }
+}
