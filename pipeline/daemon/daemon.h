@@ -145,7 +145,11 @@ class Daemon {
   void wait_for_checks(const std::map<std::string, std::string>& cursors,
                        std::map<std::string, std::string>& heads);
   bool look_for_previews(const std::map<std::string, std::string>& heads);
-  bool preview_branch(const BranchName& branch, const std::string& commit, const std::string& head);
+  bool preview_branch(const Variant& branch, const std::string& commit, const std::string& head);
+  // experiments.cc
+  bool look_for_experiments(const std::map<std::string, std::string>& heads);
+  bool look_for_tags(const std::map<std::string, std::string>& heads);
+  bool begin_experiment(Trigger trigger, const std::map<std::string, std::string>& commits);
   std::optional<Error> have_planned(SurveyRequest wanted);
   int64_t run_schedules();  // schedules.cc
   bool plan_tick(const std::string& workflow, int64_t now_ms);
@@ -170,6 +174,7 @@ class Daemon {
   std::unique_ptr<GitWorkflows> workflows_;
   std::unique_ptr<Surveyor> surveyor_;
   std::map<std::string, std::string> waiting_for_checks_;  // source → head that was told of
+  std::set<std::string> too_many_tags_;                    // sources that were told of
   bool left_open_ = false;   // serve(): an earlier process left something to be planned
   std::mutex survey_mutex_;  // the surveyor is used by one thread at a time
   std::mutex ask_mutex_;

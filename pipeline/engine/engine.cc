@@ -129,6 +129,7 @@ void Engine::keep_followed(const Graph& graph) {
   if (store_.get("schedules") != ticks) store_.set("schedules", ticks);
   keep("followed", followed);
   keep("checks", graph.ci);
+  keep_tags(graph);
 }
 
 void Engine::note(const std::string& text) {
@@ -147,7 +148,7 @@ void Engine::append(const std::vector<Fact>& facts) {
     if (move->alias == kChampion && oldest_unreleased_ms_ == 0) {
       set_unreleased(clock_.now_ms());
     }
-    if (active_ && !active_->branch && move->alias == kChampion) {
+    if (active_ && !active_->variant && move->alias == kChampion) {
       active_->moves.push_back(
           {{"model", move->model}, {"from", move->from}, {"to", move->to}, {"why", move->why}});
       ++active_->revision;

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "pipeline/core/names.h"
+#include "workflows/language/experiments.h"
 #include "workflows/language/readers.h"
 #include "workflows/language/step.h"
 
@@ -18,7 +19,7 @@ struct Reading {
 };
 
 void read_trigger(const Reading& reading, const std::string& word, const Place& place) {
-  static const std::vector<std::string> later = {"tag", "workflow"};
+  static const std::vector<std::string> later = {"workflow"};
   for (const std::string& known : later) {
     if (word == known) return not_supported_yet(place, "on: " + word, reading.diagnostics);
   }
@@ -29,12 +30,17 @@ void read_trigger(const Reading& reading, const std::string& word, const Place& 
     return reading.diagnostics.error(place, "\"ci\" names the checks that must be green",
                                      "on: {data: {}, ci: [build]}");
   }
+  if (word == "tag") {
+    return reading.diagnostics.error(place, "\"tag\" names the tags, or patterns of them",
+                                     "on: {tag: [\"exp/*\"]}");
+  }
   if (word == "schedule") {
     return reading.diagnostics.error(place, "\"schedule\" says when",
                                      "on: {schedule: [{cron: \"0 3 * * *\", timezone: UTC}]}");
   }
-  reading.diagnostics.error(place, fmt::format("unknown trigger \"{}\"", shown(word)),
-                            did_you_mean(word, {"data", "code", "ci", "schedule", "manual"}));
+  reading.diagnostics.error(
+      place, fmt::format("unknown trigger \"{}\"", shown(word)),
+      did_you_mean(word, {"data", "code", "ci", "tag", "schedule", "manual"}));
 }
 
 // on: {data: {branches: ["feature/*"]}}
@@ -87,10 +93,15 @@ void read_on(const Reading& reading, const YamlNode& node) {
       reading.workflow.schedules = read_schedules(entry.value, "\"schedule\"", diagnostics);
       continue;
     }
+    if (entry.key == "tag") {
+      read_tags(entry.value, reading.workflow, diagnostics);
+      continue;
+    }
     read_trigger(reading, entry.key, entry.key_place);
     if (entry.value.is_null()) continue;
     Fields fields(entry.value, fmt::format("trigger \"{}\"", shown(entry.key)), diagnostics);
     if (entry.key == "data") read_branches(reading, fields);
+    if (entry.key == "manual") read_inputs_of_start(fields, reading.workflow, diagnostics);
     fields.finish();
   }
   if (reading.workflow.on_code && !reading.workflow.ci.empty()) {
@@ -98,6 +109,7 @@ void read_on(const Reading& reading, const YamlNode& node) {
                       "ci: code commits start it once their checks are green");
   }
   reading.workflow.on_code = reading.workflow.on_code || !reading.workflow.ci.empty();
+  check_inputs_of_start(reading.workflow, diagnostics);
 }
 
 void check_references(const Reading& reading, const YamlNode& steps) {
@@ -122,7 +134,8 @@ void check_references(const Reading& reading, const YamlNode& steps) {
 void read_steps(const Reading& reading, Fields& fields) {
   std::map<std::string, TemplateText> env;
   if (const YamlNode* node = fields.take("env")) {
-    env = read_env(*node, fields.of("env"), {}, reading.sources, reading.diagnostics);
+    env = read_env(*node, fields.of("env"), {}, reading.workflow.inputs, reading.sources,
+                   reading.diagnostics);
   }
   const YamlNode* steps = fields.need("steps", "a map of step names to steps");
   if (steps == nullptr) return;
@@ -131,7 +144,8 @@ void read_steps(const Reading& reading, Fields& fields) {
   }
   for (const YamlEntry& entry : steps->entries()) {
     reading.workflow.steps.push_back(read_step(entry.key, entry.key_place, entry.value,
-                                               reading.sources, env, reading.diagnostics));
+                                               reading.sources, env, reading.workflow.inputs,
+                                               reading.diagnostics));
   }
   check_references(reading, *steps);
 }
@@ -226,7 +240,8 @@ void read_name_of(const Reading& reading, Fields& fields) {
 void read_workflow(const Reading& reading, const YamlNode& root) {
   Fields fields(root, "the workflow", reading.diagnostics);
   if (!fields.is_map()) return;
-  fields.not_yet({"inputs", "concurrency", "debounce", "evaluate", "if"});
+  fields.not_yet({"concurrency", "debounce", "evaluate", "if"});
+  fields.instead("inputs", "on: {manual: {inputs: …}}");
   fields.instead("jobs", "write \"steps\", without a list inside");
   read_name_of(reading, fields);
   if (const YamlNode* on = fields.take("on")) read_on(reading, *on);
