@@ -402,6 +402,11 @@ Json WorkspaceBackend::retry(const std::string& what, const Caller& caller) {
       daemon_.in_loop([&](Engine& engine) -> std::optional<std::vector<std::string>> {
         std::optional<RunRecord> run = engine.store().run(what);
         if (!run) return std::nullopt;
+        if (!preview_name(run->document).is_null()) {
+          throw Error(ErrorCode::kConflict, "run " + run->id + " is a preview",
+                      "ask for it again as it was asked for: `trigger --input`, `run --tag` or "
+                      "`run --branch`");
+        }
         std::vector<std::string> names;
         for (const Json& step : run_now(engine, what).at("steps")) {
           if (step.at("state") == "failed") names.push_back(step.at("step"));

@@ -190,7 +190,7 @@ std::unique_ptr<Plan> Engine::preview(std::shared_ptr<const Survey> survey, cons
 }
 
 bool Engine::asks_for_any(const Graph& graph, const Trigger& trigger) {
-  return graph.steps.empty() ||
+  return graph.steps.empty() || !trigger.steps.empty() ||
          std::any_of(graph.steps.begin(), graph.steps.end(),
                      [&](const Step& step) { return listens(graph, step, trigger); });
 }
