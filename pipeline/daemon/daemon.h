@@ -168,7 +168,11 @@ class Daemon {
                       std::map<std::string, std::string>& heads);  // quiet.cc
   std::map<std::string, std::string> held_commits();
   bool look_for_previews(const std::map<std::string, std::string>& heads);
-  bool preview_branch(const BranchName& branch, const std::string& commit, const std::string& head);
+  bool preview_branch(const Variant& branch, const std::string& commit, const std::string& head);
+  // experiments.cc
+  bool look_for_experiments(const std::map<std::string, std::string>& heads);
+  bool look_for_tags(const std::map<std::string, std::string>& heads);
+  bool begin_experiment(Trigger trigger, const std::map<std::string, std::string>& commits);
   std::optional<Error> have_planned(SurveyRequest wanted);
   int64_t run_schedules();  // schedules.cc
   bool plan_tick(const std::string& workflow, int64_t now_ms);
@@ -194,14 +198,12 @@ class Daemon {
   std::unique_ptr<GitWorkflows> workflows_;
   std::unique_ptr<Surveyor> surveyor_;
   std::map<std::string, std::string> waiting_for_checks_;  // source → head that was told of
-<<<<<<< HEAD
   // What could not be planned while a source was away; it is not tried again as long as it is.
   std::map<std::string, std::string> in_vain_;
-=======
-  std::map<std::string, Quiet> quiet_;                     // source → what serve() waits with
->>>>>>> room/when
-  bool left_open_ = false;   // serve(): an earlier process left something to be planned
-  std::mutex survey_mutex_;  // the surveyor is used by one thread at a time
+  std::map<std::string, Quiet> quiet_;   // source → what serve() waits with
+  std::set<std::string> too_many_tags_;  // sources that were told of
+  bool left_open_ = false;               // serve(): an earlier process left something to be planned
+  std::mutex survey_mutex_;              // the surveyor is used by one thread at a time
   std::mutex ask_mutex_;
   std::unique_ptr<Effects> effects_;
   Tokens tokens_;
@@ -215,11 +217,8 @@ class Daemon {
   std::deque<SurveyRequest> requests_;
   std::string failure_;
   Progress progress_;
-<<<<<<< HEAD
   Look last_look_;
-=======
   std::map<std::string, int64_t> quiet_until_;
->>>>>>> room/when
   uint64_t looked_ = 0;  // the newest of `asked_` that serve() has looked for
 
   Fd wake_;  // readable: somebody has asked
