@@ -8,12 +8,14 @@
 #include <future>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "pipeline/api/api.h"
 #include "pipeline/api/server.h"
 #include "pipeline/base/fd.h"
 #include "pipeline/daemon/audit_log.h"
+#include "pipeline/daemon/backup.h"
 #include "pipeline/daemon/effects.h"
 #include "pipeline/daemon/git_workflows.h"
 #include "pipeline/daemon/parts.h"
@@ -89,9 +91,12 @@ class Daemon {
   Api& api() { return api_; }
   Tokens& tokens() { return tokens_; }
   AuditLog& audit() { return audit_; }
+  Backups& backups() { return backups_; }
   Effects& effects() { return *effects_; }
   bool serving() const { return serving_; }
   bool stopping() const { return stop_ || failed_; }
+  // Why nothing that would have to be kept is taken now; nothing while all is well.
+  std::optional<Error> trouble();
 
   // Runs `act` between two turns' messages, inside a transaction; what it throws is thrown here.
   template <class F>
@@ -131,6 +136,10 @@ class Daemon {
   void wait_for(std::future<void>& told);
   std::string failure();
   void loop();
+  void turn();
+  void stop_accepting(const Error& error);  // trouble.cc
+  void accept_again();
+  void begin_again();
   void tell_progress();
   void survey_loop();
   void survey(SurveyRequest& request);
@@ -147,6 +156,8 @@ class Daemon {
   bool look_for_previews(const std::map<std::string, std::string>& heads);
   bool preview_branch(const BranchName& branch, const std::string& commit, const std::string& head);
   std::optional<Error> have_planned(SurveyRequest wanted);
+  int64_t forget_old();  // forget.cc
+  void forget_logs();
   int64_t run_schedules();  // schedules.cc
   bool plan_tick(const std::string& workflow, int64_t now_ms);
   bool start_import(const std::string& name);
@@ -170,12 +181,13 @@ class Daemon {
   std::unique_ptr<GitWorkflows> workflows_;
   std::unique_ptr<Surveyor> surveyor_;
   std::map<std::string, std::string> waiting_for_checks_;  // source → head that was told of
-  bool left_open_ = false;   // serve(): an earlier process left something to be planned
-  std::mutex survey_mutex_;  // the surveyor is used by one thread at a time
+  std::atomic<bool> left_open_{false};  // something is to be planned, whatever the heads say
+  std::mutex survey_mutex_;             // the surveyor is used by one thread at a time
   std::mutex ask_mutex_;
   std::unique_ptr<Effects> effects_;
   Tokens tokens_;
   AuditLog audit_;
+  Backups backups_;
   std::unique_ptr<Backend> backend_;
   Api api_;
   std::unique_ptr<ApiServer> server_;
@@ -184,6 +196,7 @@ class Daemon {
   std::condition_variable changed_;
   std::deque<SurveyRequest> requests_;
   std::string failure_;
+  std::string trouble_;  // the store can't be written: what it said
   Progress progress_;
   uint64_t looked_ = 0;  // the newest of `asked_` that serve() has looked for
 
@@ -191,7 +204,9 @@ class Daemon {
   std::atomic<uint64_t> asked_{0};
   std::atomic<bool> loop_over_{false}, stop_{false}, failed_{false}, working_{false},
       serving_{false};
-  std::future<void> import_;  // by schedule, the one under way
+  std::atomic<bool> blind_{false};  // the engine's memory is not what the store has
+  int64_t next_try_ms_ = 0;         // of the loop, while there is trouble
+  std::future<void> import_;        // by schedule, the one under way
   std::thread loop_thread_, survey_thread_;
 };
 

@@ -108,7 +108,8 @@ std::map<std::string, std::string> Daemon::look_for_changes(
     trigger.code_too = trigger.code_too || !data;
     spdlog::info("{} {} is at {}", data ? "data" : "code", name, commit.substr(0, 7));
   }
-  if (trigger.kind.empty() && left_open_) {
+  const bool left_open = left_open_;
+  if (trigger.kind.empty() && left_open) {
     trigger.kind = "data";
     trigger.code_too = true;
   }
@@ -261,24 +262,32 @@ int Daemon::serve() {
     return !engine.past().live().empty() || (!last.empty() && last[0].result == "running") ||
            !engine.store().get("unreleased").empty();
   });
-  in_loop([](Engine& engine) { forget_old_deliveries(engine); });
   int64_t next_look_ms = 0, pause_ms = 0;
   int64_t next_tick_ms = 0;  // of a schedule
-  bool waiting = false;      // a preview, for the end of a run
+  int64_t next_forget_ms = 0;
+  bool waiting = false;  // a preview, for the end of a run
   while (!stop_ && !failed_) {
     bool signal = signals.wait(kTick_ms, wake_.get());
     uint64_t asked = asked_;
     int64_t now = clock_.now_ms();
-    if (now >= next_tick_ms) next_tick_ms = run_schedules();
+    if (trouble()) continue;
+    try {
+      if (now >= next_tick_ms) next_tick_ms = run_schedules();
+      if (now >= next_forget_ms) next_forget_ms = now + forget_old();
+    } catch (const Error&) {
+      if (trouble()) continue;
+      throw;
+    }
     // A source that is away is not asked at every signal: the next look sees what they were about.
     bool due = now >= next_look_ms || (signal && said.empty());
     if (!due && !(waiting && idle())) continue;
-    std::map<std::string, std::string> heads = look_for_changes(said);
     try {
+      std::map<std::string, std::string> heads = look_for_changes(said);
       if (!heads.empty()) waiting = look_for_previews(heads);
     } catch (const Error& error) {
       if (failed_) break;
-      spdlog::warn("no branch is looked at: {}", error.what());  // and again with the next look
+      spdlog::warn("looking at the sources failed: {}", error.what());  // and again with the next
+      if (trouble()) continue;
     }
     {
       std::lock_guard<std::mutex> lock(mutex_);
