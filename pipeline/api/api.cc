@@ -188,6 +188,13 @@ Patience Call::patience() const {
   return {query_number("wait_ms", 0, 0, kMaxWaitMs), request_.gone};
 }
 
+// Of what is posted, all but questions and what is written elsewhere.
+bool Api::keeps_something(const Route& route) {
+  const std::string_view path = route.pattern;
+  const bool question = path.ends_with("/predict") || path.ends_with("/verify");
+  return route.method == "POST" && !question && path != "/v1/backup";
+}
+
 const Route* Api::find(std::string_view method, std::string_view path) {
   auto parts = split(path);
   for (const Route& route : routes()) {
@@ -206,6 +213,9 @@ ApiResponse Api::answer(const ApiRequest& request) {
                   "`lockstep token create` makes a token with another role");
     }
     check_names(*route, request);
+    if (hold_ && keeps_something(*route)) {
+      if (std::optional<Error> why = hold_()) throw *why;
+    }
     Call call(request, read_parameters(*route, request.path));
     return {200, route->handler(backend_, call)};
   }

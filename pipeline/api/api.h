@@ -75,16 +75,22 @@ class Api {
   void audit_to(Audit audit) { audit_ = std::move(audit); }
   void audit(const ApiRequest& request, int status) const;
 
+  // Asked before what acts: an error means that nothing can be kept now, and is the answer. Set
+  // before the first request; may be called from several threads.
+  void hold_when(std::function<std::optional<Error>()> hold) { hold_ = std::move(hold); }
+
   static const std::vector<Route>& routes();
   // The route a request would take, or null.
   static const Route* find(std::string_view method, std::string_view path);
 
  private:
   ApiResponse answer(const ApiRequest& request);
+  static bool keeps_something(const Route& route);
   ApiResponse try_answer(const ApiRequest& request);
 
   Backend& backend_;
   Audit audit_;
+  std::function<std::optional<Error>()> hold_;
 };
 
 }  // namespace lockstep

@@ -41,7 +41,8 @@ class Backend {
   //  "run"|null,"since"}],"queue":[{"step","priority","why"}],"models":{"total","in_step"},
   //  "deferred":[{"step","model"|null,"why"}],
   //  "sources":[{"name","kind","place","branch","commit","error"|null,"quiet_until"|null}],
-  //  "channels":[{"name","tag"}],"held":held|null,"runner":{"pid"}|null}
+  //  "channels":[{"name","tag"}],"held":held|null,"runner":{"pid"}|null,
+  //  "trouble":text|null (why nothing is accepted now)}
   // held, everywhere: {"why":text,"added":[model…],"retired":[model…]}
   virtual Json status() = 0;
 
@@ -86,10 +87,10 @@ class Backend {
   // "superseded_by":run|null of a superseded one. Waits while the run is not finished and
   // "revision" is still `seen`.
   virtual Json run(const std::string& id, int64_t seen, const Patience& patience) = 0;
-  // [{"run","result","trigger","preview":{…without its
-  // models}|null,"started","finished","executed",
-  //   "failed","release"}], newest first
-  virtual Json runs(size_t limit) = 0;
+  // [{"run","result","trigger","preview":{…without its models}|null,"started","finished",
+  //   "executed","failed","release"}], newest first; with `before` those that began before that
+  // run. Throws not_found.
+  virtual Json runs(size_t limit, const std::string& before) = 0;
   // {"log":text,"offset":next offset,"end":bool,"attempt","run"}; waits like run(). An empty `run`
   // means the step's newest attempt of any run. "end": the attempt is over and this is its last
   // byte. Bytes that are not UTF-8 come as U+FFFD.
@@ -208,6 +209,13 @@ class Backend {
   // {"freed":[{"sha256","bytes"}],"bytes","refs":N,"checkpoints":N,"snapshots":N,"held":N,
   // "dry_run":bool}
   virtual Json gc(const Caller& caller) = 0;
+  // Begins a backup to `to`, an absolute path of the daemon's machine: {"file"}. Throws conflict
+  // while one is under way or where the file is there.
+  virtual Json start_backup(const std::string& to, bool artifacts) = 0;
+  // The newest one: {"state":"none"|"running"|"done"|"failed","file"|null,"done":bytes,
+  // "bytes":N|null,"revision":N,"error":{"code","message","hint"}|null,"seconds", of one that is
+  // done also "files","artifacts","size":N,"missing":[sha256…]}. Waits like run().
+  virtual Json backup(int64_t seen, const Patience& patience) = 0;
   // {"ok":bool,"checks":[{"name","ok":bool,"message","fix"}]}; "fix" is "" where nothing is to do
   virtual Json doctor() = 0;
 

@@ -75,6 +75,20 @@ Json import_sheet(Backend& backend, const Call& call) {
                               call.caller());
 }
 
+Json start_backup(Backend& backend, const Call& call) {
+  // As with imports: who comes from elsewhere names no file of this machine.
+  bool local = call.request().peer == "socket" || call.request().peer == "here";
+  if (!local) {
+    throw Error(ErrorCode::kDenied, "`to` names a file of the daemon's machine",
+                "run `lockstep backup` there");
+  }
+  return backend.start_backup(call.need_text("to"), !call.flag("without_artifacts"));
+}
+
+Json backup(Backend& backend, const Call& call) {
+  return backend.backup(call.query_number("seen", -1, -1, kMaxNumber), call.patience());
+}
+
 Json predict(Backend& backend, const Call& call) {
   Json wanted = Json::object();
   Json texts = call.texts("texts");
@@ -191,11 +205,12 @@ const std::vector<Route> kWork = {
      "/v1/runs",
      "viewer",
      false,
-     {"limit"},
+     {"limit", "before"},
      {},
-     "the newest runs",
+     "the newest runs, or those before one",
      [](Backend& b, const Call& c) {
-       return b.runs(static_cast<size_t>(c.query_number("limit", 20, 1, 10'000)));
+       return b.runs(static_cast<size_t>(c.query_number("limit", 20, 1, 10'000)),
+                     c.query("before"));
      }},
     {"GET",
      "/v1/runs/{run}",
@@ -279,6 +294,22 @@ const std::vector<Route> kWork = {
      {"dry_run", "reason"},
      "free bytes that nothing kept names",
      [](Backend& b, const Call& c) { return b.gc(c.caller()); }},
+    {"POST",
+     "/v1/backup",
+     "admin",
+     true,
+     {},
+     {"to", "without_artifacts", "reason"},
+     "begin a backup; answers at once",
+     start_backup},
+    {"GET",
+     "/v1/backup",
+     "admin",
+     true,
+     {"seen", "wait_ms"},
+     {},
+     "how far the newest backup is",
+     backup},
     {"GET",
      "/v1/doctor",
      "viewer",

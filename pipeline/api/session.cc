@@ -101,6 +101,7 @@ http::response<http::string_body> compose(const ApiResponse& response, bool keep
   http::response<http::string_body> out(http::int_to_status(response.status), 11);
   out.set(http::field::content_type, "application/json");
   out.set(http::field::cache_control, "no-store");
+  if (response.status == 503) out.set(http::field::retry_after, "5");
   if (response.status == 401) out.set(http::field::www_authenticate, "Bearer");
   out.body() = dump(response.body);
   out.keep_alive(keep);

@@ -29,6 +29,13 @@ struct InitOptions {
   std::string from;  // a repository whose workflows to begin with, or empty
 };
 
+struct RestoreOptions {
+  fs::path file, into;  // absolute; `into` empty with `verify`
+  bool verify = false;  // read all of it, change nothing
+  bool force = false;   // also where there is a state, which is kept beside
+};
+using RestoreProgress = std::function<void(uint64_t done, uint64_t bytes)>;
+
 // What the streams are connected to.
 struct Terminal {
   bool out = false;        // stdout is a terminal
@@ -50,6 +57,10 @@ struct CliEnvironment {
   std::function<int(const fs::path& workspace, const ServeOptions&)> serve;
   // Makes a workspace: {"workspace","created":[file…],"next":[text…]}
   std::function<Json(const fs::path& folder, const InitOptions&)> init;
+  // Brings a workspace back: {"workspace","file","created","above","files","bytes","kept"|null,
+  // "notes":[text…],"next":[text…]}; with `verify` {"ok","file","created","lockstep","artifacts",
+  // "files","bytes","runs","models","releases","missing":[{"sha256","of"}],"problems":[text…]}.
+  std::function<Json(const RestoreOptions&, const RestoreProgress&)> restore;
   std::ostream* out = nullptr;
   std::ostream* err = nullptr;
   Terminal terminal;

@@ -84,13 +84,18 @@ void add_lag(Commands& commands) {
 }
 
 void add_runs(Commands& commands) {
-  auto* runs = commands.add("runs", kGroup, "The newest runs", "lockstep runs --limit 5");
+  auto* runs = commands.add("runs", kGroup, "The newest runs",
+                            "lockstep runs --limit 5\nlockstep runs --before r1200");
   auto limit = std::make_shared<int64_t>(20);
+  auto before = std::make_shared<std::string>();
   runs->add_option("--limit", *limit, "How many (20)")
       ->type_name("N")
       ->check(CLI::Range(1, 10'000));
-  commands.on(runs, [limit](Context& context) {
-    return context.show(context.get({"v1", "runs"}, {{"limit", std::to_string(*limit)}}),
+  runs->add_option("--before", *before, "Those that began before this one")->type_name("RUN");
+  commands.on(runs, [limit, before](Context& context) {
+    std::map<std::string, std::string> query = {{"limit", std::to_string(*limit)}};
+    if (!before->empty()) query["before"] = *before;
+    return context.show(context.get({"v1", "runs"}, query),
                         [&](const Doc& doc) { return render_runs(doc, context.style()); });
   });
 }

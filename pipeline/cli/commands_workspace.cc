@@ -126,7 +126,7 @@ void add_completion(Commands& commands) {
 
 // Words of the contract that this build does not have yet.
 void add_later(Commands& commands) {
-  for (const char* name : {"approve", "backup", "restore"}) {
+  for (const char* name : {"approve"}) {
     auto* later = commands.add(name, "", "Not supported yet");
     // Whatever follows is taken, so that the answer is this one and not about an argument.
     later->allow_extras()->fallthrough(false);
@@ -148,6 +148,7 @@ void add_workspace_commands(Commands& commands) {
   add_table_commands(commands);
   add_import(commands);
   add_gc(commands);
+  add_backup_commands(commands);
   add_doctor(commands);
   add_completion(commands);
   add_later(commands);

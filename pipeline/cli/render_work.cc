@@ -172,6 +172,10 @@ std::string render_status(const Doc& status, const Style& style) {
   out += labelled(style, "deferred", deferred_list(status, style));
   out += labelled(style, "source", source_list(status, style));
   out += labelled(style, "live", channel_list(status, style));
+  if (status.has("trouble")) {
+    out += transcript_line(style, style.red("trouble"), status.text("trouble"),
+                           "nothing is accepted; it goes on by itself");
+  }
   if (status.has("held")) {
     out += transcript_line(style, style.yellow("held"), status.part("held").text("why"),
                            "lockstep approve-change");

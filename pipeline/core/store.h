@@ -81,7 +81,8 @@ class Store {
 
   virtual void put(const RunRecord& run) = 0;
   virtual std::optional<RunRecord> run(const std::string& id) = 0;
-  virtual std::vector<RunRecord> runs(size_t limit) = 0;  // newest first, without documents
+  // Newest first, without documents; with `before` only those that began before that run.
+  virtual std::vector<RunRecord> runs(size_t limit, const std::string& before = "") = 0;
 
   // Small named values: cursors ("cursor/<source>"), counters, approvals.
   virtual void set(const std::string& name, const std::string& value) = 0;

@@ -20,7 +20,7 @@ class WorkspaceBackend : public Backend {
   Json plan() override;
   Json start_run(const Json& options, const Caller& caller) override;
   Json run(const std::string& id, int64_t seen, const Patience& patience) override;
-  Json runs(size_t limit) override;
+  Json runs(size_t limit, const std::string& before) override;
   Json log(const std::string& run, const std::string& step, uint64_t offset,
            const Patience& patience) override;
   Json cancel(const std::string& run, const Caller& caller) override;
@@ -67,6 +67,10 @@ class WorkspaceBackend : public Backend {
   Json replay(const std::string& model, std::optional<int64_t> version) override;
   Json gc(const Caller& caller) override;
   Json doctor() override;
+
+  // backend_backup.cc
+  Json start_backup(const std::string& to, bool artifacts) override;
+  Json backup(int64_t seen, const Patience& patience) override;
 
   // backend_access.cc
   Json hook(const std::string& name, const HookBytes& delivery) override;

@@ -28,6 +28,7 @@ Json WorkspaceBackend::health() {
 }
 
 Json WorkspaceBackend::ready() {
+  if (std::optional<Error> trouble = daemon_.trouble()) throw *trouble;
   daemon_.in_loop([](Engine&) {});
   return {{"ok", true}};
 }

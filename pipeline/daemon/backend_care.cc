@@ -6,9 +6,9 @@
 #include <algorithm>
 
 #include "connectors/oci_layout/layout.h"
-#include "pipeline/base/folder.h"
 #include "pipeline/base/process.h"
 #include "pipeline/daemon/backend.h"
+#include "pipeline/daemon/needed.h"
 #include "pipeline/daemon/versions.h"
 #include "pipeline/engine/world.h"
 #include "pipeline/exec/prepare.h"
@@ -37,47 +37,6 @@ std::vector<std::string> environment_differences(const Json& recorded, const Jso
     }
   }
   return all;
-}
-
-// Bytes that must stay: what the registry keeps with all outputs of the attempts that made it,
-// and what the steps accepted last.
-std::set<Digest> needed(Engine& engine, size_t keep_releases) {
-  std::set<Digest> all = kept_digests(engine.registry(), keep_releases);
-  std::set<Digest> fingerprints;
-  for (const auto& [name, model] : engine.registry().models) {
-    for (const Version& version : model.versions) {
-      if (all.count(version.digest)) fingerprints.insert(version.fingerprint);
-    }
-  }
-  for (const auto& [name, hex] : engine.store().all("accepted/")) {
-    fingerprints.insert(Digest::parse(hex));
-  }
-  for (const auto& [branch, preview] : engine.previews()) {
-    for (const Json& hex : preview.at("fingerprints")) {
-      fingerprints.insert(Digest::parse(hex.get<std::string>()));
-    }
-  }
-  for (const Digest& fingerprint : fingerprints) {
-    std::optional<ResultRecord> result = engine.store().result(fingerprint);
-    if (!result) continue;
-    for (const auto& [name, digest] : result->outputs) all.insert(digest);
-  }
-  return all;
-}
-
-// Folder outputs are kept with the files that their listings name.
-void add_listed(const std::set<Digest>& listings, ArtifactStore& artifacts, std::set<Digest>& all) {
-  constexpr uint64_t kMaxListing_bytes = 64 << 20;
-  for (const Digest& digest : listings) {
-    if (!artifacts.has(digest) || artifacts.size(digest) > kMaxListing_bytes) continue;
-    std::string bytes = artifacts.get(digest);
-    if (!bytes.starts_with("[[\"")) continue;
-    try {
-      for (const FolderEntry& entry : parse_folder_listing(bytes)) all.insert(entry.digest);
-    } catch (const Error& error) {
-      if (error.code != ErrorCode::kInvalid) throw;  // else: a file that only begins like one
-    }
-  }
 }
 
 // Snapshots that no delivery asked for in so long are not kept; nor are those that can't be read.
@@ -277,6 +236,7 @@ size_t WorkspaceBackend::free_checkpoints(bool dry) {
 }
 
 Json WorkspaceBackend::gc(const Caller& caller) {
+  const std::unique_lock<std::mutex> alone = daemon_.backups().alone();
   know_graph();
   size_t keep = daemon_.parts().workspace().policies.keep_releases;
   std::set<std::string> refs, releases;
@@ -287,7 +247,7 @@ Json WorkspaceBackend::gc(const Caller& caller) {
     }
     refs = releases = kept_releases(engine.registry(), keep);
     for (const auto& [channel, moves] : engine.registry().channels) refs.insert(channel);
-    return needed(engine, keep);
+    return needed_bytes(engine.registry(), engine.store(), keep);
   });
   add_listed(std::set<Digest>(kept), daemon_.artifacts(), kept);
   Database db(daemon_.parts().state() / "state.db");

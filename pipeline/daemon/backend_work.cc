@@ -142,6 +142,7 @@ Json held_json(const Json& held) {
 Json WorkspaceBackend::status() {
   const Workspace& workspace = daemon_.parts().workspace();
   Json sources = sources_json(daemon_);
+  const std::optional<Error> trouble = daemon_.trouble();
   return daemon_.in_loop([&](Engine& engine) {
     size_t live = 0;
     for (const auto& [name, model] : engine.registry().models) {
@@ -170,6 +171,7 @@ Json WorkspaceBackend::status() {
                 {"sources", sources},
                 {"channels", channels},
                 {"held", held_json(engine.held())},
+                {"trouble", trouble ? Json(trouble->message) : Json()},
                 {"runner", runner_json(daemon_.parts().state() / "runner")}};
   });
 }
@@ -333,10 +335,14 @@ Json WorkspaceBackend::run(const std::string& id, int64_t seen, const Patience& 
   return daemon_.in_loop([&](Engine& engine) { return run_now(engine, id); });
 }
 
-Json WorkspaceBackend::runs(size_t limit) {
+Json WorkspaceBackend::runs(size_t limit, const std::string& before) {
   return daemon_.in_loop([&](Engine& engine) {
     Json all = Json::array();
-    for (const RunRecord& record : engine.store().runs(limit)) {
+    if (!before.empty() && !engine.store().run(before)) {
+      throw Error(ErrorCode::kNotFound, "no run is called " + before,
+                  "`lockstep runs` lists those that are kept");
+    }
+    for (const RunRecord& record : engine.store().runs(limit, before)) {
       Json document = run_now(engine, record.id);
       all.push_back(
           {{"run", record.id},

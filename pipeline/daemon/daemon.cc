@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include "pipeline/base/mapped.h"
+#include "pipeline/daemon/restore.h"
 #include "pipeline/engine/world.h"
 
 namespace lockstep {
@@ -19,10 +20,20 @@ std::map<std::string, std::string> prefixed(Store& store, const std::string& pre
 
 }  // namespace
 
+namespace {
+
+// Under the workspace's lock, which a restore holds while it is at work.
+const fs::path& sound(const fs::path& state) {
+  refuse_half_restored(state.parent_path());
+  return state;
+}
+
+}  // namespace
+
 Daemon::Daemon(const fs::path& folder)
     : parts_(folder),
       lock_(parts_.state() / "lock", "the workspace " + parts_.workspace().folder.string()),
-      db_(parts_.state() / "state.db"),
+      db_(sound(parts_.state() / "state.db")),
       store_(db_),
       artifacts_(parts_.state() / "artifacts"),
       plans_(parts_, store_, artifacts_),
@@ -30,9 +41,11 @@ Daemon::Daemon(const fs::path& folder)
       survey_sources_(parts_.open_sources()),
       tokens_(parts_.state() / "tokens.json"),
       audit_(parts_.state() / "audit.jsonl", clock_),
+      backups_(parts_, artifacts_),
       backend_(make_backend(*this)),
       api_(*backend_) {
   api_.audit_to([this](Json entry) { audit_.append(std::move(entry)); });
+  api_.hold_when([this] { return trouble(); });
   fs::permissions(parts_.state(), fs::perms::owner_all);
 }
 
@@ -100,12 +113,7 @@ void Daemon::loop() {
   try {
     effects_->act(engine_->take_intents(), *engine_);
     anybody_asked_ = engine_->anybody_asked();
-    while (!loop_over_) {
-      bool turned = engine_->turn(kTurnWait_ms);
-      effects_->act(engine_->take_intents(), *engine_);
-      anybody_asked_ = engine_->anybody_asked();
-      if (turned) tell_progress();
-    }
+    while (!loop_over_) turn();
   } catch (const std::exception& error) {
     // The turn was rolled back; what the store has is sound. A new process begins from there.
     {
@@ -117,9 +125,36 @@ void Daemon::loop() {
   }
 }
 
+void Daemon::turn() {
+  try {
+    if (!blind_) {
+      bool turned = engine_->turn(kTurnWait_ms);
+      effects_->act(engine_->take_intents(), *engine_);
+      anybody_asked_ = engine_->anybody_asked();
+      if (turned) tell_progress();
+    }
+  } catch (const Error& error) {
+    if (!serving_ || error.code != ErrorCode::kUnavailable) throw;
+    stop_accepting(error);
+  }
+  if (next_try_ms_ > 0) accept_again();
+}
+
 void Daemon::wait_for(std::future<void>& told) {
   while (told.wait_for(std::chrono::milliseconds(500)) != std::future_status::ready) {
     if (failed_) throw Error(ErrorCode::kUnavailable, "the engine stopped: " + failure());
+    if (blind_) throw *trouble();
+  }
+  try {
+    told.get();
+  } catch (const std::future_error&) {
+    // Its turn was undone, and with it who would have told; why is known in a moment.
+    constexpr int kLooks = 200;
+    for (int i = 0; i < kLooks && !failed_; ++i) {
+      if (std::optional<Error> why = trouble()) throw *why;
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    throw Error(ErrorCode::kUnavailable, "the engine stopped: " + failure());
   }
 }
 

@@ -8,12 +8,14 @@
 #include <future>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "pipeline/api/api.h"
 #include "pipeline/api/server.h"
 #include "pipeline/base/fd.h"
 #include "pipeline/daemon/audit_log.h"
+#include "pipeline/daemon/backup.h"
 #include "pipeline/daemon/effects.h"
 #include "pipeline/daemon/git_workflows.h"
 #include "pipeline/daemon/parts.h"
@@ -95,9 +97,12 @@ class Daemon {
   Api& api() { return api_; }
   Tokens& tokens() { return tokens_; }
   AuditLog& audit() { return audit_; }
+  Backups& backups() { return backups_; }
   Effects& effects() { return *effects_; }
   bool serving() const { return serving_; }
   bool stopping() const { return stop_ || failed_; }
+  // Why nothing that would have to be kept is taken now; nothing while all is well.
+  std::optional<Error> trouble();
 
   // Runs `act` between two turns' messages, inside a transaction; what it throws is thrown here.
   template <class F>
@@ -150,6 +155,10 @@ class Daemon {
   void wait_for(std::future<void>& told);
   std::string failure();
   void loop();
+  void turn();
+  void stop_accepting(const Error& error);  // trouble.cc
+  void accept_again();
+  void begin_again();
   void tell_progress();
   void survey_loop();
   void survey(SurveyRequest& request);
@@ -174,6 +183,9 @@ class Daemon {
   bool look_for_tags(const std::map<std::string, std::string>& heads);
   bool begin_experiment(Trigger trigger, const std::map<std::string, std::string>& commits);
   std::optional<Error> have_planned(SurveyRequest wanted);
+  int64_t forget_old();  // forget.cc
+  void forget_logs();
+  bool tend(int64_t now_ms);
   int64_t run_schedules();  // schedules.cc
   bool plan_tick(const std::string& workflow, int64_t now_ms);
   bool plan_followers();
@@ -202,12 +214,14 @@ class Daemon {
   std::map<std::string, std::string> in_vain_;
   std::map<std::string, Quiet> quiet_;   // source → what serve() waits with
   std::set<std::string> too_many_tags_;  // sources that were told of
-  bool left_open_ = false;               // serve(): an earlier process left something to be planned
-  std::mutex survey_mutex_;              // the surveyor is used by one thread at a time
+  int64_t next_tick_ms_ = 0, next_forget_ms_ = 0, next_follower_ms_ = 0;  // of serve()
+  std::atomic<bool> left_open_{false};  // something is to be planned, whatever the heads say
+  std::mutex survey_mutex_;             // the surveyor is used by one thread at a time
   std::mutex ask_mutex_;
   std::unique_ptr<Effects> effects_;
   Tokens tokens_;
   AuditLog audit_;
+  Backups backups_;
   std::unique_ptr<Backend> backend_;
   Api api_;
   std::unique_ptr<ApiServer> server_;
@@ -216,6 +230,7 @@ class Daemon {
   std::condition_variable changed_;
   std::deque<SurveyRequest> requests_;
   std::string failure_;
+  std::string trouble_;  // the store can't be written: what it said
   Progress progress_;
   Look last_look_;
   std::map<std::string, int64_t> quiet_until_;
@@ -225,7 +240,9 @@ class Daemon {
   std::atomic<uint64_t> asked_{0};
   std::atomic<bool> loop_over_{false}, stop_{false}, failed_{false}, working_{false},
       serving_{false}, anybody_asked_{false};
-  std::future<void> import_;  // by schedule, the one under way
+  std::atomic<bool> blind_{false};  // the engine's memory is not what the store has
+  int64_t next_try_ms_ = 0;         // of the loop, while there is trouble
+  std::future<void> import_;        // by schedule, the one under way
   std::thread loop_thread_, survey_thread_;
 };
 

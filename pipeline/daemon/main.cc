@@ -14,6 +14,7 @@
 #include "pipeline/cli/cli.h"
 #include "pipeline/daemon/daemon.h"
 #include "pipeline/daemon/init.h"
+#include "pipeline/daemon/restore.h"
 
 namespace lockstep {
 namespace {
@@ -138,6 +139,10 @@ int main(int argc, char** argv) {
   environment.remote = elsewhere;
   environment.serve = serve;
   environment.init = init_workspace;
+  environment.restore = [](const RestoreOptions& options, const RestoreProgress& progress) {
+    return options.verify ? verify_backup(options.file, progress)
+                          : restore_backup(options.file, options.into, options.force, progress);
+  };
   environment.out = &std::cout;
   environment.err = &std::cerr;
   environment.terminal = Terminal::real();

@@ -19,7 +19,6 @@ namespace {
 constexpr int64_t kSlowLook_ms = 15'000;   // the safety net of local places
 constexpr int64_t kRemoteLook_ms = 5'000;  // places that send no signal
 constexpr int64_t kFirstPause_ms = 500;    // doubled up to kRemoteLook_ms while a source is away
-constexpr int64_t kCare_ms = 3'600'000;    // what is old is forgotten
 constexpr int kTick_ms = 250;
 
 // The signals of all sources; those without are looked at more often.
@@ -124,7 +123,8 @@ std::map<std::string, std::string> Daemon::look_for_changes() {
     trigger.code_too = trigger.code_too || !data;
     spdlog::info("{} {} is at {}", data ? "data" : "code", name, commit.substr(0, 7));
   }
-  if (trigger.kind.empty() && left_open_) {
+  const bool left_open = left_open_;
+  if (trigger.kind.empty() && left_open) {
     trigger.kind = "data";
     trigger.code_too = true;
   }
@@ -270,6 +270,22 @@ void Daemon::look_now() {
   }
 }
 
+// What the clock asks for. False while the store is in trouble.
+bool Daemon::tend(int64_t now_ms) {
+  if (trouble()) return false;
+  try {
+    if (now_ms >= next_tick_ms_) next_tick_ms_ = run_schedules();
+    if (now_ms >= next_forget_ms_) next_forget_ms_ = now_ms + forget_old();
+    if (anybody_asked_ && now_ms >= next_follower_ms_) {
+      next_follower_ms_ = plan_followers() ? 0 : now_ms + kRemoteLook_ms;
+    }
+  } catch (const Error&) {
+    if (!trouble()) throw;
+    return false;
+  }
+  return true;
+}
+
 int Daemon::serve() {
   wake_ = Fd(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
   serving_ = true;
@@ -284,33 +300,25 @@ int Daemon::serve() {
     return !engine.past().live().empty() || (!last.empty() && last[0].result == "running") ||
            !engine.store().get("unreleased").empty();
   });
-  int64_t next_look_ms = 0, pause_ms = 0, next_care_ms = 0;
-  int64_t next_tick_ms = 0;  // of a schedule
-  int64_t next_follower_ms = 0;
+  int64_t next_look_ms = 0, pause_ms = 0;
   bool waiting = false;  // a preview, for the end of a run
   bool away = false;     // some source
   while (!stop_ && !failed_) {
     bool signal = signals.wait(kTick_ms, wake_.get());
     uint64_t asked = asked_;
     int64_t now = clock_.now_ms();
-    if (now >= next_tick_ms) next_tick_ms = run_schedules();
-    if (now >= next_care_ms) {
-      in_loop([](Engine& engine) { forget_old_deliveries(engine); });
-      next_care_ms = now + kCare_ms;
-    }
-    if (anybody_asked_ && now >= next_follower_ms) {
-      next_follower_ms = plan_followers() ? 0 : now + kRemoteLook_ms;
-    }
+    if (!tend(now)) continue;
     // A source that is away is not asked at every signal: the next look sees what they were about.
     bool due = now >= next_look_ms || (signal && !away);
     if (!due && !(waiting && idle())) continue;
-    std::map<std::string, std::string> heads = look_for_changes();
     try {
+      std::map<std::string, std::string> heads = look_for_changes();
       if (!heads.empty()) waiting = look_for_previews(heads);
       if (!heads.empty()) waiting = look_for_experiments(heads) || waiting;
     } catch (const Error& error) {
       if (failed_) break;
-      spdlog::warn("no branch is looked at: {}", error.what());  // and again with the next look
+      spdlog::warn("looking at the sources failed: {}", error.what());  // and again with the next
+      if (trouble()) continue;
     }
     {
       std::lock_guard<std::mutex> lock(mutex_);
@@ -318,7 +326,7 @@ int Daemon::serve() {
     }
     changed_.notify_all();
     if (signals.silent()) signals.open(parts_);
-    next_tick_ms = 0;  // what was planned may have another schedule
+    next_tick_ms_ = 0;  // what was planned may have another schedule
     away = !last_look().errors.empty();
     pause_ms = !away ? 0 : std::clamp(pause_ms * 2, kFirstPause_ms, kRemoteLook_ms);
     int64_t quiet_ms = signals.silent() ? kRemoteLook_ms : kSlowLook_ms;

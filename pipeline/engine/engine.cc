@@ -16,38 +16,100 @@ Engine::Engine(Store& store, FactLog& log, Registry registry, Clock& clock, HasB
       clock_(clock),
       options_(std::move(options)),
       past_(store, std::move(has)),
-      world_(std::make_unique<EngineWorld>(*this)),
-      new_intents_(store.intents()) {
+      world_(std::make_unique<EngineWorld>(*this)) {
+  read_store();
+}
+
+// A run that the last process left open is taken up by the first survey (begin_run), so that its
+// attempts are adopted; until then it stays as it was written.
+void Engine::read_store() {
+  new_intents_ = store_.intents();
   std::string produced = store_.get("produced");
+  produced_.clear();
   if (!produced.empty())
     produced_ = parse_json(produced, "produced models").get<decltype(produced_)>();
   std::string unreleased = store_.get("unreleased");
   anybody_asked_ = !asked().empty();
-  if (!unreleased.empty()) oldest_unreleased_ms_ = std::stoll(unreleased);
-  // A run that the last process left open is taken up by the first survey (begin_run), so that
-  // its attempts are adopted; until then it stays as it was written.
+  oldest_unreleased_ms_ = unreleased.empty() ? 0 : std::stoll(unreleased);
+}
+
+void Engine::begin_again(Registry registry) {
+  active_.reset();
+  last_.reset();
+  channels_.clear();
+  decided_.clear();
+  off_branch_.clear();
+  under_way_.clear();
+  again_.clear();
+  past_.begin_again();
+  read_store();
+  registry_ = std::move(registry);
+  ++revision_;
+}
+
+void Engine::hold(bool held) {
+  held_ = held;
+  if (held_) return;
+  for (Message& message : std::exchange(waiting_, {})) inbox_.push(std::move(message));
+}
+
+// Leaves the commands.
+void Engine::put_off(std::vector<Message>& messages) {
+  std::vector<Message> commands;
+  const Error why(ErrorCode::kUnavailable, "nothing is planned while the store can't be written");
+  for (Message& message : messages) {
+    if (std::holds_alternative<Command>(message)) {
+      commands.push_back(std::move(message));
+    } else if (SurveyDone* survey = std::get_if<SurveyDone>(&message)) {
+      if (survey->started) survey->started("", &why);
+    } else {
+      waiting_.push_back(std::move(message));
+    }
+  }
+  messages = std::move(commands);
 }
 
 bool Engine::turn(int64_t wait_ms) {
   std::vector<Message> messages = inbox_.drain(wait_ms);
-  if (messages.empty() && !release_due()) return false;
-  store_.begin();
+  if (held_) put_off(messages);
+  if (messages.empty() && (held_ || !release_due())) return false;
+  std::vector<AttemptResult> results;  // the only news that nobody tells twice
+  for (const Message& message : messages) {
+    if (auto* result = std::get_if<AttemptResult>(&message)) results.push_back(*result);
+  }
   try {
-    for (Message& message : messages) {
-      std::visit([this](auto& one) { take(one); }, message);
-    }
-    start_ready();
-    cut_waiting();
-    finish_run();
-  } catch (...) {
+    store_.begin();
+    take_all(messages);
+    // From here on the turn is durable; only then may anything act on its intents.
+    store_.commit();
+  } catch (const std::exception& error) {
     store_.rollback();  // the caller begins again from what the store has
+    when_durable_.clear();
+    new_intents_.clear();
+    for (AttemptResult& result : results) waiting_.push_back(std::move(result));
+    const Error why(ErrorCode::kUnavailable, error.what());
+    for (Message& message : messages) {
+      SurveyDone* survey = std::get_if<SurveyDone>(&message);
+      if (survey && survey->started) survey->started("", &why);
+    }
+    throw;
+  } catch (...) {
+    store_.rollback();
     throw;
   }
-  // From here on the turn is durable; only then may anything act on its intents.
-  store_.commit();
   ++revision_;
   for (const auto& tell : std::exchange(when_durable_, {})) tell();
   return true;
+}
+
+void Engine::take_all(std::vector<Message>& messages) {
+  for (Message& message : messages) {
+    std::visit([this](auto& one) { take(one); }, message);
+  }
+  if (held_) return;
+  start_ready();
+  cut_waiting();
+  finish_run();
 }
 
 std::vector<Intent> Engine::take_intents() {

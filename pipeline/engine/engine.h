@@ -86,6 +86,12 @@ class Engine {
   Inbox& inbox() { return inbox_; }
   // Waits up to `wait_ms` for a message, then does one turn. False when there was nothing to do.
   bool turn(int64_t wait_ms);
+  // After a turn that threw, memory is not what the store has: nothing but this is called then.
+  // Results of attempts that the turn had taken are not lost. Whatever answer was owed is an error.
+  void begin_again(Registry registry);
+  // While held only commands are taken, so that questions are answered: what attempts and effects
+  // tell waits for the end, and no plan is made.
+  void hold(bool held);
   // Intents that became durable since the last call; after construction all that were left.
   std::vector<Intent> take_intents();
 
@@ -167,6 +173,9 @@ class Engine {
   friend class DryWorld;
   friend class PreviewWorld;
 
+  void read_store();
+  void put_off(std::vector<Message>& messages);
+  void take_all(std::vector<Message>& messages);
   void answer(const SurveyDone& done, const std::string& run, std::optional<Error> error = {});
   void take(SurveyDone& done);
   void take(AttemptResult& result);
@@ -246,6 +255,8 @@ class Engine {
   std::set<int64_t> again_;      // of these: asked for anew meanwhile
   std::vector<std::function<void()>> when_durable_;  // answers of the turn under way
   bool anybody_asked_ = false;
+  bool held_ = false;
+  std::vector<Message> waiting_;      // while held
   int64_t oldest_unreleased_ms_ = 0;  // 0: every alias move is in a release
   int64_t revision_ = 0;
 };

@@ -15,6 +15,13 @@ bool live(AttemptState state) {
 }  // namespace
 
 Past::Past(Store& store, HasBytes has) : store_(store), has_(std::move(has)) {
+  begin_again();
+}
+
+void Past::begin_again() {
+  live_.clear();
+  live_fingerprints_.clear();
+  cache_.clear();
   for (AttemptRecord& attempt : store_.live_attempts()) {
     live_fingerprints_.insert(attempt.fingerprint);
     live_.emplace(attempt.id, std::move(attempt));

@@ -23,6 +23,8 @@ inline const std::string& accepted_as(const Step& step) {
 class Past {
  public:
   Past(Store& store, HasBytes has);
+  // Forgets what it has in memory and reads the store.
+  void begin_again();
 
   // A result counts only if the bytes of every output are present. Valid until the next call.
   const ResultRecord* result(const Digest& fingerprint);

@@ -7,11 +7,12 @@
 #include <cerrno>
 
 #include "pipeline/base/error.h"
+#include "pipeline/base/files.h"
 
 namespace lockstep {
 namespace {
 
-constexpr int kSchemaVersion = 3;
+constexpr int kSchemaVersion = 4;
 
 // The tables of the store are the state (docs/FORMATS.md). `ledger` is append-only.
 constexpr const char* kSchema = R"sql(
@@ -66,6 +67,11 @@ CREATE TABLE snapshots(slice BLOB NOT NULL, at TEXT NOT NULL, parts BLOB NOT NUL
   delivered_ms INTEGER NOT NULL, PRIMARY KEY(slice, at)) WITHOUT ROWID;
 )sql";
 
+// Runs are trimmed from the oldest on; attempts by the run they belong to.
+constexpr const char* kVersion4 = R"sql(
+CREATE INDEX attempts_by_run ON attempts(run);
+)sql";
+
 // SQLite calls a page of its shared index that can't be grown an I/O error, without a reason.
 bool no_space_beside(const char* file) {
   struct statvfs info {};
@@ -80,7 +86,7 @@ bool no_space_beside(const char* file) {
   std::string text =
       fmt::format("the store {} cannot {}: {}", file ? file : "", what, sqlite3_errmsg(db));
   if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB) {
-    throw Error(ErrorCode::kCorrupt, text, "restore .lockstep from a backup");
+    throw Error(ErrorCode::kCorrupt, text, "`lockstep restore` brings a backup back");
   }
   if (code == SQLITE_FULL || sqlite3_system_errno(db) == ENOSPC || no_space_beside(file)) {
     throw Error(ErrorCode::kUnavailable, text + " (the disk is full)",
@@ -144,48 +150,125 @@ int64_t Statement::number(int column) const {
   return sqlite3_column_int64(statement_, column);
 }
 
-Database::Database(const std::filesystem::path& file) {
-  if (sqlite3_open(file.c_str(), &db_) != SQLITE_OK) {
+Database::Database(const std::filesystem::path& file) : file_(file) {
+  open();
+}
+
+Database::~Database() {
+  close();
+}
+
+void Database::open() {
+  if (sqlite3_open(file_.c_str(), &db_) != SQLITE_OK) {
     std::string why = db_ ? sqlite3_errmsg(db_) : "no memory";
-    sqlite3_close(db_);
-    throw Error(ErrorCode::kUnavailable, fmt::format("cannot open {}: {}", file.string(), why));
+    close();
+    throw Error(ErrorCode::kUnavailable, fmt::format("cannot open {}: {}", file_.string(), why));
   }
   sqlite3_busy_timeout(db_, 5000);
   try {
-    execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;");
+    // Pages that are freed can be given back only where the file began so.
+    execute("PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;");
     migrate();
   } catch (...) {
-    for (auto& [sql, statement] : cache_) sqlite3_finalize(statement);
-    sqlite3_close(db_);
+    close();
     throw;
   }
 }
 
-Database::~Database() {
+void Database::close() {
   for (auto& [sql, statement] : cache_) sqlite3_finalize(statement);
+  cache_.clear();
   sqlite3_close(db_);
+  db_ = nullptr;
+  depth_ = 0;
+}
+
+// A sync that failed says nothing of what is on the disk: the kernel may have given the pages up
+// and call them clean, so that the next sync succeeds without them (Rebello et al., "Can
+// Applications Recover from fsync Failures?", USENIX ATC 2020; PostgreSQL's "fsyncgate" of 2018).
+// So nothing that this connection knew is believed: the file is opened again and read.
+void Database::open_again() {
+  if (file_ == ":memory:") return;
+  close();
+  open();
+  suspect_ = false;
+  unsettled_ = true;
+}
+
+// All that the log has is written into the file anew, from what is read now, and synced; until that
+// has succeeded once there may be holes in the log that only a power failure would show.
+bool Database::settle() {
+  Statement checkpoint = prepare("PRAGMA wal_checkpoint(TRUNCATE)");
+  try {
+    return checkpoint.step() && checkpoint.number(0) == 0;  // else: somebody reads it
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+void Database::copy_to(const std::filesystem::path& file) {
+  Statement copy = prepare("VACUUM INTO ?");
+  copy.bind(file.string());
+  copy.run();
+}
+
+std::vector<std::string> Database::problems() {
+  std::vector<std::string> all;
+  Statement rows = prepare("PRAGMA integrity_check(20)");
+  while (rows.step()) all.push_back(rows.text(0));
+  if (all.size() == 1 && all[0] == "ok") all.clear();
+  return all;
+}
+
+int64_t Database::shrink(int64_t pages) {
+  {
+    Statement some = prepare(fmt::format("PRAGMA incremental_vacuum({})", pages));
+    some.run();
+  }
+  Statement left = prepare("PRAGMA freelist_count");
+  return left.step() ? left.number(0) : 0;
 }
 
 void Database::migrate() {
-  int64_t version = 0;
-  {
-    Statement statement = prepare("PRAGMA user_version");
-    if (statement.step()) version = statement.number(0);
-  }
+  auto number_of = [&](const char* pragma) {
+    Statement statement = prepare(pragma);
+    return statement.step() ? statement.number(0) : int64_t{0};
+  };
+  const int64_t version = number_of("PRAGMA user_version");
   if (version > kSchemaVersion) {
-    throw Error(ErrorCode::kConflict,
-                fmt::format("{} was written by a newer Lockstep (store version {}, this build "
-                            "reads up to {})",
-                            sqlite3_db_filename(db_, "main"), version, kSchemaVersion),
-                "run the newer version, or restore a backup made by this one");
+    throw Error(
+        ErrorCode::kConflict,
+        fmt::format("{} was written by a newer Lockstep (store version {}, this build "
+                    "reads up to {})",
+                    file_.string(), version, kSchemaVersion),
+        fmt::format("run the newer version; or restore a backup made by this one; or put the "
+                    "copy {}.v{} that an upgrade left in its place, without what came since",
+                    file_.filename().string(), kSchemaVersion));
   }
   if (version == kSchemaVersion) return;
+  if (version > 0) keep_aside(version);
   begin();
   if (version < 1) execute(kSchema);
   if (version < 2) execute(version_2().c_str());
-  execute(kVersion3);
+  if (version < 3) execute(kVersion3);
+  execute(kVersion4);
   execute(fmt::format("PRAGMA user_version={}", kSchemaVersion).c_str());
   commit();
+  // Of an older file: written anew once, so that it can become smaller from now on. Where there is
+  // no room for that it stays as large as it becomes.
+  if (version > 0 && number_of("PRAGMA auto_vacuum") == 0) {
+    sqlite3_exec(db_, "PRAGMA auto_vacuum=INCREMENTAL; VACUUM", nullptr, nullptr, nullptr);
+  }
+}
+
+// Whole or not there: an upgrade that was interrupted makes it again.
+void Database::keep_aside(int64_t version) {
+  std::filesystem::path kept = file_, incoming = file_;
+  kept += fmt::format(".v{}", version);
+  incoming += fmt::format(".v{}.incoming", version);
+  real_files().remove(incoming);
+  copy_to(incoming);
+  real_files().publish(incoming, kept);
 }
 
 Statement Database::prepare(std::string_view sql) {
@@ -208,21 +291,33 @@ void Database::execute(const char* sql) {
 }
 
 void Database::begin() {
+  if (suspect_) open_again();
+  if (unsettled_) unsettled_ = !settle();
   execute("BEGIN IMMEDIATE");
   failed_ = false;
+  changes_ = sqlite3_total_changes64(db_);
   ++depth_;
 }
 
 void Database::commit() {
   if (failed_) {
+    suspect_ = true;
     rollback();
     throw Error(ErrorCode::kUnavailable,
                 "a part of this could not be written to the store, so nothing of it was");
+  }
+  if (unsettled_ && sqlite3_total_changes64(db_) != changes_) {
+    rollback();
+    throw Error(
+        ErrorCode::kUnavailable,
+        fmt::format("the store {} takes nothing until what came before is synced", file_.string()),
+        "free some space, or look at the disk; it goes on by itself");
   }
   depth_ = 0;
   try {
     execute("COMMIT");
   } catch (const Error&) {
+    suspect_ = true;
     sqlite3_exec(db_, "ROLLBACK", nullptr, nullptr, nullptr);
     throw;
   }
@@ -230,6 +325,7 @@ void Database::commit() {
 
 void Database::rollback() {
   depth_ = 0;
+  suspect_ = suspect_ || failed_;
   sqlite3_exec(db_, "ROLLBACK", nullptr, nullptr, nullptr);
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 struct sqlite3;
 struct sqlite3_stmt;
@@ -42,9 +43,17 @@ class Statement {
 
 class Database {
  public:
-  // Opens or creates; brings an older schema forward; throws conflict for a newer one.
+  // Opens or creates; brings an older schema forward in one transaction, with a copy of the file as
+  // it was beside it (FILE.v1 of version 1); throws conflict for a newer one.
   explicit Database(const std::filesystem::path& file);  // ":memory:" for tests
   ~Database();
+  // The database as of one transaction's end, as a file of its own, which must not exist; others
+  // may write meanwhile. Not synced.
+  void copy_to(const std::filesystem::path& file);
+  // What `PRAGMA integrity_check` finds; empty: nothing.
+  std::vector<std::string> problems();
+  // Gives up to `pages` unused pages back to the file system; how many are left.
+  int64_t shrink(int64_t pages);
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
 
@@ -52,17 +61,28 @@ class Database {
   void execute(const char* sql);
   void begin();
   // Throws unavailable and rolls back where it can't be made durable, or where a statement since
-  // begin() has failed, whoever caught that: what is half-written is never kept.
+  // begin() has failed, whoever caught that: what is half-written is never kept. Behind that the
+  // next begin() opens the file again, and until all of its log is in the file and synced what
+  // changes something is not taken.
   void commit();
   void rollback();
   bool in_transaction() const { return depth_ > 0; }
 
  private:
+  void open();
+  void close();
+  void open_again();
+  bool settle();
   void migrate();
+  void keep_aside(int64_t version);
 
+  std::filesystem::path file_;
   sqlite3* db_ = nullptr;
   int depth_ = 0;
-  bool failed_ = false;  // a statement, since begin()
+  bool failed_ = false;     // a statement, since begin()
+  bool suspect_ = false;    // a commit failed: what this connection knows may not be on the disk
+  bool unsettled_ = false;  // nor all that the log has
+  int64_t changes_ = 0;     // rows changed by this connection, at begin()
   std::unordered_map<std::string, sqlite3_stmt*> cache_;
 };
 

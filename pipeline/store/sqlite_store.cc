@@ -172,11 +172,12 @@ std::optional<RunRecord> SqliteStore::run(const std::string& id) {
   return read_run(row, true);
 }
 
-std::vector<RunRecord> SqliteStore::runs(size_t limit) {
+std::vector<RunRecord> SqliteStore::runs(size_t limit, const std::string& before) {
   Statement rows = db_.prepare(
       "SELECT id, trigger, result, commits, started_ms, finished_ms FROM runs "
-      "ORDER BY number DESC LIMIT ?");
-  rows.bind(static_cast<int64_t>(limit));
+      "WHERE ?1='' OR number < (SELECT number FROM runs WHERE id=?1) "
+      "ORDER BY number DESC LIMIT ?2");
+  rows.bind(before).bind(static_cast<int64_t>(limit));
   std::vector<RunRecord> all;
   while (rows.step()) all.push_back(read_run(rows, false));
   return all;
@@ -240,6 +241,64 @@ std::vector<Intent> SqliteStore::intents() {
     all.push_back({rows.number(0), rows.text(1), rows.text(2)});
   }
   return all;
+}
+
+namespace {
+
+std::vector<std::string> texts(Statement& rows) {
+  std::vector<std::string> all;
+  while (rows.step()) all.push_back(rows.text(0));
+  return all;
+}
+
+}  // namespace
+
+std::vector<std::string> SqliteStore::trim(const Trim& trim, size_t* runs) {
+  std::vector<std::string> old, gone;
+  {
+    Statement rows = db_.prepare(
+        "SELECT id FROM runs WHERE finished_ms > 0 AND (?1 = 0 OR finished_ms < ?1) AND "
+        "number <= (SELECT MAX(number) FROM runs) - ?2 ORDER BY number LIMIT ?3");
+    rows.bind(trim.before_ms)
+        .bind(static_cast<int64_t>(std::max<size_t>(trim.keep, 1)))
+        .bind(static_cast<int64_t>(trim.most));
+    old = texts(rows);
+  }
+  for (const std::string& run : old) {
+    for (const std::string& attempt : attempts_to_forget(run, trim.needed)) {
+      db_.prepare("DELETE FROM attempts WHERE id=?").bind(attempt).run();
+      gone.push_back(attempt);
+    }
+    db_.prepare("DELETE FROM runs WHERE id=?").bind(run).run();
+  }
+  *runs = old.size();
+  return gone;
+}
+
+// Results go with the attempt that made them, unless something names their fingerprint.
+std::vector<std::string> SqliteStore::attempts_to_forget(
+    const std::string& run, const std::function<bool(const Digest&)>& needed) {
+  std::vector<std::pair<std::string, Digest>> all;
+  {
+    Statement rows = db_.prepare(
+        "SELECT id, fingerprint FROM attempts AS one WHERE run=? AND state >= 2 AND fingerprint "
+        "<> (SELECT fingerprint FROM attempts WHERE step=one.step ORDER BY rowid DESC LIMIT 1)");
+    rows.bind(run);
+    while (rows.step()) all.emplace_back(rows.text(0), digest_at(rows.blob(1), 0));
+  }
+  std::vector<std::string> gone;
+  for (const auto& [id, fingerprint] : all) {
+    if (needed(fingerprint)) continue;
+    std::optional<ResultRecord> made = result(fingerprint);
+    if (made && made->attempt == id) drop_result(fingerprint);
+    gone.push_back(id);
+  }
+  return gone;
+}
+
+int64_t SqliteStore::count_runs() {
+  Statement row = db_.prepare("SELECT COUNT(*) FROM runs");
+  return row.step() ? row.number(0) : 0;
 }
 
 std::string SqliteStore::revision() {

@@ -2,6 +2,8 @@
 // Knows nothing of what a result, run or intent is for.
 #pragma once
 
+#include <functional>
+
 #include "pipeline/core/store.h"
 #include "pipeline/store/database.h"
 
@@ -28,7 +30,7 @@ class SqliteStore : public Store {
 
   void put(const RunRecord& run) override;
   std::optional<RunRecord> run(const std::string& id) override;
-  std::vector<RunRecord> runs(size_t limit) override;
+  std::vector<RunRecord> runs(size_t limit, const std::string& before = "") override;
 
   void set(const std::string& name, const std::string& value) override;
   std::string get(const std::string& name) override;
@@ -39,11 +41,28 @@ class SqliteStore : public Store {
   void done_intent(int64_t id) override;
   std::vector<Intent> intents() override;
 
+  int64_t count_runs();
+  // Forgets at most `most` of the oldest runs that are over, beyond the newest `keep` (0: any
+  // number) and finished before `before_ms` (0: any time), with their attempts, and results whose
+  // bytes are not there. What stays: the newest run, attempts that live, those that made a result
+  // that is kept, each step's newest and those of its fingerprint. `needed`: is a result's
+  // fingerprint named by something that is kept? Gives the attempts that went; `runs` says how many
+  // runs did.
+  struct Trim {
+    size_t keep = 0, most = 0;
+    int64_t before_ms = 0;
+    std::function<bool(const Digest& fingerprint)> needed;
+  };
+  std::vector<std::string> trim(const Trim& trim, size_t* runs);
+
   // Another one, never seen before, after every change of what a plan is made from: results,
   // attempts, settings and the ledger.
   std::string revision();
 
  private:
+  std::vector<std::string> attempts_to_forget(const std::string& run,
+                                              const std::function<bool(const Digest&)>& needed);
+
   Database& db_;
 };
 

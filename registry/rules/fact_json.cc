@@ -8,9 +8,10 @@
 namespace lockstep {
 namespace {
 
-constexpr std::array<const char*, 12> kKinds = {
-    "version", "alias-move", "pin",     "unpin",         "withdrawal",   "gate",
-    "retired", "renamed",    "release", "release-built", "channel-move", "release-withdrawn"};
+constexpr std::array<const char*, 13> kKinds = {
+    "version",      "alias-move",        "pin",     "unpin",   "withdrawal",
+    "gate",         "retired",           "renamed", "release", "release-built",
+    "channel-move", "release-withdrawn", "restored"};
 static_assert(kKinds.size() == std::variant_size_v<Fact>);
 
 constexpr std::array<const char*, 3> kPinKinds = {"hand", "rollback", "release-rollback"};
@@ -213,6 +214,9 @@ void fields(T& f, V& visit) {
     visit("who", f.who);
     visit("reason", f.reason);
     visit("lifted", f.lifted);
+  } else if constexpr (kIs<T, Restored>) {
+    visit("above", f.above);
+    visit("backup", f.backup);
   } else {
     alias_fields(f, visit);
   }

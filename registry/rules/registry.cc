@@ -154,6 +154,11 @@ class Applier {
     }
   }
 
+  void operator()(const Restored& fact) const {
+    if (fact.above < registry_.restored_above) corrupt("a restore goes back behind an earlier one");
+    registry_.restored_above = fact.above;
+  }
+
  private:
   [[noreturn]] void corrupt(const std::string& what) const {
     throw Error(ErrorCode::kCorrupt, "ledger entry " + std::to_string(entry_.seq) + ": " + what,
@@ -275,7 +280,8 @@ int64_t Registry::alias(const std::string& name, const std::string& alias) const
 int64_t Registry::highest(const std::string& name) const {
   const ModelState* state = model(name);
   auto given_up = former.find(name);
-  return std::max(state ? state->highest : 0, given_up == former.end() ? 0 : given_up->second);
+  return std::max({state ? state->highest : 0, given_up == former.end() ? 0 : given_up->second,
+                   restored_above});
 }
 
 // A rename to a name used before takes that name's own onward step away: no chain is a circle.

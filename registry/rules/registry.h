@@ -127,9 +127,15 @@ struct ReleaseWithdrawn {
   std::string tag, channel, who, reason;
   bool lifted = false;
 };
+// The workspace was brought back from a backup: facts made after it may be lost, so what they could
+// have numbered is never numbered again.
+struct Restored {
+  int64_t above = 0;   // every number from here on, of every model, is greater
+  std::string backup;  // when it was made
+};
 
 using Fact = std::variant<Version, AliasMove, Pin, Unpin, Withdrawal, GateReport, Retired, Renamed,
-                          Release, ReleaseBuilt, ChannelMove, ReleaseWithdrawn>;
+                          Release, ReleaseBuilt, ChannelMove, ReleaseWithdrawn, Restored>;
 
 // Ledger order is `seq`, not the clock; time_ms = max(clock, last recorded).
 struct Entry {
@@ -142,7 +148,7 @@ struct Entry {
 Json fact_json(const Fact& fact);
 Fact fact_from_json(const Json& json);
 // "version", "alias-move", "pin", "unpin", "withdrawal", "gate", "retired", "renamed", "release",
-// "release-built", "channel-move", "release-withdrawn".
+// "release-built", "channel-move", "release-withdrawn", "restored".
 std::string fact_kind(const Fact& fact);
 // The model a fact is about (a rename: the new name), or empty.
 std::string fact_model(const Fact& fact);
@@ -197,6 +203,7 @@ struct Registry {
   std::map<std::string, std::vector<ChannelMoved>> channels;  // channel → its history
   std::map<std::string, std::string> renamed;                 // old name → the name it got
   std::map<std::string, int64_t> former;  // name given up by a rename → highest number used
+  int64_t restored_above = 0;             // of the last restore
   int64_t last_seq = 0;
   int64_t last_time_ms = 0;
 
@@ -210,7 +217,8 @@ struct Registry {
   // The tag that was live at that time; empty: nothing was.
   std::string live_at(const std::string& channel, int64_t time_ms) const;
   int64_t alias(const std::string& model, const std::string& alias) const;  // 0: none
-  // Highest number ever used under this name, by this model or one that was renamed since.
+  // Highest number that may ever have been used under this name: by this model, by one that was
+  // renamed since, or before a restore.
   int64_t highest(const std::string& model) const;
   // The last name in the chain of renames that begins at `name`.
   std::string name_today(const std::string& name) const;

@@ -51,7 +51,9 @@ class FakeBackend : public Backend {
     return answer("run", {{"run", id}, {"seen", seen}, {"wait_ms", patience.wait_ms}});
   }
   Json previews() override { return answer("previews"); }
-  Json runs(size_t limit) override { return answer("runs", {{"limit", limit}}); }
+  Json runs(size_t limit, const std::string& before) override {
+    return answer("runs", {{"limit", limit}, {"before", before}});
+  }
   Json log(const std::string& run, const std::string& step, uint64_t offset,
            const Patience& patience) override {
     return answer(
@@ -138,6 +140,12 @@ class FakeBackend : public Backend {
   Json doctor() override { return answer("doctor"); }
   Json hook(const std::string& name, const HookBytes& delivery) override {
     return answer("hook", {{"name", name}, {"headers", delivery.headers.size()}});
+  }
+  Json start_backup(const std::string& to, bool artifacts) override {
+    return answer("start_backup", {{"to", to}, {"artifacts", artifacts}});
+  }
+  Json backup(int64_t seen, const Patience& patience) override {
+    return answer("backup", {{"seen", seen}, {"wait_ms", patience.wait_ms}});
   }
   Json look(const std::string& source) override { return answer("look", {{"source", source}}); }
   Json health() override { return answer("health"); }

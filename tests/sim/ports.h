@@ -85,7 +85,9 @@ class FaultyStore : public Store {
 
   void put(const RunRecord& run) override { faults_.write(), store_.put(run); }
   std::optional<RunRecord> run(const std::string& id) override { return store_.run(id); }
-  std::vector<RunRecord> runs(size_t limit) override { return store_.runs(limit); }
+  std::vector<RunRecord> runs(size_t limit, const std::string& before = "") override {
+    return store_.runs(limit, before);
+  }
 
   void set(const std::string& name, const std::string& value) override;
   std::string get(const std::string& name) override { return store_.get(name); }

@@ -102,6 +102,20 @@ void read_secrets(Fields& root, const WorkspaceReading& reading, Workspace& work
   }
 }
 
+// "90d", or a number.
+void read_keep(Fields& fields, const char* word, Diagnostics& diagnostics, Keep& keep) {
+  constexpr int64_t kMost = 100'000'000;
+  const YamlNode* value = fields.take(word);
+  if (value == nullptr) return;
+  const bool digits = value->is_scalar() && !value->quoted() &&
+                      value->text().find_first_not_of("0123456789") == std::string::npos;
+  if (digits) {
+    keep.count = read_integer(*value, fields.of(word), 1, kMost, diagnostics).value_or(kMost);
+  } else {
+    keep.age_ms = read_duration(*value, fields.of(word), diagnostics).value_or(keep.age_ms);
+  }
+}
+
 void read_policies(Fields& root, Diagnostics& diagnostics, Policies& policies) {
   const YamlNode* node = root.take("policies");
   if (node == nullptr) return;
@@ -114,6 +128,8 @@ void read_policies(Fields& root, Diagnostics& diagnostics, Policies& policies) {
     auto count = read_integer(*value, fields.of("keep-releases"), 1, 1'000'000, diagnostics);
     policies.keep_releases = static_cast<uint32_t>(count.value_or(10));
   }
+  read_keep(fields, "keep-runs", diagnostics, policies.keep_runs);
+  read_keep(fields, "keep-logs", diagnostics, policies.keep_logs);
   if (const YamlNode* value = fields.take("superseded")) {
     auto word = read_choice(*value, fields.of("superseded"), {"finish", "cancel"}, diagnostics);
     if (word && *word == "cancel") policies.superseded = SupersededPolicy::kCancel;

@@ -127,9 +127,18 @@ struct ListenerSpec {
 // What happens to attempts that a newer plan no longer wants.
 enum class SupersededPolicy { kFinish, kCancel };
 
+// How much of what came first is kept: so many, or all of so long.
+struct Keep {
+  int64_t count = 0;  // 0: by age
+  int64_t age_ms = 0;
+  bool operator==(const Keep&) const = default;
+};
+
 struct Policies {
   uint32_t max_new = 50;        // instances one commit may add before it waits for approval
   uint32_t keep_releases = 10;  // per channel, beside those that are live, pinned or marked
+  // Of runs that are over, with their attempts; and of what attempts printed.
+  Keep keep_runs = {0, 90ll * 86'400'000}, keep_logs = {0, 30ll * 86'400'000};
   SupersededPolicy superseded = SupersededPolicy::kFinish;
 };
 

@@ -44,6 +44,8 @@ ApiRequest good_request(const Route& route) {
   for (std::string_view name : route.body) {
     if (kBody.contains(name)) out.body[std::string(name)] = kBody[std::string(name)];
   }
+  // Elsewhere `to` is a version, and may be left out.
+  if (out.method == "POST" && route.pattern == "/v1/backup") out.body["to"] = "/b.tar";
   return out;
 }
 
@@ -121,6 +123,31 @@ TEST_CASE("errors of the backend become a status and one document") {
                                    {"hint", "way out"},
                                    {"where", "place"}}}}));
   }
+}
+
+TEST_CASE("while nothing can be kept questions are answered, and what acts is put off") {
+  FakeBackend backend;
+  Api api(backend);
+  std::optional<Error> why = Error(ErrorCode::kUnavailable, "the disk is full");
+  api.hold_when([&] { return why; });
+  CHECK(api.handle(request("GET", "/v1/models")).status == 200);
+  CHECK(api.handle(request("POST", "/v1/release/verify")).status == 200);
+  CHECK(api.handle(request("POST", "/v1/runs")).status == 503);
+  CHECK(api.handle(request("POST", "/v1/hooks/forge")).status == 503);
+  why.reset();
+  CHECK(api.handle(request("POST", "/v1/runs")).status == 200);
+}
+
+TEST_CASE("a backup names a file of the daemon's machine, so nobody from elsewhere asks for one") {
+  FakeBackend backend;
+  Api api(backend);
+  ApiRequest wanted = request("POST", "/v1/backup");
+  wanted.body = {{"to", "/b.tar"}};
+  wanted.peer = "192.0.2.1";
+  CHECK(api.handle(wanted).status == 403);
+  wanted.peer = "socket";
+  CHECK(api.handle(wanted).status == 200);
+  CHECK(backend.last().arguments == Json({{"to", "/b.tar"}, {"artifacts", true}}));
 }
 
 TEST_CASE("several errors arrive together, and come back as they were") {

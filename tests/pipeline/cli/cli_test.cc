@@ -122,7 +122,9 @@ TEST_CASE("wrong usage is said with the way to the right one") {
   Shell shell;
   CHECK(shell.run({}).code == 2);
   for (const char* name : {"approve", "backup", "restore"}) CHECK(shell.run({name}).code == 2);
-  CHECK(Json::parse(shell.run({"backup", "here", "--json"}).out).contains("error"));
+  CHECK(Json::parse(shell.run({"promote", "here", "--json"}).out).contains("error"));
+  CHECK(shell.run({"restore", "f", "--verify", "--into", "d"}).code == 2);
+  CHECK(shell.run({"restore", "f"}).err.find("--into DIR") != std::string::npos);
   CHECK(shell.run({"release", "show", "5179", "--at", "2026-03-03"}).code == 2);
   CHECK(shell.run({"predict", "m"}).code == 2);
   CHECK(shell.run({"runs", "--limit", "0"}).code == 2);

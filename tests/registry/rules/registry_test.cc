@@ -53,7 +53,8 @@ std::vector<Fact> every_kind() {
           full_release(),
           ReleaseBuilt{tag, sha256("image")},
           ChannelMove{"production", "x", tag, "ann", "rollback: bad", true},
-          ReleaseWithdrawn{tag, "production", "ann", "bad", true}};
+          ReleaseWithdrawn{tag, "production", "ann", "bad", true},
+          Restored{1'000'000, "2026-03-03T14:00:00Z"}};
 }
 
 Book with_one_release() {
@@ -148,6 +149,20 @@ TEST_CASE("apply: order is the number, and time never goes back") {
   CHECK_FALSE(registry.model("m")->retired);
   registry.apply({seq + 5, 1'000, fact});
   CHECK(registry.last_seq == seq + 5);
+}
+
+TEST_CASE("apply: behind a restore every number is above what it says") {
+  Book book = with_one_release();
+  book.add(Restored{1'000'000, "2026-03-03T14:00:00Z"});
+  CHECK(book.registry.highest("m") == 1'000'000);
+  CHECK(book.registry.highest("never seen") == 1'000'000);
+  Version version = Book::made("m", "two", "two");
+  version.number = 2;
+  CHECK(refused(book, version));
+  version.number = 1'000'001;
+  book.add(version);
+  CHECK(book.registry.highest("m") == 1'000'001);
+  CHECK(refused(book, Restored{999'999, ""}));
 }
 
 TEST_CASE("apply: impossible versions, moves, pins and marks are corrupt") {

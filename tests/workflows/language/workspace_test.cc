@@ -103,6 +103,8 @@ TEST_CASE("pools, releases, secrets and policies") {
   CHECK(workspace.secrets.at("KEY") == SecretRef{SecretRef::Kind::kFile, "", "/etc/keys/one"});
   CHECK(workspace.policies.max_new == 50);
   CHECK(workspace.policies.keep_releases == 10);
+  CHECK(workspace.policies.keep_runs == Keep{5'000, 90ll * 86'400'000});
+  CHECK(workspace.policies.keep_logs == Keep{0, 14ll * 86'400'000});
   CHECK(workspace.policies.superseded == SupersededPolicy::kCancel);
 }
 
