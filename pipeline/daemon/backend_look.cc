@@ -352,6 +352,7 @@ Json WorkspaceBackend::release_diff(const std::string& a, const std::string& b) 
 
 Json sources_json(Daemon& daemon) {
   Daemon::Look seen = daemon.last_look();
+  std::map<std::string, int64_t> quiet_until = daemon.quiet_until();
   Json sources = Json::array();
   for (const SourceSpec& spec : daemon.parts().workspace().sources) {
     Json one = {{"name", spec.name},   {"kind", std::string(word(spec.kind))},
@@ -361,6 +362,8 @@ Json sources_json(Daemon& daemon) {
     if (head != seen.heads.end()) one["commit"] = head->second;
     auto error = seen.errors.find(spec.name);
     if (error != seen.errors.end()) one["error"] = error->second;
+    auto quiet = quiet_until.find(spec.name);
+    one["quiet_until"] = quiet == quiet_until.end() ? Json() : Json(rfc3339(quiet->second));
     if (head == seen.heads.end() && error == seen.errors.end()) {
       std::lock_guard<std::mutex> lock(daemon.sources_mutex());
       try {

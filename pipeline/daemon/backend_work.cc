@@ -124,29 +124,7 @@ Json held_json(const Json& held) {
 
 Json WorkspaceBackend::status() {
   const Workspace& workspace = daemon_.parts().workspace();
-<<<<<<< HEAD
   Json sources = sources_json(daemon_);
-=======
-  std::map<std::string, int64_t> quiet_until = daemon_.quiet_until();
-  Json sources = Json::array();
-  {
-    std::lock_guard<std::mutex> lock(daemon_.sources_mutex());
-    for (const SourceSpec& spec : workspace.sources) {
-      Json one = {{"name", spec.name},     {"kind", std::string(word(spec.kind))},
-                  {"place", spec.place},   {"branch", spec.branch},
-                  {"commit", nullptr},     {"error", nullptr},
-                  {"quiet_until", nullptr}};
-      auto quiet = quiet_until.find(spec.name);
-      if (quiet != quiet_until.end()) one["quiet_until"] = rfc3339(quiet->second);
-      try {
-        one["commit"] = daemon_.sources().at(spec.name).head();
-      } catch (const Error& error) {
-        one["error"] = error.what();
-      }
-      sources.push_back(one);
-    }
-  }
->>>>>>> room/when
   return daemon_.in_loop([&](Engine& engine) {
     size_t live = 0;
     for (const auto& [name, model] : engine.registry().models) {

@@ -194,14 +194,11 @@ class Daemon {
   std::unique_ptr<GitWorkflows> workflows_;
   std::unique_ptr<Surveyor> surveyor_;
   std::map<std::string, std::string> waiting_for_checks_;  // source → head that was told of
-<<<<<<< HEAD
   // What could not be planned while a source was away; it is not tried again as long as it is.
   std::map<std::string, std::string> in_vain_;
-=======
-  std::map<std::string, Quiet> quiet_;                     // source → what serve() waits with
->>>>>>> room/when
-  bool left_open_ = false;   // serve(): an earlier process left something to be planned
-  std::mutex survey_mutex_;  // the surveyor is used by one thread at a time
+  std::map<std::string, Quiet> quiet_;  // source → what serve() waits with
+  bool left_open_ = false;              // serve(): an earlier process left something to be planned
+  std::mutex survey_mutex_;             // the surveyor is used by one thread at a time
   std::mutex ask_mutex_;
   std::unique_ptr<Effects> effects_;
   Tokens tokens_;
@@ -215,11 +212,8 @@ class Daemon {
   std::deque<SurveyRequest> requests_;
   std::string failure_;
   Progress progress_;
-<<<<<<< HEAD
   Look last_look_;
-=======
   std::map<std::string, int64_t> quiet_until_;
->>>>>>> room/when
   uint64_t looked_ = 0;  // the newest of `asked_` that serve() has looked for
 
   Fd wake_;  // readable: somebody has asked
