@@ -7,6 +7,7 @@
 #include "connectors/git/names.h"
 #include "connectors/git/trees.h"
 #include "connectors/git_repo/globs.h"
+#include "pipeline/base/json.h"
 
 namespace lockstep {
 namespace {
@@ -64,6 +65,18 @@ std::vector<std::string> GitCodeRepo::kept(const std::string& owner) {
 
 std::unique_ptr<SourceWatch> GitCodeRepo::watch() {
   return in_git_source(origin_.config().name, [&] { return origin_.watch(); });
+}
+
+std::map<std::string, std::string> GitCodeRepo::tags() {
+  constexpr std::string_view kTags = "refs/tags/";
+  return in_git_source(origin_.config().name, [&] {
+    std::map<std::string, std::string> out;
+    for (const GitRef& ref : origin_.repository().refs()) {
+      bool tag = ref.name.compare(0, kTags.size(), kTags) == 0 && valid_utf8(ref.name);
+      if (tag) out[ref.name.substr(kTags.size())] = ref.commit;
+    }
+    return out;
+  });
 }
 
 std::vector<CodePath> GitCodeRepo::list(const std::string& commit,

@@ -27,6 +27,7 @@ class GitCodeRepo : public CodeRepo {
   void release(const std::string& owner, const std::string& commit) override;
   std::vector<std::string> kept(const std::string& owner) override;
   std::unique_ptr<SourceWatch> watch() override;
+  std::map<std::string, std::string> tags() override;
 
   // Globs as in globs.h. Refused, naming the path: submodules, unsafe names, symlinks that may
   // lead out of the root.

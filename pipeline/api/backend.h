@@ -59,8 +59,9 @@ class Backend {
   virtual Json plan() = 0;
 
   // Looks at the sources, plans and starts a run; answers at once: {"run":id|null,"note"}.
-  // options: {"steps":[name or pattern…],"force":bool,"trigger":"manual","branch":text}
-  // `branch`: [SOURCE@]BRANCH of a table store, whose commit is planned as a preview.
+  // options: {"steps":[name or pattern…],"force":bool,"trigger":"manual","branch":text,"tag":text}
+  // `branch`: [SOURCE@]BRANCH of a table store, whose commit is planned as a preview; `tag`:
+  // [SOURCE@]TAG of a code repository, alike.
   // With "run" null nothing was started: then also "result" ("done" or "held"), "current", "held".
   virtual Json start_run(const Json& options, const Caller& caller) = 0;
 
@@ -80,11 +81,14 @@ class Backend {
   //  "moves":[{"model","from","to","why"}],"added":[…],"retired":[…],
   //  "releases":[{"channel","tag","known":bool,"moved":bool,"models":N,"folder","image"|null,
   //               "pushed"|null,"missing":[…],"held_back":[…]}],"held":held|null,"notes":[…],
-  //  "preview":{"source","branch","models":[…as in previews()]}|null}
+  //  "preview":{"source","branch" or "tag", or "workflow","inputs":{name:value},
+  //             "models":[…as in previews()]}|null}
   // "superseded_by":run|null of a superseded one. Waits while the run is not finished and
   // "revision" is still `seen`.
   virtual Json run(const std::string& id, int64_t seen, const Patience& patience) = 0;
-  // [{"run","result","trigger","started","finished","executed","failed","release"}], newest first
+  // [{"run","result","trigger","preview":{…without its
+  // models}|null,"started","finished","executed",
+  //   "failed","release"}], newest first
   virtual Json runs(size_t limit) = 0;
   // {"log":text,"offset":next offset,"end":bool,"attempt","run"}; waits like run(). An empty `run`
   // means the step's newest attempt of any run. "end": the attempt is over and this is its last
@@ -95,17 +99,21 @@ class Backend {
   virtual Json cancel(const std::string& run, const Caller& caller) = 0;
   // `what`: a run, step or model; its used-up attempts count from zero again. {"run":id}
   virtual Json retry(const std::string& what, const Caller& caller) = 0;
-  // The newest preview of each branch: [{"source","branch","commit","run"|null,"result"|null,
+  // The newest preview of each branch, tag and set of inputs: [{"source","branch" or "tag", or
+  //  "workflow","inputs"; "commit","run"|null,"result"|null,
   //  "models":[{"model","version"|null,"metrics","passed":bool|null,"verdict"|null,
   //             "champion"|null,"champion_metrics"}]}]; models whose champion it would be already
   // are left out.
   virtual Json previews() = 0;
-  // {"run":id|null,"note"}
+  // `inputs`: {name:value}, values as text or of their type; others than the defaults make an
+  // experiment. Throws Errors with all that is wrong with them. {"run":id|null,"note"}
   virtual Json trigger(const std::string& workflow, const Json& inputs, const Caller& caller) = 0;
   // {"approved":[model…]}
   virtual Json approve_change(const Caller& caller) = 0;
 
+  // `name`: a model, MODEL@V, or a step.
   // {"model","step","version","state","alias","because":[text or reason…],
+  //  "preview":{"source","branch" or "tag", or "workflow","inputs"}|null,
   //  "data":[{"source","table","slice"|null,"from"|null,"to","rows":{"added","removed","changed"},
   //           "authors":[text…]}],
   //  "code":[{"source","paths","from"|null,"to","files":N,"authors":[text…]}],
@@ -161,6 +169,9 @@ class Backend {
   // {"model","from","to","moves":[…],"pins":[…],"releases":[{"channel","from","to","known"}]}
   // body: {"to":N|null,"channel":name|"","override_pins":bool}
   virtual Json rollback(const std::string& model, const Json& body, const Caller& caller) = 0;
+  // Makes a version the champion, and pins it: {"model","from","to","dry_run",
+  //  "releases":[{"channel","to","known"}]}. body: {"version":N,"override_pins":bool}
+  virtual Json promote(const std::string& model, const Json& body, const Caller& caller) = 0;
   // Without a version the one the alias has. {"model","pins":[{"alias","version","who","reason"}]}
   // body: {"version":N|null,"channel":name|"","override_pins":bool}
   virtual Json pin(const std::string& model, const Json& body, const Caller& caller) = 0;

@@ -21,7 +21,8 @@ Json start_run(Backend& backend, const Call& call) {
   Json wanted = {{"steps", call.texts("steps")},
                  {"force", call.flag("force")},
                  {"trigger", "manual"},
-                 {"branch", call.text("branch")}};
+                 {"branch", call.text("branch")},
+                 {"tag", call.text("tag")}};
   return backend.start_run(wanted, call.caller());
 }
 
@@ -98,6 +99,15 @@ Json rollback(Backend& backend, const Call& call) {
   return backend.rollback(call.parameter("name"), wanted, call.caller());
 }
 
+Json promote(Backend& backend, const Call& call) {
+  Json wanted = options(call, {}, {"override_pins"});
+  auto version = call.version();
+  if (!version) throw Error(ErrorCode::kInvalid, "`version` is needed");
+  wanted["version"] = *version;
+  call.need_text("reason");
+  return backend.promote(call.parameter("name"), wanted, call.caller());
+}
+
 Json pin(Backend& backend, const Call& call) {
   Json wanted = options(call, {"channel"}, {"override_pins"});
   auto version = call.version();
@@ -167,14 +177,14 @@ const std::vector<Route> kWork = {
      false,
      {},
      {},
-     "what the branches that are followed would make",
+     "what branches, tags and other inputs would make",
      [](Backend& b, const Call&) { return b.previews(); }},
     {"POST",
      "/v1/runs",
      "operator",
      true,
      {},
-     {"steps", "force", "branch", "reason"},
+     {"steps", "force", "branch", "tag", "reason"},
      "plan and start a run; answers at once",
      start_run},
     {"GET",
@@ -336,6 +346,14 @@ const std::vector<Route> kModels = {
      {"to", "channel", "override_pins", "reason", "dry_run"},
      "back to the newest earlier good version",
      rollback},
+    {"POST",
+     "/v1/models/{name}/promote",
+     "releaser",
+     true,
+     {},
+     {"version", "override_pins", "reason", "dry_run"},
+     "make a version the champion, and pin it",
+     promote},
     {"POST",
      "/v1/models/{name}/pin",
      "releaser",

@@ -46,9 +46,10 @@ struct Moving {
            Render render) const;
 };
 
-void add_work_commands(Commands& commands);       // plan, run, status, logs, …
-void add_workspace_commands(Commands& commands);  // init, check, serve, …
-void add_table_commands(Commands& commands);      // tables, diff
+void add_work_commands(Commands& commands);        // plan, run, status, logs, …
+void add_experiment_commands(Commands& commands);  // previews, trigger, promote
+void add_workspace_commands(Commands& commands);   // init, check, serve, …
+void add_table_commands(Commands& commands);       // tables, diff
 void add_model_commands(Commands& commands);
 void add_release_commands(Commands& commands);
 void add_access_commands(Commands& commands);

@@ -51,7 +51,8 @@ void add_why(Commands& commands) {
   auto* why = commands.add("why", kGroup, "Which rows, code and inputs made it what it is",
                            "lockstep why intent-client-3\nlockstep why 'train[client=client-3]'");
   auto name = std::make_shared<std::string>();
-  why->add_option("MODEL|STEP", *name, "A model or a step")->required();
+  why->add_option("MODEL[@V]|STEP", *name, "A model (without V its champion) or a step")
+      ->required();
   commands.on(why, [name](Context& context) {
     return context.show(context.get({"v1", "why", *name}),
                         [&](const Doc& doc) { return render_why(doc, context.style()); });

@@ -38,7 +38,7 @@ void add_run(Commands& commands) {
   struct Options {
     std::vector<std::string> steps;
     bool force = false;
-    std::string branch;
+    std::string branch, tag;
   };
   auto* run = commands.add("run", kGroup, "Plan, do what is to do, and wait for its end",
                            "lockstep run\nlockstep run 'train[client=client-3]' --force\n"
@@ -50,53 +50,15 @@ void add_run(Commands& commands) {
          "--branch", options->branch,
          "Make previews of a data branch: its models are trained and judged, none goes live")
       ->type_name("[SOURCE@]BRANCH");
+  run->add_option("--tag", options->tag,
+                  "Make the experiment of a tag: code and workflows are those of the tag")
+      ->type_name("[SOURCE@]TAG");
   add_run_show(commands, run);
   commands.on(run, [options](Context& context) {
     Json body = {{"steps", options->steps}, {"force", options->force}};
     if (!options->branch.empty()) body["branch"] = options->branch;
+    if (!options->tag.empty()) body["tag"] = options->tag;
     return follow_run(context, context.post({"v1", "runs"}, body));
-  });
-}
-
-void add_previews(Commands& commands) {
-  auto* previews =
-      commands.add("previews", kGroup, "What data branches would make, beside the champions",
-                   "lockstep previews\nlockstep previews feature/relabel");
-  auto branch = std::make_shared<std::string>();
-  previews->add_option("BRANCH", *branch, "Only this one");
-  commands.on(previews, [branch](Context& context) {
-    Json all = Json::array();
-    for (const Json& one : context.get({"v1", "previews"})) {
-      if (branch->empty() || one.at("branch") == *branch) all.push_back(one);
-    }
-    return context.show(all, [&](const Doc& doc) { return render_previews(doc, context.style()); });
-  });
-}
-
-void add_trigger(Commands& commands) {
-  struct Options {
-    std::string workflow;
-    std::vector<std::string> inputs;
-  };
-  auto* trigger = commands.add("trigger", kGroup, "Start a workflow by hand and wait for its end",
-                               "lockstep trigger nightly --input day=2026-03-03");
-  auto options = std::make_shared<Options>();
-  trigger->add_option("WORKFLOW", options->workflow, "Its name")->required();
-  trigger->add_option("--input", options->inputs, "A value for it, may be repeated")
-      ->type_name("KEY=VALUE")
-      ->take_all()
-      ->allow_extra_args(false);
-  commands.on(trigger, [options](Context& context) {
-    Json inputs = Json::object();
-    for (const std::string& input : options->inputs) {
-      size_t equals = input.find('=');
-      if (equals == std::string::npos || equals == 0) {
-        throw Error(ErrorCode::kInvalid, "`--input " + input + "` is not KEY=VALUE");
-      }
-      inputs[input.substr(0, equals)] = input.substr(equals + 1);
-    }
-    return follow_run(context, context.post({"v1", "workflows", options->workflow, "trigger"},
-                                            {{"inputs", inputs}}));
   });
 }
 
@@ -237,11 +199,9 @@ void add_approve_change(Commands& commands) {
 void add_work_commands(Commands& commands) {
   add_plan(commands);
   add_run(commands);
-  add_trigger(commands);
   add_status(commands);
   add_lag(commands);
   add_runs(commands);
-  add_previews(commands);
   add_logs(commands);
   add_cancel(commands);
   add_retry(commands);

@@ -126,7 +126,7 @@ void add_completion(Commands& commands) {
 
 // Words of the contract that this build does not have yet.
 void add_later(Commands& commands) {
-  for (const char* name : {"promote", "approve", "backup", "restore"}) {
+  for (const char* name : {"approve", "backup", "restore"}) {
     auto* later = commands.add(name, "", "Not supported yet");
     // Whatever follows is taken, so that the answer is this one and not about an argument.
     later->allow_extras()->fallthrough(false);

@@ -32,6 +32,9 @@ std::string render_run_tail(const Doc& run, const Style& style);
 std::string render_run(const Doc& run, const Style& style);  // `run show`: all of it
 std::string render_runs(const Doc& runs, const Style& style);
 std::string render_previews(const Doc& previews, const Style& style);
+// What a preview is of: "tables@feature/x", "tag v1 of code", "nightly with day=3".
+std::string preview_text(const Doc& preview);
+std::string render_promotion(const Doc& promotion, const Style& style, bool dry_run);
 // One line for each model of a run's "preview".
 std::string render_preview_models(const Doc& preview, const Style& style);
 

@@ -196,6 +196,9 @@ std::string render_why(const Doc& why, const Style& style) {
   }
   if (std::string gate = gate_text(why.part("gate")); !gate.empty()) facts.push_back(gate);
   std::string out = transcript_line(style, "why", name, join(facts, ", "));
+  if (why.has("preview")) {
+    out += transcript_line(style, "", "made for " + preview_text(why.part("preview")));
+  }
   for (const Doc& reason : why.list("because")) {
     out += transcript_line(style, "", reason_text(reason));
   }

@@ -1,4 +1,4 @@
-// Previews of branches: what their models would be beside the champions.
+// Previews and experiments: what their models would be beside the champions.
 #include "pipeline/cli/render.h"
 #include "pipeline/cli/text.h"
 
@@ -45,14 +45,36 @@ std::string render_preview_models(const Doc& preview, const Style& style) {
 std::string render_previews(const Doc& previews, const Style& style) {
   std::string out;
   for (const Doc& one : previews.list()) {
-    std::string what = one.text("source") + "@" + one.text("branch");
     std::string right = "commit " + short_id(one.text("commit"));
     if (one.has("run")) right += ", run " + one.text("run") + " " + one.text("result");
-    out += transcript_line(style, "branch", what, right);
+    const char* kind = one.has("tag") ? "tag" : one.has("workflow") ? "inputs" : "branch";
+    out += transcript_line(style, kind, preview_text(one), right);
     out += render_preview_models(one, style);
   }
   if (out.empty()) return "no branch has a preview; `on: {data: {branches: [...]}}` follows some\n";
   return out;
+}
+
+std::string preview_text(const Doc& preview) {
+  if (preview.has("tag")) return "tag " + preview.text("tag") + " of " + preview.text("source");
+  if (!preview.has("workflow")) return preview.text("source") + "@" + preview.text("branch");
+  std::vector<std::string> values;
+  for (const auto& [name, value] : preview.fields("inputs")) {
+    values.push_back(name + "=" + cut(value.text(), 60));
+  }
+  return preview.text("workflow") + " with " + join(values, ", ");
+}
+
+std::string render_promotion(const Doc& promotion, const Style& style, bool dry_run) {
+  std::string out = transcript_line(
+      style, "model",
+      promotion.text("model") + " " + promotion.text("from") + " → " + promotion.text("to"),
+      "pinned at version " + promotion.text("to"));
+  for (const Doc& release : promotion.list("releases")) {
+    out += transcript_line(style, "release", release.text("to"),
+                           release.flag("known") ? "known content" : "new content");
+  }
+  return dry_run ? out + "dry run: nothing was moved\n" : out;
 }
 
 }  // namespace lockstep

@@ -229,7 +229,7 @@ std::string render_run_tail(const Doc& run, const Style& style) {
   if (run.has("preview")) {
     Doc preview = run.part("preview");
     std::string models = plural(static_cast<int64_t>(preview.list("models").size()), "model");
-    out += transcript_line(style, "preview", preview.text("source") + "@" + preview.text("branch"),
+    out += transcript_line(style, "preview", preview_text(preview),
                            models + " would change; none is live");
     out += render_preview_models(preview, style);
   }
@@ -248,6 +248,7 @@ std::string render_run(const Doc& run, const Style& style) {
   std::string started = when(run.text("started"));
   std::string left = run.text("run") + "   " + run.text("result");
   if (run.has("trigger")) left += " (" + run.text("trigger") + ")";
+  if (run.has("preview")) left += "   " + preview_text(run.part("preview"));
   return transcript_line(style, "run", left, started) + render_run_head(run, style, true) +
          render_run_tail(run, style);
 }
@@ -258,7 +259,9 @@ std::string render_runs(const Doc& runs, const Style& style) {
   for (const Doc& run : runs.list()) {
     std::string result = run.text("result");
     if (result == "failed") result = style.red(result);
-    table.row({run.text("run"), result, run.text("trigger"), when(run.text("started")),
+    std::string trigger = run.text("trigger");
+    if (run.has("preview")) trigger = cut(preview_text(run.part("preview")), 40);
+    table.row({run.text("run"), result, trigger, when(run.text("started")),
                run.has("seconds") ? duration(run.real("seconds")) : "", run.text("executed"),
                run.text("failed"), run.text("release").substr(0, 6)});
   }

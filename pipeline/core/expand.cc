@@ -6,6 +6,7 @@
 #include <set>
 
 #include "pipeline/core/graph.h"
+#include "pipeline/core/inputs.h"
 #include "pipeline/core/names.h"
 
 namespace lockstep {
@@ -43,6 +44,9 @@ class Expansion {
     if (!workflow.branches.empty()) graph.branches[workflow.name] = workflow.branches;
     if (!workflow.after.names.empty()) graph.after[workflow.name] = workflow.after;
     add_quiet(workflow);
+    if (!workflow.tags.empty()) graph.tags[workflow.name] = workflow.tags;
+    graph.home[workflow.name] = workflow.source;
+    take_inputs(workflow);
     if (!workflow.schedules.empty()) graph.schedules[workflow.name] = workflow.schedules;
     if (!workflow.ci.empty()) {
       graph.ci[workflow.source].insert(workflow.ci.begin(), workflow.ci.end());
@@ -86,6 +90,19 @@ class Expansion {
   Graph graph;
 
  private:
+  // One without a value stands for nothing in names; a step that has it does not run.
+  void take_inputs(const Workflow& workflow) {
+    inputs_ = standard_inputs(workflow.inputs);
+    inputs_.update(workflow.values);
+    missing_input_.clear();
+    if (!workflow.inputs.empty()) graph.inputs[workflow.name] = workflow.inputs;
+    for (const WorkflowInput& input : workflow.inputs) {
+      if (!inputs_[input.name].is_null()) continue;
+      inputs_[input.name] = nothing_of(input);
+      missing_input_ = input.name;
+    }
+  }
+
   std::vector<Values> combinations(const Workflow& workflow, const StepTemplate& tmpl) {
     std::vector<Values> all = {{}};
     for (const MatrixAxis& axis : tmpl.matrix) {
@@ -134,6 +151,7 @@ class Expansion {
 
   std::string reference(const std::string& name, const Values& matrix, const Values& env) const {
     std::string rest = name.substr(name.find('.') + 1);
+    if (name.starts_with("inputs.") && inputs_.contains(rest)) return input_text(inputs_[rest]);
     const Values& from = name.starts_with("matrix.") ? matrix
                          : name.starts_with("env.")  ? env
                                                      : commits_;
@@ -142,6 +160,14 @@ class Expansion {
       throw Error(ErrorCode::kInvalid, fmt::format("${{{{ {} }}}} has no value", name));
     }
     return found->second;
+  }
+
+  // A parameter that is nothing but an input keeps its type: as if the value stood there.
+  const Json* whole_input(const TemplateText& text) const {
+    constexpr std::string_view kRoot = "inputs.";
+    if (text.parts.size() != 1 || !text.parts[0].text.starts_with(kRoot)) return nullptr;
+    auto found = inputs_.find(text.parts[0].text.substr(kRoot.size()));
+    return text.parts[0].reference && found != inputs_.end() ? &*found : nullptr;
   }
 
   // A name built from data: each value is encoded, the whole is bounded.
@@ -159,7 +185,9 @@ class Expansion {
     if (value.is_string()) {
       const std::string& text = value.get_ref<const std::string&>();
       if (text.find("${{") == std::string::npos) return value;
-      return resolve_text(parse_template(text),
+      TemplateText parsed = parse_template(text);
+      if (const Json* input = whole_input(parsed)) return *input;
+      return resolve_text(parsed,
                           [&](const std::string& ref) { return reference(ref, matrix, env); });
     }
     if (!value.is_structured()) return value;
@@ -272,6 +300,7 @@ class Expansion {
     step.workflow = workflow.name;
     step.on_data = workflow.on_data;
     step.on_code = workflow.on_code;
+    step.missing_input = missing_input_;
     step.tmpl = index;
     step.matrix = matrix;
     for (const auto& [name, text] : tmpl.env) {
@@ -368,7 +397,9 @@ class Expansion {
   const AxisReader& axis_;
   const Values& commits_;
   std::map<std::pair<std::string, std::string>, uint32_t> templates_;
-  std::set<uint32_t> unread_;  // templates whose instances could not be found
+  Json inputs_ = Json::object();  // of the workflow that is being added: name → value
+  std::string missing_input_;     // of these
+  std::set<uint32_t> unread_;     // templates whose instances could not be found
   std::map<SliceSpec, SliceId> slices_;
   std::map<CodeSpec, CodeId> code_;
 };

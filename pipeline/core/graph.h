@@ -71,6 +71,7 @@ struct Step {
   std::set<std::string> groups;  // of `concurrency`
   std::optional<bool> cancel_in_progress;
   bool on_data = true, on_code = true;  // which commits start it by themselves
+  std::string missing_input;            // of its workflow, which has no value; or empty
   std::string registers;                // model name, or empty
   std::string renamed_from;             // former model name, or empty
 };
@@ -98,6 +99,11 @@ struct Graph {
   std::map<std::string, int64_t> quiet_ms;
   // Workflow → branches of its data that make previews, as patterns; absent: none.
   std::map<std::string, std::vector<std::string>> branches;
+  // By workflow: the code source it was read from; tags that make experiments, as patterns (absent:
+  // none); inputs that a start by hand may give (absent: none).
+  std::map<std::string, std::string> home;
+  std::map<std::string, std::vector<std::string>> tags;
+  std::map<std::string, std::vector<WorkflowInput>> inputs;
   // Steps that the data asks for are left out (a table could not be read, two values have one
   // name): nothing may be retired because of their absence.
   bool incomplete = false;

@@ -106,6 +106,12 @@ void Plan::set(StepId id, StepState state) {
 bool Plan::gather(StepId id, PlannedStep& next) const {
   const Step& step = graph().step(id);
   bool waits = false;
+  if (!step.missing_input.empty()) {
+    next.state = StepState::kBlocked;
+    next.note = fmt::format("input {} has no default; `lockstep trigger {} --input {}=VALUE`",
+                            step.missing_input, step.workflow, step.missing_input);
+    return false;
+  }
   for (StepId need : step.needs) {
     StepState above = at(need).state;
     if (above == StepState::kFailed || above == StepState::kBlocked) {

@@ -117,6 +117,9 @@ struct CodePath {
 
 class CodeRepo : public Source {
  public:
+  // Every tag and the commit it stands for, as head() or look() last saw the place. Names that are
+  // not UTF-8, and tags of what is no commit, are left out.
+  virtual std::map<std::string, std::string> tags() { return {}; }
   // Paths at `commit` that match any of the globs, sorted by bytes. `train/**`, `*.py`, `dir/`.
   virtual std::vector<CodePath> list(const std::string& commit,
                                      const std::vector<std::string>& globs) = 0;

@@ -7,7 +7,8 @@ namespace lockstep {
 namespace {
 
 constexpr const char* kHint =
-    "write ${{ matrix.NAME }}, ${{ env.NAME }} or ${{ commit.SOURCE }}; no expressions";
+    "write ${{ matrix.NAME }}, ${{ env.NAME }}, ${{ inputs.NAME }} or ${{ commit.SOURCE }}; no "
+    "expressions";
 
 [[noreturn]] void malformed(const std::string& text, const std::string& what) {
   throw Error(ErrorCode::kInvalid, what + " in \"" + text.substr(0, 200) + "\"", kHint);
@@ -29,7 +30,7 @@ void check_reference(const std::string& text, const std::string& reference) {
   if (reference.empty()) malformed(text, "empty reference");
   size_t dot = reference.find('.');
   std::string family = reference.substr(0, dot);
-  if (family != "matrix" && family != "env" && family != "commit") {
+  if (family != "matrix" && family != "env" && family != "inputs" && family != "commit") {
     malformed(text, "unknown reference `" + reference.substr(0, 100) + "`");
   }
   std::string name = dot == std::string::npos ? "" : reference.substr(dot + 1);

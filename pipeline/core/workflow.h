@@ -14,7 +14,7 @@
 namespace lockstep {
 
 // Text with `${{ … }}` references: "intent-${{ matrix.client }}" has a literal part and a
-// reference part "matrix.client". References: matrix.NAME, env.NAME, commit.SOURCE.
+// reference part "matrix.client". References: matrix.NAME, env.NAME, inputs.NAME, commit.SOURCE.
 struct TemplateText {
   struct Part {
     bool reference = false;
@@ -150,6 +150,19 @@ struct AfterSpec {
   bool any = false;  // however it ended; else only where all of that workflow's steps are done
 };
 
+enum class ValueType { kString, kNumber, kInteger, kBoolean, kChoice };
+
+// What a start by hand may give a workflow (docs/WORKFLOWS.md).
+struct WorkflowInput {
+  std::string name;
+  ValueType type = ValueType::kString;
+  bool required = false;
+  Json standard;                     // its default; null: there is none, and it is required
+  std::vector<std::string> options;  // of a choice
+  std::string description;
+  std::string place;  // file:line:column, for messages
+};
+
 struct Workflow {
   std::string name;
   std::string source;                   // the code repo it was read from
@@ -163,6 +176,9 @@ struct Workflow {
   std::vector<std::string> ci;  // checks that must be green before a code commit starts it
   // Further branches of its data whose commits make previews; patterns with '*'.
   std::vector<std::string> branches;
+  std::vector<std::string> tags;  // of its code, that make experiments; patterns with '*'
+  std::vector<WorkflowInput> inputs;
+  Json values = Json::object();  // of inputs, where they are not the defaults
   std::vector<StepTemplate> steps;
   std::vector<ChannelSpec> channels;
 };

@@ -18,7 +18,6 @@ class WorkspaceBackend : public Backend {
   Json status() override;
   Json check() override;
   Json plan() override;
-  Json previews() override;
   Json start_run(const Json& options, const Caller& caller) override;
   Json run(const std::string& id, int64_t seen, const Patience& patience) override;
   Json runs(size_t limit) override;
@@ -26,8 +25,12 @@ class WorkspaceBackend : public Backend {
            const Patience& patience) override;
   Json cancel(const std::string& run, const Caller& caller) override;
   Json retry(const std::string& what, const Caller& caller) override;
-  Json trigger(const std::string& workflow, const Json& inputs, const Caller& caller) override;
   Json approve_change(const Caller& caller) override;
+
+  // backend_experiments.cc
+  Json previews() override;
+  Json trigger(const std::string& workflow, const Json& inputs, const Caller& caller) override;
+  Json promote(const std::string& model, const Json& body, const Caller& caller) override;
 
   // backend_look.cc
   Json why(const std::string& name) override;
@@ -81,7 +84,8 @@ class WorkspaceBackend : public Backend {
   std::string channel_or_default(Engine& engine, const std::string& name) const;
   // The last graph's channels; after a start without a plan they are read from the workflows.
   void know_graph();
-  std::pair<BranchName, std::string> find_branch(const std::string& text);
+  std::pair<Variant, std::string> find_branch(const std::string& text);
+  std::pair<Variant, std::string> find_tag(const std::string& text);
   Json start(Trigger trigger, const std::map<std::string, std::string>& commits);
   // What collection frees beside bytes; with `dry` only counted.
   size_t free_refs(const std::set<std::string>& kept_releases, bool dry);

@@ -19,7 +19,7 @@ struct Subject {
   std::optional<Version> version, before;
   Json because = Json::array();
   Json gate, withdrawn, pinned;
-  std::string alias;
+  std::string alias, preview;
 };
 
 Json pin_json(const ModelState& model) {
@@ -39,14 +39,31 @@ const Version* version_before(const ModelState& model, int64_t number) {
   return model.alias(kChampion) > 0 ? model.version(model.alias(kChampion)) : nullptr;
 }
 
-void add_registry(Subject& subject, const ModelState& model) {
+// "intent-client-3@2" of a model that has such a version: both apart; else the name as it is.
+std::pair<std::string, int64_t> split_version(const Registry& registry, const std::string& name) {
+  size_t at = name.rfind('@');
+  std::string digits = at == name.npos ? "" : name.substr(at + 1);
+  bool number = !digits.empty() && digits.size() < 10 &&
+                digits.find_first_not_of("0123456789") == digits.npos;
+  const ModelState* model =
+      number ? registry.model(registry.name_today(name.substr(0, at))) : nullptr;
+  if (!model) return {name, 0};
+  if (model->version(std::stoll(digits))) return {name.substr(0, at), std::stoll(digits)};
+  throw Error(ErrorCode::kNotFound, name.substr(0, at) + " has no version " + digits,
+              "`lockstep model show` lists its versions");
+}
+
+// `number`: a version that was named; 0: the champion, else the newest.
+void add_registry(Subject& subject, const ModelState& model, int64_t number) {
   int64_t champion = model.alias(kChampion);
   const Version* newest = &model.versions.back();
   const Version* version = champion > 0 ? model.version(champion) : newest;
+  if (number > 0) newest = version = model.version(number);
   subject.version = *version;
+  subject.preview = version->preview;
   const Version* before = version_before(model, version->number);
   if (before && before != version) subject.before = *before;
-  subject.alias = champion > 0 ? kChampion : "";
+  subject.alias = champion > 0 && champion == version->number ? kChampion : "";
   for (const Moved& moved : model.moves) {
     if (moved.move.alias == kChampion && moved.move.to == version->number) {
       subject.because =
@@ -67,9 +84,10 @@ void add_registry(Subject& subject, const ModelState& model) {
   subject.pinned = pin_json(model);
 }
 
-Subject subject_of(Engine& engine, const std::string& name) {
+Subject subject_of(Engine& engine, const std::string& wanted) {
   Subject subject;
   const Registry& registry = engine.registry();
+  auto [name, number] = split_version(registry, wanted);
   const Run* run = engine.watched();
   const ModelState* model = registry.model(registry.name_today(name));
   if (run && run->plan) {
@@ -93,7 +111,7 @@ Subject subject_of(Engine& engine, const std::string& name) {
     bool same =
         step == name || step == subject.step ||
         (deferred.at("model").is_string() && deferred.at("model") == registry.name_today(name));
-    bool idle = !engine.active() || engine.active()->branch;
+    bool idle = !engine.active() || engine.active()->variant;
     if (!same || !idle) continue;
     subject.step = step;
     subject.state = "deferred";
@@ -109,7 +127,7 @@ Subject subject_of(Engine& engine, const std::string& name) {
                 "`lockstep models` and `lockstep plan` list them");
   }
   if (model && !model->versions.empty()) {
-    add_registry(subject, *model);
+    add_registry(subject, *model, number);
     subject.model = subject.version->model;
     if (subject.step.empty()) subject.step = subject.version->step;
   }
@@ -173,6 +191,14 @@ Json recorded_authors(const Version& version, const std::string& source) {
   return all;
 }
 
+// What asked for it beside the watched branches; null: nothing did.
+Json preview_of(const Subject& subject) {
+  if (subject.preview.empty()) return nullptr;
+  const std::string& inputs = subject.version->inputs;
+  return variant_json(Variant::parse(subject.preview),
+                      inputs.empty() ? Json::object() : parse_json(inputs, "its inputs"));
+}
+
 }  // namespace
 
 Json WorkspaceBackend::why(const std::string& name) {
@@ -224,6 +250,7 @@ Json WorkspaceBackend::why(const std::string& name) {
           {"state", subject.state.empty() ? Json() : Json(subject.state)},
           {"alias", subject.alias},
           {"because", subject.because},
+          {"preview", preview_of(subject)},
           {"data", data},
           {"code", code},
           {"upstream", upstream},
@@ -355,9 +382,12 @@ Json sources_json(Daemon& daemon) {
   std::map<std::string, int64_t> quiet_until = daemon.quiet_until();
   Json sources = Json::array();
   for (const SourceSpec& spec : daemon.parts().workspace().sources) {
-    Json one = {{"name", spec.name},   {"kind", std::string(word(spec.kind))},
-                {"place", spec.place}, {"branch", spec.branch},
-                {"commit", nullptr},   {"error", nullptr}};
+    Json one = {{"name", spec.name},     {"kind", std::string(word(spec.kind))},
+                {"place", spec.place},   {"branch", spec.branch},
+                {"commit", nullptr},     {"error", nullptr},
+                {"quiet_until", nullptr}};
+    auto quiet = quiet_until.find(spec.name);
+    if (quiet != quiet_until.end()) one["quiet_until"] = rfc3339(quiet->second);
     auto head = seen.heads.find(spec.name);
     if (head != seen.heads.end()) one["commit"] = head->second;
     auto error = seen.errors.find(spec.name);

@@ -112,6 +112,13 @@ std::set<std::string> add_row_problems(SourceSet& sources, const std::vector<Wor
   return broken;
 }
 
+// What a preview is of, without its models; null: the run is none.
+Json preview_name(const Json& document) {
+  Json preview = document.value("preview", Json());
+  if (preview.is_object()) preview.erase("models");
+  return preview;
+}
+
 Json held_json(const Json& held) {
   if (held.is_null()) return held;
   size_t gone = held.at("retired").size(), fresh = held.at("added").size();
@@ -247,54 +254,6 @@ Json WorkspaceBackend::start(Trigger trigger, const std::map<std::string, std::s
   return {{"run", got.run.empty() ? Json() : Json(got.run)}, {"note", nullptr}};
 }
 
-// `[SOURCE@]BRANCH` of a table store, and its commit.
-std::pair<BranchName, std::string> WorkspaceBackend::find_branch(const std::string& text) {
-  std::vector<std::pair<BranchName, std::string>> found;
-  std::lock_guard<std::mutex> lock(daemon_.sources_mutex());
-  for (const SourceSpec& spec : daemon_.parts().workspace().sources) {
-    auto store = daemon_.sources().tables.find(spec.name);
-    if (store == daemon_.sources().tables.end()) continue;
-    store->second->look();
-    for (const auto& [name, commit] : store->second->branches()) {
-      BranchName branch{spec.name, name};
-      if (name != text && branch.mark() != text) continue;
-      if (name == spec.branch) {
-        throw Error(ErrorCode::kInvalid, "branch " + name + " is the one that is watched",
-                    "`lockstep run` plans it");
-      }
-      found.emplace_back(branch, commit);
-    }
-  }
-  if (found.size() == 1) return found[0];
-  if (found.empty()) {
-    throw Error(ErrorCode::kNotFound, "no table store has a branch " + printable(text));
-  }
-  throw Error(ErrorCode::kConflict, "several sources have a branch " + printable(text),
-              "name one, as " + found[0].first.mark());
-}
-
-// What became of the newest preview of each branch.
-Json WorkspaceBackend::previews() {
-  return daemon_.in_loop([](Engine& engine) {
-    Json all = Json::array();
-    for (const auto& [mark, kept] : engine.previews()) {
-      BranchName branch = BranchName::parse(mark);
-      Json one = {{"source", branch.source},     {"branch", branch.branch},
-                  {"commit", kept.at("commit")}, {"run", nullptr},
-                  {"result", nullptr},           {"models", Json::array()}};
-      std::optional<RunRecord> run = engine.store().run(kept.at("run").get<std::string>());
-      if (run) {
-        one["run"] = run->id;
-        one["result"] = run->result;
-        Json preview = run->document.value("preview", Json());
-        if (preview.is_object()) one["models"] = preview.at("models");
-      }
-      all.push_back(std::move(one));
-    }
-    return all;
-  });
-}
-
 Json WorkspaceBackend::start_run(const Json& options, const Caller& caller) {
   Trigger trigger;
   trigger.kind = "manual";
@@ -302,12 +261,15 @@ Json WorkspaceBackend::start_run(const Json& options, const Caller& caller) {
   trigger.steps = options.value("steps", std::vector<std::string>());
   trigger.force = options.value("force", false);
   trigger.once = true;
-  std::string branch = options.value("branch", "");
-  if (branch.empty()) return start(std::move(trigger), {});
-  auto [name, commit] = find_branch(branch);
+  std::string branch = options.value("branch", ""), tag = options.value("tag", "");
+  if (branch.empty() && tag.empty()) return start(std::move(trigger), {});
+  if (!branch.empty() && !tag.empty()) {
+    throw Error(ErrorCode::kInvalid, "a run is of a branch or of a tag, not of both");
+  }
+  auto [variant, commit] = branch.empty() ? find_tag(tag) : find_branch(branch);
   trigger.kind = "preview";
-  trigger.branch = name;
-  return start(std::move(trigger), {{name.source, commit}});
+  trigger.variant = variant;
+  return start(std::move(trigger), {{variant.source, commit}});
 }
 
 Json WorkspaceBackend::run_now(Engine& engine, const std::string& id) const {
@@ -375,6 +337,7 @@ Json WorkspaceBackend::runs(size_t limit) {
           {{"run", record.id},
            {"result", document.value("result", record.result)},
            {"trigger", record.trigger},
+           {"preview", preview_name(document)},
            {"started", rfc3339(record.started_ms)},
            {"finished", record.finished_ms > 0 ? Json(rfc3339(record.finished_ms)) : Json()},
            {"executed", document.value("executed", 0)},
@@ -432,6 +395,11 @@ Json WorkspaceBackend::retry(const std::string& what, const Caller& caller) {
       daemon_.in_loop([&](Engine& engine) -> std::optional<std::vector<std::string>> {
         std::optional<RunRecord> run = engine.store().run(what);
         if (!run) return std::nullopt;
+        if (!preview_name(run->document).is_null()) {
+          throw Error(ErrorCode::kConflict, "run " + run->id + " is a preview",
+                      "ask for it again as it was asked for: `trigger --input`, `run --tag` or "
+                      "`run --branch`");
+        }
         std::vector<std::string> names;
         for (const Json& step : run_now(engine, what).at("steps")) {
           if (step.at("state") == "failed") names.push_back(step.at("step"));
@@ -443,26 +411,6 @@ Json WorkspaceBackend::retry(const std::string& what, const Caller& caller) {
   }
   trigger.steps = failed ? *failed : std::vector<std::string>{what};
   return start(std::move(trigger), {});
-}
-
-Json WorkspaceBackend::trigger(const std::string& workflow, const Json& inputs,
-                               const Caller& caller) {
-  if (!inputs.empty()) {
-    throw Error(ErrorCode::kInvalid, "typed inputs are not supported yet", "leave out --input");
-  }
-  std::shared_ptr<Survey> seen = daemon_.look(Trigger{"manual", "", {}, false, true}, {});
-  Trigger trigger;
-  trigger.kind = "manual";
-  trigger.who = caller.user;
-  trigger.once = true;
-  for (const Step& step : seen->graph->steps) {
-    if (step.workflow == workflow) trigger.steps.push_back(step.name);
-  }
-  if (trigger.steps.empty()) {
-    throw Error(ErrorCode::kNotFound, "no workflow is called " + workflow,
-                "`lockstep check` lists the workflows");
-  }
-  return start(std::move(trigger), seen->commits);
 }
 
 Json WorkspaceBackend::approve_change(const Caller& caller) {

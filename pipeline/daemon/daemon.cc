@@ -204,18 +204,21 @@ Preview Daemon::preview(const Trigger& trigger, const std::map<std::string, std:
   options.commits = commits;
   in_loop([&](Engine& engine) {
     options.cursors = engine.cursors();
-    if (trigger.kind == "preview") {
+    const Variant& variant = trigger.variant;
+    const bool preview = trigger.kind == "preview";
+    if (preview) options.cursors.erase(variant.source);
+    if (preview && variant.kind == VariantKind::kBranch) {
       // Of the branch, what its own last preview was made of: it has a history of its own.
-      options.cursors.erase(trigger.branch.source);
       auto before = engine.previews();
-      auto known = before.find(trigger.branch.mark());
-      if (known != before.end()) {
-        options.cursors[trigger.branch.source] = known->second.at("commit");
-      }
+      auto known = before.find(variant.mark());
+      if (known != before.end()) options.cursors[variant.source] = known->second.at("commit");
     }
+    if (!trigger.inputs.empty()) options.inputs[variant.source] = trigger.inputs;
     options.asked = engine.live_commits();
-    // A person who waits is told what is wrong; the daemon goes on with what loaded last.
-    if (!trigger.once) options.last_good = prefixed(engine.store(), "workflows/");
+    // A person who waits is told what is wrong, a tag means what it says; the daemon goes on with
+    // what loaded last.
+    bool of_tag = preview && variant.kind == VariantKind::kTag;
+    if (!trigger.once && !of_tag) options.last_good = prefixed(engine.store(), "workflows/");
   });
   std::lock_guard<std::mutex> lock(survey_mutex_);
   Preview seen;
@@ -245,9 +248,9 @@ void Daemon::count_deltas(Preview& seen, const Trigger& trigger) {
     for (uint32_t i = 0; i < survey.graph->steps.size(); ++i) {
       const Step& step = survey.graph->steps[i];
       const PlannedStep& planned = seen.plan->at(StepId{i});
-      bool stale = planned.state == StepState::kRun || planned.state == StepState::kWaiting ||
-                   planned.state == StepState::kDeferred;
-      if (!stale) continue;
+      bool counts = planned.state == StepState::kRun || planned.state == StepState::kWaiting ||
+                    planned.state == StepState::kDeferred;
+      if (!counts) continue;
       const ModelState* model = engine.registry().model(step.registers);
       if (!model || model->versions.empty()) continue;
       int64_t champion = model->alias(kChampion);

@@ -168,7 +168,11 @@ class Daemon {
                       std::map<std::string, std::string>& heads);  // quiet.cc
   std::map<std::string, std::string> held_commits();
   bool look_for_previews(const std::map<std::string, std::string>& heads);
-  bool preview_branch(const BranchName& branch, const std::string& commit, const std::string& head);
+  bool preview_branch(const Variant& branch, const std::string& commit, const std::string& head);
+  // experiments.cc
+  bool look_for_experiments(const std::map<std::string, std::string>& heads);
+  bool look_for_tags(const std::map<std::string, std::string>& heads);
+  bool begin_experiment(Trigger trigger, const std::map<std::string, std::string>& commits);
   std::optional<Error> have_planned(SurveyRequest wanted);
   int64_t run_schedules();  // schedules.cc
   bool plan_tick(const std::string& workflow, int64_t now_ms);
@@ -196,9 +200,10 @@ class Daemon {
   std::map<std::string, std::string> waiting_for_checks_;  // source → head that was told of
   // What could not be planned while a source was away; it is not tried again as long as it is.
   std::map<std::string, std::string> in_vain_;
-  std::map<std::string, Quiet> quiet_;  // source → what serve() waits with
-  bool left_open_ = false;              // serve(): an earlier process left something to be planned
-  std::mutex survey_mutex_;             // the surveyor is used by one thread at a time
+  std::map<std::string, Quiet> quiet_;   // source → what serve() waits with
+  std::set<std::string> too_many_tags_;  // sources that were told of
+  bool left_open_ = false;               // serve(): an earlier process left something to be planned
+  std::mutex survey_mutex_;              // the surveyor is used by one thread at a time
   std::mutex ask_mutex_;
   std::unique_ptr<Effects> effects_;
   Tokens tokens_;

@@ -64,13 +64,13 @@ class Signals {
 };
 
 // The watched branch has its own plans.
-bool follows(const Workspace& workspace, const BranchName& branch,
+bool follows(const Workspace& workspace, const Variant& branch,
              const std::set<std::string>& patterns) {
   for (const SourceSpec& spec : workspace.sources) {
-    if (spec.name == branch.source && spec.branch == branch.branch) return false;
+    if (spec.name == branch.source && spec.branch == branch.name) return false;
   }
   return std::any_of(patterns.begin(), patterns.end(),
-                     [&](const std::string& pattern) { return matches(pattern, branch.branch); });
+                     [&](const std::string& pattern) { return matches(pattern, branch.name); });
 }
 
 }  // namespace
@@ -196,21 +196,25 @@ bool Daemon::look_for_previews(const std::map<std::string, std::string>& heads) 
     return std::tuple(engine.followed(), engine.previews(), engine.active() != nullptr);
   });
   std::map<std::string, std::map<std::string, std::string>> branches;
-  for (const auto& [mark, preview] : previews) branches[BranchName::parse(mark).source];
+  for (const auto& [mark, preview] : previews) {
+    Variant variant = Variant::parse(mark);
+    if (variant.kind == VariantKind::kBranch) branches[variant.source];
+  }
   for (const auto& [source, patterns] : followed) branches[source];
   for (auto& [source, there] : branches) {
     std::lock_guard<std::mutex> lock(survey_mutex_);
     if (heads.count(source)) there = surveyor_->branches(source);
   }
   for (const auto& [mark, preview] : previews) {
-    BranchName branch = BranchName::parse(mark);
-    if (branches[branch.source].count(branch.branch) || !heads.count(branch.source)) continue;
+    Variant branch = Variant::parse(mark);
+    if (branch.kind != VariantKind::kBranch) continue;
+    if (branches[branch.source].count(branch.name) || !heads.count(branch.source)) continue;
     in_loop([&](Engine& engine) { engine.forget_preview(branch); });
   }
   bool waiting = false;
   for (const auto& [source, patterns] : static_cast<const Followed&>(followed)) {
     for (const auto& [name, commit] : branches[source]) {
-      BranchName branch{source, name};
+      Variant branch{source, name};
       auto known = previews.find(branch.mark());
       bool same = known != previews.end() && known->second.at("commit") == commit;
       if (same || !follows(parts_.workspace(), branch, patterns)) continue;
@@ -222,7 +226,7 @@ bool Daemon::look_for_previews(const std::map<std::string, std::string>& heads) 
 }
 
 // True where a run has begun. A branch that holds nothing that the watched one does not is done.
-bool Daemon::preview_branch(const BranchName& branch, const std::string& commit,
+bool Daemon::preview_branch(const Variant& branch, const std::string& commit,
                             const std::string& head) {
   auto settle = [&] {
     in_loop([&](Engine& engine) { engine.settle_preview(branch, commit, nullptr); });
@@ -233,11 +237,11 @@ bool Daemon::preview_branch(const BranchName& branch, const std::string& commit,
     merged = surveyor_->merged(branch.source, head, commit);
   }
   if (merged) return settle(), false;
-  spdlog::info("branch {} of {} is at {}", branch.branch, branch.source, commit.substr(0, 7));
+  spdlog::info("branch {} of {} is at {}", branch.name, branch.source, commit.substr(0, 7));
   Trigger trigger;
   trigger.kind = "preview";
   trigger.who = "lockstep";
-  trigger.branch = branch;
+  trigger.variant = branch;
   std::optional<Error> error = have_planned({trigger, {{branch.source, commit}}, nullptr});
   // Said once; another commit may mend it.
   if (error && error->code != ErrorCode::kUnavailable) settle();
@@ -303,6 +307,7 @@ int Daemon::serve() {
     std::map<std::string, std::string> heads = look_for_changes();
     try {
       if (!heads.empty()) waiting = look_for_previews(heads);
+      if (!heads.empty()) waiting = look_for_experiments(heads) || waiting;
     } catch (const Error& error) {
       if (failed_) break;
       spdlog::warn("no branch is looked at: {}", error.what());  // and again with the next look

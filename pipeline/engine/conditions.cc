@@ -75,7 +75,7 @@ bool EngineWorld::busy(const Step& step) {
 
 Questions Engine::questions(const Survey& survey) {
   Questions all;
-  const Run* run = active_ && !active_->branch ? active_.get() : nullptr;
+  const Run* run = active_ && !active_->variant ? active_.get() : nullptr;
   for (uint32_t i = 0; i < survey.graph->steps.size(); ++i) {
     const Step& step = survey.graph->steps[i];
     if (!survey.graph->tmpl(StepId{i}).condition) continue;
@@ -96,7 +96,7 @@ Questions Engine::questions(const Survey& survey) {
 
 // Persisted, because most plans that defer something have nothing to run, and leave no run.
 void Engine::keep_deferred() {
-  if (!active_ || active_->branch || !active_->plan) return;
+  if (!active_ || active_->variant || !active_->plan) return;
   Json all = Json::object();
   const Graph& graph = *active_->survey->graph;
   for (uint32_t i = 0; i < graph.steps.size(); ++i) {

@@ -168,9 +168,17 @@ Json attempt_context(const Plan& plan, StepId id, const std::string& trigger,
   return context;
 }
 
-void mark_preview(Json& context, const std::string& mark) {
-  context["preview"] = mark;
-  if (context.contains("version")) context["version"]["preview"] = mark;
+std::string inputs_of(const Run& run) {
+  bool has = run.variant && run.variant->kind == VariantKind::kInputs;
+  return has ? canonical_json(run.trigger.inputs) : "";
+}
+
+void mark_preview(Json& context, const Run& run) {
+  context["preview"] = run.variant->mark();
+  if (!context.contains("version")) return;
+  context["version"]["preview"] = run.variant->mark();
+  std::string inputs = inputs_of(run);
+  if (!inputs.empty()) context["version"]["inputs"] = inputs;
 }
 
 Candidate candidate_of(Version version, std::vector<Bound> gate, const ResultRecord& result) {

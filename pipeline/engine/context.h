@@ -4,6 +4,7 @@
 #pragma once
 
 #include "pipeline/core/plan.h"
+#include "pipeline/engine/engine.h"
 #include "registry/rules/rules.h"
 
 namespace lockstep {
@@ -30,7 +31,9 @@ Candidate candidate_of(Version version, std::vector<Bound> gate, const ResultRec
 Candidate candidate_from(const Json& context, const ResultRecord& result);
 
 // The attempt is asked for by a preview alone: its version has the mark, and moves nothing.
-void mark_preview(Json& context, const std::string& mark);
+void mark_preview(Json& context, const Run& run);
+// Version::inputs of what such a run makes.
+std::string inputs_of(const Run& run);
 
 Json gate_json(const std::vector<Bound>& gate);
 std::vector<Bound> gate_from(const Json& json);

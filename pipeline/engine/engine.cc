@@ -134,6 +134,7 @@ void Engine::keep_followed(const Graph& graph) {
   std::erase_if(quiet, [](const auto& one) { return one.second == 0; });
   std::string seconds = quiet.empty() ? "" : Json(quiet).dump();
   if (store_.get("quiet") != seconds) store_.set("quiet", seconds);
+  keep_tags(graph);
 }
 
 void Engine::note(const std::string& text) {
@@ -152,7 +153,7 @@ void Engine::append(const std::vector<Fact>& facts) {
     if (move->alias == kChampion && oldest_unreleased_ms_ == 0) {
       set_unreleased(clock_.now_ms());
     }
-    if (active_ && !active_->branch && move->alias == kChampion) {
+    if (active_ && !active_->variant && move->alias == kChampion) {
       active_->moves.push_back(
           {{"model", move->model}, {"from", move->from}, {"to", move->to}, {"why", move->why}});
       ++active_->revision;

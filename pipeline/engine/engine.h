@@ -46,8 +46,9 @@ struct Run {
   bool first = false;  // the workspace's first plan
   bool cancelling = false;
   std::shared_ptr<const Survey> survey;
-  // Of a preview: its branch, and how its plan sees the engine (before `plan`, which refers to it).
-  std::optional<BranchName> branch;
+  // Of a preview: what it is of, and how its plan sees the engine (before `plan`, which refers to
+  // it).
+  std::optional<Variant> variant;
   std::unique_ptr<World> preview;
   std::unique_ptr<Plan> plan;  // null for a held run
   std::map<StepId, StepRun> steps;
@@ -68,6 +69,12 @@ struct Run {
   Json held;                  // null, or what waits for approve-change
   std::string superseded_by;  // the run that took its place; empty: none
   int64_t revision = 0;
+};
+
+// A tag of code that is to be planned, and the workflows that ask for it as of the last plan.
+struct TagNews {
+  std::string name, commit;
+  std::set<std::string> workflows;
 };
 
 class Engine {
@@ -92,9 +99,15 @@ class Engine {
   void cancel(const std::string& run);
   // The channels and models of a graph that is not being planned: for commands before any plan.
   void know(const Graph& graph);
-  // A branch that is gone, or merged at `commit`: its preview is forgotten, or nothing to do there.
-  void forget_preview(const BranchName& branch);
-  void settle_preview(const BranchName& branch, const std::string& commit, const Run* run);
+  // A branch or tag that is gone: its preview is forgotten.
+  void forget_preview(const Variant& variant);
+  // The preview of what was at `commit` (of inputs: the code's) has come to its end, or there is
+  // nothing to do: a branch is merged.
+  void settle_preview(const Variant& variant, const std::string& commit, const Run* run);
+  // The tags that are in a code source now; gives those that are to be planned. Those that were
+  // there when their pattern was first looked for are not.
+  std::vector<TagNews> see_tags(const std::string& source,
+                                const std::map<std::string, std::string>& there);
   // Said with the present run, or the last one.
   void note(const std::string& text);
   // Approves what is held; throws not_found when nothing is.
@@ -108,7 +121,7 @@ class Engine {
   const Run* last() const { return last_.get(); }  // newest finished one of this process
   const Run* newest() const { return active_ ? active_.get() : last_.get(); }
   // Newest of the watched branches: what a preview says of steps is no news of them.
-  const Run* watched() const { return active_ && !active_->branch ? active_.get() : last_.get(); }
+  const Run* watched() const { return active_ && !active_->variant ? active_.get() : last_.get(); }
   const std::vector<ChannelSpec>& channels() const { return channels_; }
   const EngineOptions& options() const { return options_; }
   std::vector<Slot> slots() const;  // with what runs on them now
@@ -120,6 +133,8 @@ class Engine {
   std::optional<std::set<std::string>> planned();
   // Source → patterns of the branches that some workflow follows, as of the last plan.
   std::map<std::string, std::set<std::string>> followed();
+  // Code source → workflow → patterns of the tags that it asks for, as of the last plan.
+  std::map<std::string, std::map<std::string, std::set<std::string>>> tags();
   // Code source → checks that must be green before its commits are planned, as of the last plan.
   std::map<std::string, std::set<std::string>> checks();
   // By workflow, as of the last plan; and when one was due last (0: never). `name`: the workflow's,
@@ -136,8 +151,9 @@ class Engine {
   Questions questions(const Survey& survey);
   // What the newest plan deferred: step → {"model"|null,"why"}.
   Json deferred();
-  // What became of the newest preview of each branch, by BranchName::mark(): {"commit","run",
-  // "fingerprints":[…]}.
+  // What became of the newest preview of each branch, tag and set of inputs, by Variant::mark():
+  // {"commit","run","fingerprints":[…]}, and of inputs "inputs". Of these "commit" is empty until
+  // it has come to its end; of the others it is the one that was planned last.
   std::map<std::string, Json> previews();
   int64_t revision() const { return revision_; }
   int64_t now_ms() { return clock_.now_ms(); }
@@ -159,7 +175,9 @@ class Engine {
 
   // surveys (engine_plan.cc)
   void take_preview(SurveyDone& done);  // engine_preview.cc
+  void plan_preview(SurveyDone& done, const std::string& commit);
   void close_preview();
+  void forget_old_experiments();
   static bool asks_for_any(const Graph& graph, const Trigger& trigger);
   void open_run(const SurveyDone& done);
   void plan_run(World& world, const OpenSteps& open = {});
@@ -175,6 +193,7 @@ class Engine {
   void cancel_unwanted();
   void keep_produced();
   void keep_followed(const Graph& graph);
+  void keep_tags(const Graph& graph);              // engine_tags.cc
   void keep_executed(const AttemptRecord& ended);  // engine_after.cc
   void ask_followers();
   void answered(const std::string& workflow);
@@ -239,6 +258,8 @@ struct Membership {
 Membership membership(const Graph& graph, const Registry& registry,
                       const std::set<std::string>& planned);
 
+// {"source","branch"}, {"source","tag"} or {"workflow","inputs"}.
+Json variant_json(const Variant& variant, const Json& inputs);
 // The JSON document of a run (pipeline/api/backend.h, run()).
 Json run_document(const Run& run, const Registry& registry, int64_t now_ms);
 // Why a step of a plan is to be run: what differs from its last accepted result; where nothing

@@ -36,7 +36,7 @@ Json Engine::asked() {
 // Survives plans that supersede the run: a step that ended in an earlier one is current in the
 // last one, which ends for them all.
 void Engine::keep_executed(const AttemptRecord& ended) {
-  if (!active_ || active_->branch || !active_->plan) return;
+  if (!active_ || active_->variant || !active_->plan) return;
   const Graph& graph = *active_->survey->graph;
   auto step = graph.by_name.find(ended.step);
   if (step == graph.by_name.end()) return;

@@ -168,7 +168,7 @@ void Engine::start(StepId id, size_t slot) {
   record.slot = place.info.name;
   record.started_ms = clock_.now_ms();
   record.context = attempt_context(*active_->plan, id, step_run.trigger, input_files(id));
-  if (active_->branch) mark_preview(record.context, active_->branch->mark());
+  if (active_->variant) mark_preview(record.context, *active_);
   record.context["ledger"] = registry_.last_seq;
   if (!step.groups.empty()) record.context["groups"] = step.groups;
   if (step.cancel_in_progress) record.context["cancel_in_progress"] = *step.cancel_in_progress;
@@ -225,7 +225,7 @@ void Engine::succeed(AttemptRecord& record, const AttemptResult& result) {
   past_.put(record);
   bool wanted = active_ && !active_->plan->wanting(record.fingerprint).empty();
   // What a plan of the watched branches asked for is theirs, though a preview wants it too.
-  bool theirs = wanted && active_->branch && !record.context.contains("preview");
+  bool theirs = wanted && active_->variant && !record.context.contains("preview");
   if (!wanted || theirs) accept_stray(record, kept);
   reconsider(record);
   if (!wanted) return;

@@ -126,7 +126,7 @@ void Engine::finish_run() {
   if (!active_) return;
   bool stopped = active_->cancelling && wanted_attempts().empty();
   if (!active_->plan->finished() && !stopped) return;
-  if (active_->branch) return close_preview();
+  if (active_->variant) return close_preview();
   Run& run = *active_;
   // A cut that collides with a known tag is held; the run still ends as its steps did.
   for (const ChannelSpec& channel : channels_) {

@@ -22,18 +22,37 @@ bool reads(const Graph& graph, const Step& step, const std::string& source) {
   });
 }
 
-// Asked for by hand, any branch will do.
+using PatternsOf = std::map<std::string, std::vector<std::string>>;  // by workflow
+
+bool asks_for(const PatternsOf& patterns, const std::string& workflow, const std::string& name) {
+  auto of_one = patterns.find(workflow);
+  return of_one != patterns.end() &&
+         std::any_of(of_one->second.begin(), of_one->second.end(),
+                     [&](const std::string& pattern) { return matches(pattern, name); });
+}
+
+bool wants_tag(const Graph& graph, const std::string& workflow, const Trigger& trigger) {
+  return graph.home.at(workflow) == trigger.variant.source &&
+         (trigger.workflows.count(workflow) > 0 ||
+          asks_for(graph.tags, workflow, trigger.variant.name));
+}
+
+// Asked for by hand, any branch will do, and any tag that no workflow asks for.
 bool follows(const Graph& graph, const Step& step, const Trigger& trigger) {
-  auto patterns = graph.branches.find(step.workflow);
-  bool followed = trigger.once || (patterns != graph.branches.end() &&
-                                   std::any_of(patterns->second.begin(), patterns->second.end(),
-                                               [&](const std::string& pattern) {
-                                                 return matches(pattern, trigger.branch.branch);
-                                               }));
-  return followed && reads(graph, step, trigger.branch.source);
+  const Variant& variant = trigger.variant;
+  if (variant.kind == VariantKind::kInputs) return step.workflow == variant.source;
+  if (variant.kind == VariantKind::kTag) {
+    if (wants_tag(graph, step.workflow, trigger)) return true;
+    return trigger.once && graph.home.at(step.workflow) == variant.source &&
+           std::none_of(graph.home.begin(), graph.home.end(),
+                        [&](const auto& one) { return wants_tag(graph, one.first, trigger); });
+  }
+  return (trigger.once || asks_for(graph.branches, step.workflow, variant.name)) &&
+         reads(graph, step, variant.source);
 }
 
 bool listens(const Graph& graph, const Step& step, const Trigger& trigger) {
+  if (!step.missing_input.empty()) return false;
   if (trigger.kind == "preview") return follows(graph, step, trigger);
   if (trigger.kind == "schedule" || trigger.kind == "workflow") {
     return step.workflow == trigger.workflow;
@@ -178,7 +197,7 @@ std::unique_ptr<Plan> Engine::preview(std::shared_ptr<const Survey> survey, cons
 }
 
 bool Engine::asks_for_any(const Graph& graph, const Trigger& trigger) {
-  return graph.steps.empty() ||
+  return graph.steps.empty() || !trigger.steps.empty() ||
          std::any_of(graph.steps.begin(), graph.steps.end(),
                      [&](const Step& step) { return listens(graph, step, trigger); });
 }
@@ -284,7 +303,7 @@ std::vector<std::string> Engine::supersede() {
     active_->record.document = run_document(*active_, registry_, clock_.now_ms());
     store_.put(active_->record);
     // A preview has no successor: it begins again.
-    if (active_->branch) superseded.clear(), active_.reset();
+    if (active_->variant) superseded.clear(), active_.reset();
     if (active_) last_ = std::move(active_);
   }
   for (const RunRecord& run : store_.runs(5)) {
@@ -391,7 +410,7 @@ void Engine::record_run(const SurveyDone& done) {
 
 OpenSteps Engine::yet_to_do() const {
   OpenSteps names;
-  if (!active_ || !active_->plan || active_->branch || active_->cancelling) return names;
+  if (!active_ || !active_->plan || active_->variant || active_->cancelling) return names;
   const Graph& graph = *active_->survey->graph;
   for (uint32_t i = 0; i < graph.steps.size(); ++i) {
     bool open = !decided(active_->plan->at(StepId{i}).state);

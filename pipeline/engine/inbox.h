@@ -14,21 +14,11 @@
 
 #include "pipeline/core/executor.h"
 #include "pipeline/core/survey.h"
+#include "pipeline/engine/variant.h"
 
 namespace lockstep {
 
 class Engine;
-
-// A branch of a source that is not the watched one.
-struct BranchName {
-  std::string source, branch;
-  std::string mark() const { return source + "@" + branch; }
-  static BranchName parse(const std::string& mark) {
-    size_t at = mark.find('@');  // in no source's name
-    return {mark.substr(0, at), at == mark.npos ? "" : mark.substr(at + 1)};
-  }
-  bool operator==(const BranchName&) const = default;
-};
 
 // What asked for a plan.
 struct Trigger {
@@ -38,10 +28,12 @@ struct Trigger {
   std::vector<std::string> steps;  // names or patterns of steps or models; empty: all
   bool force = false;
   bool once = false;  // asked for by a person who waits: a run is recorded even if all is current
-  BranchName branch;  // of a preview: whose commit is planned
-  bool code_too = false;  // of "data": code has moved as well
-  std::string workflow;   // of "schedule" and "workflow": which one is asked for
-  int64_t tick_ms = 0;    // and of when
+  Variant variant;    // of a preview: what is planned
+  bool code_too = false;            // of "data": code has moved as well
+  std::string workflow;             // of "schedule" and "workflow": which one is asked for
+  int64_t tick_ms = 0;              // and of when
+  Json inputs = Json::object();     // of a preview of inputs: name → value, all of the workflow
+  std::set<std::string> workflows;  // of a preview of a tag: those that ask for it today
 };
 
 struct SurveyDone {

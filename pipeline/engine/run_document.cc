@@ -120,9 +120,21 @@ Json step_json(const Run& run, StepId id, const Registry& registry) {
   return out;
 }
 
+}  // namespace
+
+Json variant_json(const Variant& variant, const Json& inputs) {
+  if (variant.kind == VariantKind::kInputs) {
+    return {{"workflow", variant.source}, {"inputs", inputs}};
+  }
+  const char* what = variant.kind == VariantKind::kTag ? "tag" : "branch";
+  return {{"source", variant.source}, {what, variant.name}};
+}
+
+namespace {
+
 // What a preview's models would do beside their champions; a step that made none says why.
 Json preview_json(const Run& run, const Registry& registry) {
-  if (!run.branch) return nullptr;
+  if (!run.variant) return nullptr;
   Json models = Json::array();
   for (uint32_t i = 0; run.plan && i < run.survey->graph->steps.size(); ++i) {
     const Step& step = run.survey->graph->steps[i];
@@ -144,7 +156,9 @@ Json preview_json(const Run& run, const Registry& registry) {
                       {"champion", champion ? Json(champion->number) : Json()},
                       {"champion_metrics", champion ? champion->metrics : Json::object()}});
   }
-  return {{"source", run.branch->source}, {"branch", run.branch->branch}, {"models", models}};
+  Json out = {{"models", models}};
+  out.update(variant_json(*run.variant, run.trigger.inputs));
+  return out;
 }
 
 size_t executed(const Run& run) {

@@ -15,7 +15,9 @@ bool EngineWorld::live(const Digest& fingerprint) {
 bool EngineWorld::used_up(const Digest& fingerprint, bool asked) {
   if (!engine_.past_.used_up(fingerprint)) return false;
   // Asked for by hand: its attempts count from zero again, but those of this run count.
-  bool by_hand = asked && engine_.active_ && engine_.active_->trigger.kind == "manual";
+  const Run* run = engine_.active_.get();
+  bool by_hand =
+      asked && run && (run->trigger.kind == "manual" || (run->variant && run->trigger.once));
   if (by_hand) engine_.past_.forgive(fingerprint, engine_.active_->record.id);
   return !by_hand || engine_.past_.used_up(fingerprint);
 }

@@ -64,6 +64,11 @@ std::map<std::string, std::string> Surveyor::branches(const std::string& source)
   return store->second->branches();
 }
 
+std::map<std::string, std::string> Surveyor::tags(const std::string& source) {
+  auto repo = watched_.code.find(source);
+  return repo == watched_.code.end() ? std::map<std::string, std::string>() : repo->second->tags();
+}
+
 std::shared_ptr<Survey> Surveyor::survey(const SurveyOptions& options) {
   auto survey = std::make_shared<Survey>();
   survey->commits = options.commits;
@@ -77,6 +82,10 @@ std::shared_ptr<Survey> Surveyor::survey(const SurveyOptions& options) {
   failed_.clear();
   axis_group_.clear();
   std::vector<Workflow> workflows = load(*survey, options);
+  for (Workflow& workflow : workflows) {
+    auto given = options.inputs.find(workflow.name);
+    if (given != options.inputs.end()) workflow.values = given->second;
+  }
   for (const Workflow& workflow : workflows) {
     for (const StepTemplate& step : workflow.steps) {
       for (const MatrixAxis& axis : step.matrix) {

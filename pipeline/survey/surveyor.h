@@ -24,6 +24,7 @@ struct SurveyOptions {
   // Commits at which the workflows loaded last; used, with a note, when today's do not load.
   // Empty: errors in workflow files are thrown.
   std::map<std::string, std::string> last_good;
+  std::map<std::string, Json> inputs;  // workflow → values that stand for its inputs' defaults
   std::set<SourceCommit> asked;  // are they still on their branches? Answered by Survey::off_branch
 };
 
@@ -40,6 +41,8 @@ class Surveyor {
 
   // Branches of a table store and their commits.
   std::map<std::string, std::string> branches(const std::string& source);
+  // Tags of a code repository and their commits.
+  std::map<std::string, std::string> tags(const std::string& source);
   // Is `commit` part of `head`'s history?
   bool merged(const std::string& source, const std::string& head, const std::string& commit) {
     return this->source(source).descends(head, commit);

@@ -142,6 +142,7 @@ void version_fields(T& f, V& visit) {
   visit("code_tree", f.code_tree);
   visit("nondeterministic", f.nondeterministic);
   visit.optional("preview", f.preview);
+  visit.optional("inputs", f.inputs);
 }
 
 template <class T, class V>

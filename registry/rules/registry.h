@@ -38,9 +38,10 @@ struct Version {
   std::string trigger;              // "data", "code", "upstream", "manual"
   std::string code_tree;            // digest of the declared code paths, or empty
   bool nondeterministic = false;
-  // "SOURCE@BRANCH" where a commit of a branch that is not the watched one asked for it; or empty.
-  // The mark stays when the same fingerprint later takes an alias.
+  // What asked for it beside the watched branches, as "SOURCE@BRANCH", "tag:SOURCE@TAG" or
+  // "inputs:WORKFLOW@DIGEST"; or empty. The mark stays when it later takes an alias.
   std::string preview;
+  std::string inputs;  // where a start by hand gave some: canonical JSON, name → value; or empty
 };
 
 // One alias of one model moved. `to` 0 means: the alias is gone (absent).

@@ -125,6 +125,22 @@ struct Rollback {
 Rollback roll_back_model(const Registry& registry, const RollbackRequest& request,
                          const HasBytes& has);
 
+struct PromoteRequest {
+  std::string model;
+  int64_t version = 0;
+  bool override_pins = false;
+  std::string who, reason;
+};
+struct Promotion {
+  std::vector<Fact> facts;
+  int64_t from = 0;
+};
+// Makes a version champion that no plan asked for, and pins it, or the next plan would take it
+// back. It must not be withdrawn, nor have failed its gate, and have its bytes. Channels follow
+// with the cut, which is the caller's. Throws denied, conflict, not_found, invalid without a
+// reason.
+Promotion promote(const Registry& registry, const PromoteRequest& request, const HasBytes& has);
+
 struct ReleaseRollbackRequest {
   std::string channel;
   std::string to;                // tag, or empty: newest earlier release not withdrawn

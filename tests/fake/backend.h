@@ -66,6 +66,9 @@ class FakeBackend : public Backend {
   Json trigger(const std::string& workflow, const Json& inputs, const Caller& caller) override {
     return answer("trigger", {{"workflow", workflow}, {"inputs", inputs}}, caller);
   }
+  Json promote(const std::string& model, const Json& body, const Caller& caller) override {
+    return answer("promote", {{"model", model}, {"body", body}}, caller);
+  }
   Json approve_change(const Caller& caller) override {
     return answer("approve_change", Json::object(), caller);
   }

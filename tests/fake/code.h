@@ -24,7 +24,8 @@ class FakeCode : public CodeRepo {
   }
 
   FakeHistory history;
-  std::optional<Error> error;  // thrown by every call while set
+  std::map<std::string, std::string> tags_there;  // name → commit
+  std::optional<Error> error;                     // thrown by every call while set
 
   std::string head() override { return fail(), history.head; }
   std::string resolve(const std::string& name) override { return fail(), history.resolve(name); }
@@ -47,6 +48,7 @@ class FakeCode : public CodeRepo {
     return {history.kept[owner].begin(), history.kept[owner].end()};
   }
   std::unique_ptr<SourceWatch> watch() override { return nullptr; }
+  std::map<std::string, std::string> tags() override { return fail(), tags_there; }
 
   std::vector<CodePath> list(const std::string& id,
                              const std::vector<std::string>& globs) override {

@@ -75,7 +75,7 @@ void Checks::remember(World& world) {
     if (one.trigger.force && active) forced_.insert(active->record.id);
   }
   for (const Run* run : {active, world.engine->last()}) {
-    if (!run || !run->plan || run->branch) continue;
+    if (!run || !run->plan || run->variant) continue;
     bool planned_now = !world.taken.empty() && world.taken.back().survey == run->survey;
     if (planned_now) current(world, *run->plan);
     for (uint32_t i = 0; i < run->survey->graph->steps.size(); ++i) {

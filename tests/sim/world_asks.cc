@@ -85,7 +85,7 @@ bool World::look_again() {
 bool World::preview(uint32_t pick, bool once) {
   if ((watching && !once) || branches.empty() || tables.error || code.error) return false;
   auto at = std::next(branches.begin(), pick % branches.size());
-  BranchName name{"tables", at->first};
+  Variant name{"tables", at->first};
   Trigger trigger{"preview", once ? "ann" : "lockstep", {}, false, once, name};
   if (!once) {
     auto known = engine->previews();
@@ -93,7 +93,7 @@ bool World::preview(uint32_t pick, bool once) {
     bool same = kept != known.end() && kept->second.at("commit") == at->second;
     auto followed = engine->followed();
     if (same || engine->active() || !followed.count("tables")) return false;
-    if (!name.branch.starts_with("feature/")) return false;
+    if (!name.name.starts_with("feature/")) return false;
     if (surveyor.merged("tables", tables.history.head, at->second)) {
       std::string commit = at->second;
       return command([=](Engine& e) { e.settle_preview(name, commit, nullptr); });

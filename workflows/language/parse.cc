@@ -6,6 +6,7 @@
 
 #include "pipeline/core/names.h"
 #include "workflows/language/conditions.h"
+#include "workflows/language/experiments.h"
 #include "workflows/language/readers.h"
 #include "workflows/language/step.h"
 
@@ -19,16 +20,16 @@ struct Reading {
 };
 
 void read_trigger(const Reading& reading, const std::string& word, const Place& place) {
-  static const std::vector<std::string> later = {"tag"};
-  for (const std::string& known : later) {
-    if (word == known) return not_supported_yet(place, "on: " + word, reading.diagnostics);
-  }
   if (word == "data") reading.workflow.on_data = true;
   if (word == "code") reading.workflow.on_code = true;
   if (word == "data" || word == "code" || word == "manual") return;
   if (word == "ci") {
     return reading.diagnostics.error(place, "\"ci\" names the checks that must be green",
                                      "on: {data: {}, ci: [build]}");
+  }
+  if (word == "tag") {
+    return reading.diagnostics.error(place, "\"tag\" names the tags, or patterns of them",
+                                     "on: {tag: [\"exp/*\"]}");
   }
   if (word == "schedule") {
     return reading.diagnostics.error(place, "\"schedule\" says when",
@@ -40,7 +41,7 @@ void read_trigger(const Reading& reading, const std::string& word, const Place& 
   }
   reading.diagnostics.error(
       place, fmt::format("unknown trigger \"{}\"", shown(word)),
-      did_you_mean(word, {"data", "code", "ci", "schedule", "workflow", "manual"}));
+      did_you_mean(word, {"data", "code", "ci", "tag", "schedule", "workflow", "manual"}));
 }
 
 // on: {data: {branches: ["feature/*"]}}
@@ -98,6 +99,10 @@ void read_on(const Reading& reading, const YamlNode& node) {
       reading.workflow.place = entry.key_place.str();
       continue;
     }
+    if (entry.key == "tag") {
+      read_tags(entry.value, reading.workflow, diagnostics);
+      continue;
+    }
     read_trigger(reading, entry.key, entry.key_place);
     if (entry.value.is_null()) continue;
     Fields fields(entry.value, fmt::format("trigger \"{}\"", shown(entry.key)), diagnostics);
@@ -106,6 +111,7 @@ void read_on(const Reading& reading, const YamlNode& node) {
       reading.workflow.quiet_data_ms = read_debounce(fields, diagnostics);
     }
     if (entry.key == "code") reading.workflow.quiet_code_ms = read_debounce(fields, diagnostics);
+    if (entry.key == "manual") read_inputs_of_start(fields, reading.workflow, diagnostics);
     fields.finish();
   }
   if (reading.workflow.on_code && !reading.workflow.ci.empty()) {
@@ -113,6 +119,7 @@ void read_on(const Reading& reading, const YamlNode& node) {
                       "ci: code commits start it once their checks are green");
   }
   reading.workflow.on_code = reading.workflow.on_code || !reading.workflow.ci.empty();
+  check_inputs_of_start(reading.workflow, diagnostics);
 }
 
 void check_references(const Reading& reading, const YamlNode& steps) {
@@ -137,7 +144,8 @@ void check_references(const Reading& reading, const YamlNode& steps) {
 void read_steps(const Reading& reading, Fields& fields) {
   std::map<std::string, TemplateText> env;
   if (const YamlNode* node = fields.take("env")) {
-    env = read_env(*node, fields.of("env"), {}, reading.sources, reading.diagnostics);
+    env = read_env(*node, fields.of("env"), {}, reading.workflow.inputs, reading.sources,
+                   reading.diagnostics);
   }
   const YamlNode* steps = fields.need("steps", "a map of step names to steps");
   if (steps == nullptr) return;
@@ -146,7 +154,8 @@ void read_steps(const Reading& reading, Fields& fields) {
   }
   for (const YamlEntry& entry : steps->entries()) {
     reading.workflow.steps.push_back(read_step(entry.key, entry.key_place, entry.value,
-                                               reading.sources, env, reading.diagnostics));
+                                               reading.sources, env, reading.workflow.inputs,
+                                               reading.diagnostics));
   }
   check_references(reading, *steps);
 }
@@ -241,7 +250,8 @@ void read_name_of(const Reading& reading, Fields& fields) {
 void read_workflow(const Reading& reading, const YamlNode& root) {
   Fields fields(root, "the workflow", reading.diagnostics);
   if (!fields.is_map()) return;
-  fields.not_yet({"inputs", "evaluate"});
+  fields.not_yet({"evaluate"});
+  fields.instead("inputs", "on: {manual: {inputs: …}}");
   fields.instead("debounce", "on: {data: {debounce-seconds: 60}}");
   fields.instead("if", "`if` belongs to a step");
   fields.instead("jobs", "write \"steps\", without a list inside");

@@ -14,6 +14,12 @@ namespace {
 
 constexpr size_t kLongestScript = 64 * 1024;
 
+std::vector<std::string> names_of(const std::vector<WorkflowInput>& inputs) {
+  std::vector<std::string> names;
+  for (const WorkflowInput& input : inputs) names.push_back(input.name);
+  return names;
+}
+
 bool contains(const std::vector<std::string>& names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
@@ -104,6 +110,15 @@ void check_templates(const YamlNode& node, const std::string& what, const StepSc
   for (const YamlEntry& entry : node.entries()) check_templates(entry.value, what, scope);
 }
 
+// "${{ inputs.NAME }}", where the input is a whole number.
+bool whole_number_input(const YamlNode& node, const StepScope& scope) {
+  for (const WorkflowInput& input : scope.inputs) {
+    bool there = node.text() == "${{ inputs." + input.name + " }}";
+    if (there) return input.type == ValueType::kInteger;
+  }
+  return false;
+}
+
 void read_with(Fields& step_fields, const StepScope& scope, StepTemplate& step) {
   const YamlNode* with = step_fields.take("with");
   if (with == nullptr) return;
@@ -111,7 +126,8 @@ void read_with(Fields& step_fields, const StepScope& scope, StepTemplate& step) 
     check_with(*action, *with, scope.what, scope.diagnostics);
   } else if (step_fields.has("run")) {
     Fields fields(*with, step_fields.of("with"), scope.diagnostics);
-    if (const YamlNode* seed = fields.take("seed")) {
+    const YamlNode* seed = fields.take("seed");
+    if (seed != nullptr && !whole_number_input(*seed, scope)) {
       read_integer(*seed, fields.of("seed"), 0, INT64_MAX >> 10, scope.diagnostics);
     }
     for (const YamlEntry& entry : with->entries()) {
@@ -214,7 +230,7 @@ void check_step(const StepTemplate& step, const StepScope& scope) {
 }  // namespace
 
 TemplateScope StepScope::values(bool commit) const {
-  TemplateScope scope{matrix, env, std::nullopt};
+  TemplateScope scope{matrix, env, std::nullopt, names_of(inputs)};
   if (commit) {
     scope.commit = sources.tables;
     scope.commit->insert(scope.commit->end(), sources.code.begin(), sources.code.end());
@@ -224,10 +240,11 @@ TemplateScope StepScope::values(bool commit) const {
 
 std::map<std::string, TemplateText> read_env(const YamlNode& node, const std::string& what,
                                              const std::vector<std::string>& matrix,
+                                             const std::vector<WorkflowInput>& inputs,
                                              const WorkspaceSources& sources,
                                              Diagnostics& diagnostics) {
   std::map<std::string, TemplateText> env;
-  TemplateScope scope{matrix, std::nullopt, sources.tables};
+  TemplateScope scope{matrix, std::nullopt, sources.tables, names_of(inputs)};
   scope.commit->insert(scope.commit->end(), sources.code.begin(), sources.code.end());
   Fields fields(node, what, diagnostics);
   for (const YamlEntry& entry : node.entries()) {
@@ -246,11 +263,13 @@ std::map<std::string, TemplateText> read_env(const YamlNode& node, const std::st
 StepTemplate read_step(const std::string& name, const Place& place, const YamlNode& node,
                        const WorkspaceSources& sources,
                        const std::map<std::string, TemplateText>& workflow_env,
+                       const std::vector<WorkflowInput>& workflow_inputs,
                        Diagnostics& diagnostics) {
   StepTemplate step;
   step.name = name;
   step.place = place.str();
-  StepScope scope{sources, diagnostics, fmt::format("step \"{}\"", shown(name)), {}, {}};
+  StepScope scope{sources, diagnostics, fmt::format("step \"{}\"", shown(name)),
+                  {},      {},          workflow_inputs};
   check_name(name, place, "steps", diagnostics);
   Fields fields(node, scope.what, diagnostics);
   if (!fields.is_map()) return step;
@@ -262,7 +281,8 @@ StepTemplate read_step(const std::string& name, const Place& place, const YamlNo
   read_strategy(fields, scope, step);
   step.env = workflow_env;
   if (const YamlNode* env = fields.take("env")) {
-    for (auto& [key, text] : read_env(*env, fields.of("env"), scope.matrix, sources, diagnostics))
+    for (auto& [key, text] :
+         read_env(*env, fields.of("env"), scope.matrix, workflow_inputs, sources, diagnostics))
       step.env[key] = text;
   }
   for (const auto& [key, text] : step.env) scope.env.push_back(key);

@@ -14,9 +14,10 @@ namespace lockstep {
 struct StepScope {
   const WorkspaceSources& sources;
   Diagnostics& diagnostics;
-  std::string what;                 // `step "train"`
-  std::vector<std::string> matrix;  // its axes
-  std::vector<std::string> env;     // its variables, the workflow's included
+  std::string what;                          // `step "train"`
+  std::vector<std::string> matrix;           // its axes
+  std::vector<std::string> env;              // its variables, the workflow's included
+  const std::vector<WorkflowInput>& inputs;  // the workflow's
 
   // What a model's name, a slice or a parameter may refer to. With `commit`, commits too.
   TemplateScope values(bool commit = false) const;
@@ -25,11 +26,13 @@ struct StepScope {
 StepTemplate read_step(const std::string& name, const Place& place, const YamlNode& node,
                        const WorkspaceSources& sources,
                        const std::map<std::string, TemplateText>& workflow_env,
-                       Diagnostics& diagnostics);
+                       const std::vector<WorkflowInput>& workflow_inputs, Diagnostics& diagnostics);
 
-// `env` of a workflow or a step; values may refer to `matrix` and to commits (with a warning).
+// `env` of a workflow or a step; values may refer to `matrix`, to the workflow's inputs and to
+// commits (with a warning).
 std::map<std::string, TemplateText> read_env(const YamlNode& node, const std::string& what,
                                              const std::vector<std::string>& matrix,
+                                             const std::vector<WorkflowInput>& inputs,
                                              const WorkspaceSources& sources,
                                              Diagnostics& diagnostics);
 

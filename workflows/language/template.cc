@@ -60,12 +60,14 @@ void check_reference(const Site& site, const std::string& reference) {
       reference.find_first_not_of(kPlain) != std::string::npos) {
     site.diagnostics.error(
         site.place, fmt::format("{}: \"{}\" is not a reference", site.what, shown(reference)),
-        "write matrix.NAME, env.NAME or commit.SOURCE; there are no functions and no operators");
+        "write matrix.NAME, env.NAME, inputs.NAME or commit.SOURCE; there are no functions and no "
+        "operators");
     return;
   }
   std::string root = reference.substr(0, dot);
   if (root == "matrix") return check_against(site, reference, "matrix variable", site.scope.matrix);
   if (root == "env") return check_against(site, reference, "variable", site.scope.env);
+  if (root == "inputs") return check_against(site, reference, "input", site.scope.inputs);
   if (root == "commit") return check_against(site, reference, "source", site.scope.commit);
   if (root == "steps") {
     return not_supported_yet(site.place, reference, site.diagnostics,
@@ -78,7 +80,7 @@ void check_reference(const Site& site, const std::string& reference) {
   }
   site.diagnostics.error(site.place,
                          fmt::format("{}: \"{}\" is unknown", site.what, shown(reference)),
-                         did_you_mean(root, {"matrix", "env", "commit"}));
+                         did_you_mean(root, {"matrix", "env", "inputs", "commit"}));
 }
 
 }  // namespace

@@ -17,6 +17,7 @@ struct TemplateScope {
   std::vector<std::string> matrix;                 // axes of the step
   std::optional<std::vector<std::string>> env;     // nullopt: env.* is not read here
   std::optional<std::vector<std::string>> commit;  // source names; nullopt: not read here
+  std::vector<std::string> inputs = {};            // of the workflow
 };
 
 // Splits and checks `text`; errors go to `place`. `what` names the text in messages.

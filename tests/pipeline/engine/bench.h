@@ -59,7 +59,13 @@ struct Bench {
   std::string look(Trigger trigger = {"data", "", {}, false, false, {}}) {
     SurveyOptions wanted;
     wanted.cursors = engine->cursors();
-    if (trigger.kind == "preview") wanted.commits["tables"] = branches.at(trigger.branch.branch);
+    const Variant& variant = trigger.variant;
+    if (trigger.kind == "preview" && variant.kind == VariantKind::kBranch) {
+      wanted.commits["tables"] = branches.at(variant.name);
+    }
+    if (variant.kind == VariantKind::kTag)
+      wanted.commits["code"] = code.tags_there.at(variant.name);
+    if (variant.kind == VariantKind::kInputs) wanted.inputs[variant.source] = trigger.inputs;
     wanted.asked = engine->live_commits();
     std::optional<std::string> run;
     error.clear();
