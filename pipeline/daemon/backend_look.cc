@@ -392,8 +392,6 @@ Json sources_json(Daemon& daemon) {
     if (head != seen.heads.end()) one["commit"] = head->second;
     auto error = seen.errors.find(spec.name);
     if (error != seen.errors.end()) one["error"] = error->second;
-    auto quiet = quiet_until.find(spec.name);
-    one["quiet_until"] = quiet == quiet_until.end() ? Json() : Json(rfc3339(quiet->second));
     if (head == seen.heads.end() && error == seen.errors.end()) {
       std::lock_guard<std::mutex> lock(daemon.sources_mutex());
       try {
