@@ -106,7 +106,8 @@ Subject subject_of(Engine& engine, const std::string& wanted) {
     }
   }
   // A newer plan may have had nothing to run, and left no run.
-  for (const auto& [step, deferred] : engine.deferred().items()) {
+  const Json all = engine.deferred();
+  for (const auto& [step, deferred] : all.items()) {
     bool same =
         step == name || step == subject.step ||
         (deferred.at("model").is_string() && deferred.at("model") == registry.name_today(name));

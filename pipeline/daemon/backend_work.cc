@@ -112,16 +112,6 @@ std::set<std::string> add_row_problems(SourceSet& sources, const std::vector<Wor
   return broken;
 }
 
-// Adds their models to those that are behind.
-Json deferred_json(const Json& deferred, std::set<std::string>& behind) {
-  Json all = Json::array();
-  for (const auto& [step, one] : deferred.items()) {
-    if (one.at("model").is_string()) behind.insert(one.at("model"));
-    all.push_back({{"step", step}, {"model", one.at("model")}, {"why", one.at("why")}});
-  }
-  return all;
-}
-
 // What a preview is of, without its models; null: the run is none.
 Json preview_name(const Json& document) {
   Json preview = document.value("preview", Json());
@@ -156,7 +146,12 @@ Json WorkspaceBackend::status() {
         if (state != StepState::kDone && state != StepState::kCurrent) behind.insert(model);
       }
     }
-    Json deferred = deferred_json(engine.deferred(), behind);
+    const Json kept = engine.deferred();
+    Json deferred = Json::array();
+    for (const auto& [step, one] : kept.items()) {
+      if (one.at("model").is_string()) behind.insert(one.at("model"));
+      deferred.push_back({{"step", step}, {"model", one.at("model")}, {"why", one.at("why")}});
+    }
     Json channels = Json::array();
     for (const auto& [name, moves] : engine.registry().channels) {
       channels.push_back({{"name", name}, {"tag", engine.registry().live(name)}});

@@ -416,7 +416,11 @@ OpenSteps Engine::yet_to_do() const {
     bool open = !decided(active_->plan->at(StepId{i}).state);
     if (!open || !active_->plan->selected(StepId{i})) continue;
     names.all.insert(graph.steps[i].name);
-    if (active_->named.count(StepId{i})) names.named.insert(graph.steps[i].name);
+    // What runs already is what was asked for, unless the next plan would cancel it.
+    bool served = active_->plan->at(StepId{i}).state == StepState::kRunning &&
+                  !graph.steps[i].cancel_in_progress.value_or(options_.cancel_superseded);
+    bool wanted = active_->named.count(StepId{i}) > 0 && !served;
+    if (wanted) names.named.insert(graph.steps[i].name);
   }
   return names;
 }
