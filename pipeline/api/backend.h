@@ -41,7 +41,8 @@ class Backend {
   //  "run"|null,"since"}],"queue":[{"step","priority","why"}],"models":{"total","in_step"},
   //  "deferred":[{"step","model"|null,"why"}],
   //  "sources":[{"name","kind","place","branch","commit","error"|null,"quiet_until"|null}],
-  //  "channels":[{"name","tag"}],"held":held|null,"runner":{"pid"}|null}
+  //  "channels":[{"name","tag"}],"held":held|null,"runner":{"pid"}|null,
+  //  "outbox":[{"what":"status"|"comment"|"notify","target","error","tries","given_up":bool}]}
   // held, everywhere: {"why":text,"added":[model…],"retired":[model…]}
   virtual Json status() = 0;
 

@@ -185,6 +185,7 @@ Json WorkspaceBackend::status() {
                 {"sources", sources},
                 {"channels", channels},
                 {"held", held_json(engine.held())},
+                {"outbox", daemon_.effects().outbox().troubles()},
                 {"runner", runner_json(daemon_.parts().state() / "runner")}};
   });
 }

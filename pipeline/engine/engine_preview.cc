@@ -48,6 +48,7 @@ std::map<std::string, Json> Engine::previews() {
 }
 
 void Engine::forget_preview(const BranchName& branch) {
+  store_.set("speaks/" + branch.mark(), "");
   store_.set(key_of(branch), "");
 }
 
@@ -103,6 +104,8 @@ void Engine::take_preview(SurveyDone& done) {
   plan_run(*run.preview);
   if (!run.plan->finished() || done.trigger.once) return record_run(done);
   settle_preview(branch, commit, &run);
+  speak("-", run.record.commits, branch);
+  comment(branch);
   active_.reset();
   answer(done, "");
 }
@@ -118,6 +121,8 @@ void Engine::close_preview() {
   run.record.document = run_document(run, registry_, clock_.now_ms());
   store_.put(run.record);
   settle_preview(*run.branch, run.record.commits.at(run.branch->source), &run);
+  retell(run.record.id, run.record.result);
+  comment(*run.branch);
   active_.reset();
 }
 
