@@ -103,7 +103,11 @@ Verdict running(const Json& run) {
 std::string cell(const std::string& text) {
   std::string out;
   for (char c : printable(text, kText_bytes)) {
-    if (std::string_view("\\`*_{}[]()<>#+!|~@&:$").find(c) != std::string_view::npos) out += '\\';
+    if (c == '<' || c == '>' || c == '&') {
+      out += c == '<' ? "&lt;" : c == '>' ? "&gt;" : "&amp;";
+      continue;
+    }
+    if (std::string_view("\\`*_{}[]()#+!|~@:$").find(c) != std::string_view::npos) out += '\\';
     out += c;
     if (c == '@') out += "\u200b";  // calls nobody
   }

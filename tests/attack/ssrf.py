@@ -92,7 +92,7 @@ def attack():
         told = subprocess.run(["lockstep", "--json", "import", "ssrf-" + name],
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
         if told.returncode == 0 or any(reached):
-            failures.append(f"CWE-918 {name}: {told.returncode}, reached {reached}: {told.stdout!r}")
+            failures.append(f"CWE-918 {name}: reached {reached}: {told.stdout!r}")
         said = told.stdout.decode()
         refused = "is not spoken to" in said or "does not lead to" in said
         if name != "rebinding" and not refused:

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""A forge's API and a receiver of notifications, as far as the documents of GitHub, GitLab and Gitea
-say, for tests: FOLDER PORT TOKEN SECRET. It keeps what it was told in FOLDER:
+"""A forge's API and a receiver of notifications, as far as the documents of GitHub say, for tests:
+FOLDER PORT TOKEN SECRET. It keeps what it was told in FOLDER:
 
   statuses.jsonl       {"commit", "state", "description", "target_url"}, one line each, as they came
   comments.json        {number: {id: body}}, as they are now
   notices.jsonl        {"id", "time", "good": is the signature right?, "body"}
   asked                one line for each request: its method, path and status
 
-and does as the files there say: `answer` is the status of every answer, `wait` the seconds before it,
-`pulls` the list of open pull requests.
+and does as the files there say: `answer` is the status of every answer, `wait` the seconds before
+it, `pulls` the list of open pull requests.
 """
 import base64
 import hashlib
