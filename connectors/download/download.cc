@@ -5,7 +5,7 @@
 #include <chrono>
 
 #include "connectors/download/fetch.h"
-#include "connectors/oci_registry/url.h"
+#include "connectors/http/url.h"
 #include "pipeline/base/error.h"
 #include "pipeline/base/text.h"
 
@@ -71,7 +71,10 @@ class Download {
   }
 
   FetchAnswer ask() {
-    FetchRequest request{url_, {}, options_.ca_file, options_.max_bytes, {}, end_};
+    FetchRequest request{url_, {},  options_.ca_file, options_.network, options_.max_bytes,
+                         {},   end_};
+    request.network.own_host = first_.host;
+    request.network.own_port = first_.port;
     request.stall = std::chrono::milliseconds(options_.stall_ms);
     request.headers["Accept"] = "text/csv, text/plain;q=0.9, */*;q=0.5";
     if (!options_.password.empty() && url_.same_origin(first_)) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "connectors/http/network.h"
 #include "pipeline/base/files.h"
 
 namespace lockstep {
@@ -17,6 +18,7 @@ struct DownloadOptions {
   int64_t limit_ms = 10 * 60'000;  // in all
   int stall_ms = 30'000;           // to connect, and between two reads
   int max_redirects = 5;
+  NetworkRules network;  // its own host is the first address's
 };
 
 // "sheets.example.org/d/1x2y": without scheme and query, which may hold a token.

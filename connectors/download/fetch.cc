@@ -8,6 +8,7 @@
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl.hpp>
+#include <optional>
 
 #include "pipeline/base/error.h"
 
@@ -43,11 +44,12 @@ class Exchange {
   FetchAnswer run() {
     resolver_.async_resolve(request_.url.host, std::to_string(request_.url.port),
                             [this](beast::error_code error, tcp::resolver::results_type found) {
-                              if (good(error)) connect(found);
+                              if (good(error)) judge(found);
                             });
     io_.run_until(request_.limit);
     const bool over = !io_.stopped();
     beast::get_lowest_layer(stream_).close();
+    if (refused_) throw *refused_;
     return answer(over);
   }
 
@@ -57,6 +59,20 @@ class Exchange {
     return !error;
   }
   void wait() { beast::get_lowest_layer(stream_).expires_after(request_.stall); }
+
+  // What is connected to below is what was judged here: nobody asks the resolver again.
+  void judge(const tcp::resolver::results_type& found) {
+    try {
+      for (const auto& one : found) {
+        const tcp::endpoint place = one.endpoint();
+        check_address(request_.url.host, request_.url.port, *place.data(), request_.network);
+      }
+    } catch (const Error& error) {
+      refused_ = error;
+      return;
+    }
+    connect(found);
+  }
 
   void connect(const tcp::resolver::results_type& found) {
     wait();
@@ -135,6 +151,7 @@ class Exchange {
   http::response_parser<http::string_body> parser_;
   beast::flat_buffer buffer_;
   beast::error_code error_;
+  std::optional<Error> refused_;
 };
 
 void trust(ssl::context& context, const fs::path& ca_file) {

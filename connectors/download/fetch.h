@@ -8,7 +8,8 @@
 #include <map>
 #include <string>
 
-#include "connectors/oci_registry/url.h"
+#include "connectors/http/network.h"
+#include "connectors/http/url.h"
 #include "pipeline/base/files.h"
 
 namespace lockstep {
@@ -17,6 +18,7 @@ struct FetchRequest {
   Url url;
   std::map<std::string, std::string> headers;
   fs::path ca_file;  // PEM; empty: the system's certificates
+  NetworkRules network;
   uint64_t max_body = 0;
   std::chrono::milliseconds stall{};            // to connect, and between two reads
   std::chrono::steady_clock::time_point limit;  // for all of it
@@ -38,7 +40,8 @@ struct FetchAnswer {
   std::string body;
 };
 
-// Throws invalid when the certificates can't be read; all else is in the answer.
+// Throws invalid when the certificates can't be read, denied when an address of the host is refused
+// (network.h); all else is in the answer.
 FetchAnswer fetch(const FetchRequest& request);
 
 }  // namespace lockstep

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "connectors/oci_registry/http.h"
+#include "connectors/http/http.h"
 
 namespace lockstep {
 

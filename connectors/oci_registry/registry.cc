@@ -80,13 +80,20 @@ bool is_digest(const std::string& reference) {
   return reference.substr(0, 7) == "sha256:";
 }
 
+// The place is the operator's own: an address there is meant as it stands.
+RegistryOptions with_own_host(RegistryOptions options, const Url& base) {
+  options.http.network.own_host = base.host;
+  options.http.network.own_port = base.port;
+  return options;
+}
+
 }  // namespace
 
 RegistryClient::RegistryClient(const std::string& place, RegistryOptions options)
     : place_(place),
       repository_(parse_place(place).repository),
       base_(base_url(parse_place(place), options)),
-      options_(std::move(options)),
+      options_(with_own_host(std::move(options), base_)),
       http_(options_.http) {}
 
 // ---- exchanges ------------------------------------------------------------------------------

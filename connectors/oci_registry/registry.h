@@ -9,10 +9,10 @@
 #include <string>
 #include <vector>
 
+#include "connectors/http/http.h"
 #include "connectors/oci_layout/layout.h"
 #include "connectors/oci_layout/verify.h"
 #include "connectors/oci_registry/auth.h"
-#include "connectors/oci_registry/http.h"
 
 namespace lockstep {
 

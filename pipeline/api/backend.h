@@ -42,7 +42,8 @@ class Backend {
   //  "deferred":[{"step","model"|null,"why"}],
   //  "sources":[{"name","kind","place","branch","commit","error"|null,"quiet_until"|null}],
   //  "channels":[{"name","tag"}],"held":held|null,"runner":{"pid"}|null,
-  //  "trouble":text|null (why nothing is accepted now)}
+  //  "trouble":text|null (why nothing is accepted now),
+  //  "outbox":[{"what":"status"|"comment"|"notify","target","error","tries","given_up":bool}]}
   // held, everywhere: {"why":text,"added":[model…],"retired":[model…]}
   virtual Json status() = 0;
 

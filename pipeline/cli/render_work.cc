@@ -180,6 +180,10 @@ std::string render_status(const Doc& status, const Style& style) {
     out += transcript_line(style, style.yellow("held"), status.part("held").text("why"),
                            "lockstep approve-change");
   }
+  for (const Doc& one : status.list("outbox")) {
+    out += transcript_line(style, style.yellow(one.flag("given_up") ? "given up" : "not taken"),
+                           one.text("what") + " " + one.text("target"), one.text("error"));
+  }
   if (status.flag("serving") && status.part("runner").json().is_null()) {
     out += transcript_line(style, style.red("runner"), "not there: nothing can start");
   }

@@ -55,8 +55,9 @@ struct RunRecord {
 // Something to bring about after the turn is durable; deleted when its effect is confirmed.
 struct Intent {
   int64_t id = 0;
-  std::string kind;    // "start", "cancel", "collect", "build", "publish"
-  std::string target;  // the attempt, tag or channel it acts on
+  // "start", "cancel", "collect", "build", "publish", "status", "comment", "notify"
+  std::string kind;
+  std::string target;  // the attempt, tag, channel, SOURCE@COMMIT, SOURCE@BRANCH or notification
 };
 
 class Store {

@@ -323,6 +323,15 @@ Json WorkspaceBackend::doctor() {
       return workspace.registry->place;
     });
   }
+  doctor.check("outbox", "look at `status` and `notifications` in lockstep.yaml", [&] {
+    const Json troubles = daemon_.effects().outbox().troubles();
+    if (troubles.empty()) return std::string("nothing waits because it was refused");
+    throw Error(ErrorCode::kUnavailable,
+                fmt::format("{} not taken, the first: {} {}: {}", troubles.size(),
+                            troubles[0].at("what").get<std::string>(),
+                            troubles[0].at("target").get<std::string>(),
+                            troubles[0].at("error").get<std::string>()));
+  });
   return {{"ok", doctor.ok}, {"checks", doctor.checks}};
 }
 

@@ -72,7 +72,12 @@ Json WorkspaceBackend::hook(const std::string& name, const HookBytes& bytes) {
     }
     throw;
   }
-  daemon_.in_loop([&](Engine& engine) { remember(engine, *hook, delivery); });
+  daemon_.in_loop([&](Engine& engine) {
+    remember(engine, *hook, delivery);
+    // A request may come after the preview that it is to show.
+    if (delivery.event != HookEvent::kPullRequest || delivery.from_fork) return;
+    for (const HookRef& ref : delivery.refs) engine.comment({hook->source, ref.branch});
+  });
   daemon_.hint();
   return {{"hook", name}, {"event", word(delivery.event)}, {"source", hook->source}};
 }

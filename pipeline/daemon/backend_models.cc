@@ -199,6 +199,12 @@ Json WorkspaceBackend::rollback(const std::string& name, const Json& body, const
                                  {"known", cut.at("known")}});
     }
     out["pins"] = pins_json(find_model(engine.registry(), request.model));
+    engine.announce("rollback", {{"model", request.model},
+                                 {"channel", request.channel},
+                                 {"from", rollback.from},
+                                 {"to", rollback.to},
+                                 {"who", caller.user},
+                                 {"why", caller.reason}});
     return out;
   });
 }

@@ -155,6 +155,11 @@ Json WorkspaceBackend::release_rollback(const std::string& channel, const Json& 
     if (!caller.dry_run) {
       engine.append(rollback.facts);
       engine.publish(request.channel);
+      engine.announce("rollback", {{"channel", request.channel},
+                                   {"from", rollback.from},
+                                   {"to", rollback.to},
+                                   {"who", caller.user},
+                                   {"why", caller.reason}});
     }
     return Json{{"channel", request.channel}, {"from", rollback.from},     {"to", rollback.to},
                 {"pinned", rollback.pinned},  {"dry_run", caller.dry_run}, {"known", true}};

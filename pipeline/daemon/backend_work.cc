@@ -167,6 +167,7 @@ Json WorkspaceBackend::status() {
                 {"channels", channels},
                 {"held", held_json(engine.held())},
                 {"trouble", trouble ? Json(trouble->message) : Json()},
+                {"outbox", daemon_.effects().outbox().troubles()},
                 {"runner", runner_json(daemon_.parts().state() / "runner")}};
   });
 }

@@ -60,6 +60,12 @@ void Daemon::begin() {
   options.slots = parts_.slots();
   options.max_new = parts_.workspace().policies.max_new;
   options.cancel_superseded = parts_.workspace().policies.superseded == SupersededPolicy::kCancel;
+  for (const SourceSpec& spec : parts_.workspace().sources) {
+    if (spec.status) options.told_sources.insert(spec.name);
+  }
+  for (const NotificationSpec& spec : parts_.workspace().notifications) {
+    for (const std::string& event : spec.on) options.told_events[event].insert(receiver_name(spec));
+  }
   engine_ = std::make_unique<Engine>(
       store_, ledger_, ledger_.load(), clock_,
       [this](const Digest& digest) { return artifacts_.has(digest); }, options);
@@ -76,6 +82,7 @@ Daemon::~Daemon() {
   // One more turn: the intents of the last command are then in their lanes, and waited for.
   if (!failed_) flush();
   if (!failed_) effects_->settled(serving_ ? 10'000 : kPatience_ms);
+  if (!failed_) effects_->outbox().settled(serving_ ? 1'000 : 20'000);
   stop();
   if (server_) server_->stop();
   survey_thread_.join();

@@ -39,7 +39,8 @@ Effects::Effects(Daemon& daemon)
     : daemon_(daemon),
       sources_(daemon.parts().open_sources()),
       release_sources_(daemon.parts().open_sources()),
-      holder_(daemon.parts().owner(), [](const std::string& text) { spdlog::warn("{}", text); }) {
+      holder_(daemon.parts().owner(), [](const std::string& text) { spdlog::warn("{}", text); }),
+      outbox_(daemon) {
   attempts_thread_ = std::thread([this] { lane_loop(attempts_); });
   releases_thread_ = std::thread([this] { lane_loop(releases_); });
 }
@@ -56,6 +57,7 @@ void Effects::stop() {
   changed_.notify_all();
   if (attempts_thread_.joinable()) attempts_thread_.join();
   if (releases_thread_.joinable()) releases_thread_.join();
+  outbox_.stop();
 }
 
 void Effects::work(Inbox& inbox) {
@@ -92,9 +94,13 @@ LocalExecutor& Effects::executor() {
 
 void Effects::act(const std::vector<Intent>& intents, Engine& engine) {
   if (intents.empty()) return;
+  for (const Intent& intent : intents) {
+    if (Outbox::carries(intent.kind)) outbox_.act(intent);
+  }
   {
     std::lock_guard<std::mutex> lock(mutex_);
     for (const Intent& intent : intents) {
+      if (Outbox::carries(intent.kind)) continue;
       if (!known_.insert(intent.id).second) continue;
       Json context;
       if (intent.kind == "start") context = context_of(engine, intent.target);

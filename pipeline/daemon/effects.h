@@ -17,6 +17,7 @@
 
 #include "pipeline/core/executor.h"
 #include "pipeline/daemon/hold.h"
+#include "pipeline/daemon/outbox.h"
 #include "pipeline/daemon/parts.h"
 #include "pipeline/engine/engine.h"
 #include "pipeline/exec/local_executor.h"
@@ -45,6 +46,8 @@ class Effects {
   AttemptResult run_once(const AttemptSpec& spec);
   // Waits until no release intent is under way or waiting for its first try.
   bool settled(int64_t wait_ms);
+  // What people and forges are told.
+  Outbox& outbox() { return outbox_; }
 
  private:
   struct Pending {
@@ -75,6 +78,7 @@ class Effects {
   std::mutex mutex_;
   std::condition_variable changed_;
   Lane attempts_, releases_;
+  Outbox outbox_;
   bool stop_ = false;
   int busy_releases_ = 0;
   std::map<std::string, std::promise<AttemptResult>> once_;  // by attempt id

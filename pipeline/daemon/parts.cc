@@ -219,6 +219,7 @@ std::string Parts::sheet(const ImportSpec& import) const {
     }
     return real_files().read(import.from, options.max_bytes);
   }
+  options.network = network();
   options.username = import.credentials.username;
   options.ca_file = import.credentials.ca_file;
   if (import.credentials.password) {
@@ -235,6 +236,15 @@ std::string Parts::secret(const std::string& name) const {
                 "add it under `secrets:` as env:NAME or file:PATH");
   }
   return read_secret_ref(found->second, "secret " + name);
+}
+
+std::string Parts::token(const SourceSpec& source) const {
+  return read_secret_ref(source.status.value().token, "the forge token of source " + source.name);
+}
+
+std::string Parts::secret_of(const NotificationSpec& receiver) const {
+  return read_secret_ref(receiver.secret.value(),
+                         "the secret of the notification at " + receiver.where);
 }
 
 HookSpec Parts::hook(const HookSource& hook) const {
@@ -274,6 +284,12 @@ fs::path Parts::program(const std::string& name) {
               fmt::format("expected it at {}; build or install it", file.string()));
 }
 
+NetworkRules Parts::network() const {
+  NetworkRules rules;
+  rules.listed = {workspace_.private_hosts.begin(), workspace_.private_hosts.end()};
+  return rules;
+}
+
 std::unique_ptr<RegistryClient> Parts::registry() const {
   if (!workspace_.registry) return nullptr;
   const RegistrySpec& spec = *workspace_.registry;
@@ -285,6 +301,7 @@ std::unique_ptr<RegistryClient> Parts::registry() const {
         read_secret_ref(*spec.credentials.password, "the password of the registry");
   }
   options.http.ca_file = spec.credentials.ca_file;
+  options.http.network = network();
   return std::make_unique<RegistryClient>(spec.place, options);
 }
 

@@ -51,6 +51,9 @@ class Parts {
   std::unique_ptr<TableWriter> open_writer(const std::string& source) const;
   // The bytes of an import's sheet, downloaded or read now.
   std::string sheet(const ImportSpec& import) const;
+  // What a source's forge is spoken to with, and what a receiver's notifications are signed with.
+  std::string token(const SourceSpec& source) const;
+  std::string secret_of(const NotificationSpec& receiver) const;
   // A hook with its secrets, read now.
   HookSpec hook(const HookSource& hook) const;
   // The value of a secret of the workspace, read now; throws not_found, naming where it was
@@ -60,6 +63,8 @@ class Parts {
   std::vector<Slot> slots() const;
   // A program of this project beside the running one; throws not_found.
   static fs::path program(const std::string& name);
+  // Where requests that go out may go to, but for the own host of what is asked for.
+  NetworkRules network() const;
   // Where releases are pushed to; nothing when no registry is configured.
   std::unique_ptr<RegistryClient> registry() const;
 

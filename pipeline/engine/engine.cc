@@ -154,7 +154,10 @@ void Engine::take(EffectDone& done) {
     note(fmt::format("{} {}: {}", done.kind, done.target, done.error));
   }
   under_way_.erase(done.intent);
-  if (again_.erase(done.intent) == 0) return store_.done_intent(done.intent);
+  if (again_.erase(done.intent) == 0) {
+    forget_told(done);
+    return store_.done_intent(done.intent);
+  }
   new_intents_.push_back({done.intent, done.kind, done.target});
 }
 
@@ -225,6 +228,13 @@ void Engine::append(const std::vector<Fact>& facts) {
 
 void Engine::take_decision(const Candidate& candidate, const Decision& decision) {
   append(decision.facts);
+  for (const Fact& fact : decision.facts) {
+    const GateReport* report = std::get_if<GateReport>(&fact);
+    if (!report || report->passed) continue;
+    announce(
+        "gate",
+        {{"model", report->model}, {"version", report->version}, {"verdict", report->verdict}});
+  }
   if (!active_) return;
   for (const Fact& fact : decision.facts) {
     const GateReport* report = std::get_if<GateReport>(&fact);

@@ -22,8 +22,11 @@ namespace lockstep {
 
 struct EngineOptions {
   std::vector<Slot> slots;
-  size_t max_new = 50;             // more new models than this in one commit are held
-  bool cancel_superseded = false;  // default: what no plan wants any more is finished
+  size_t max_new = 50;                 // more new models than this in one commit are held
+  bool cancel_superseded = false;      // default: what no plan wants any more is finished
+  std::set<std::string> told_sources;  // whose forges are told how their commits did
+  // Event ("failure", "gate", "release", "rollback") → who is told of it, by names of the caller's.
+  std::map<std::string, std::set<std::string>> told_events;
 };
 
 // What became of one step within a run.
@@ -114,6 +117,10 @@ class Engine {
   // there when their pattern was first looked for are not.
   std::vector<TagNews> see_tags(const std::string& source,
                                 const std::map<std::string, std::string>& there);
+  // Whoever is to be told of such events is told of this one.
+  void announce(const std::string& event, const Json& data);
+  // The comment on the branch's pull request is brought in line with its preview, if it has one.
+  void comment(const Variant& branch);
   // Said with the present run, or the last one.
   void note(const std::string& text);
   // Approves what is held; throws not_found when nothing is.
@@ -229,6 +236,15 @@ class Engine {
   void cut_waiting();
   void set_unreleased(int64_t since_ms);
   void finish_run();
+  // what goes out (engine_outbox.cc)
+  // From now on the status of these commits is what becomes of the run; "-": nothing is to be done.
+  void speak(const std::string& run, const std::map<std::string, std::string>& commits,
+             const std::optional<Variant>& branch);
+  void retell(const std::string& run, const std::string& result);
+  void announce_failure(const Run& run);
+  void channel_moves(const std::string& channel, const std::string& from, const Cut& cut,
+                     const std::string& who, const std::string& why);
+  void forget_told(const EffectDone& done);
   // Live attempts that the present plan waits for.
   std::vector<std::string> wanted_attempts() const;
   Json cut(const ChannelSpec& channel, const std::string& who, const std::string& why,

@@ -31,11 +31,19 @@ Json Engine::cut(const ChannelSpec& channel, const std::string& who, const std::
   request.who = who;
   request.why = why;
   request.as_built = as_built;
+  const std::string from = registry_.live(channel.name);
   Cut cut = cut_release(registry_, request);
   append(cut.facts);
   if (cut.built_new) intend("build", cut.tag);
-  if (cut.moved) intend("publish", channel.name);
+  if (cut.moved) channel_moves(channel.name, from, cut, who, why);
   return cut_document(channel, cut);
+}
+
+void Engine::channel_moves(const std::string& channel, const std::string& from, const Cut& cut,
+                           const std::string& who, const std::string& why) {
+  intend("publish", channel);
+  announce("release",
+           {{"channel", channel}, {"from", from}, {"to", cut.tag}, {"who", who}, {"why", why}});
 }
 
 Json Engine::cut_document(const ChannelSpec& channel, const Cut& cut) const {
@@ -76,10 +84,11 @@ Json Engine::rebuild(const std::string& channel, const std::string& who,
     request.produced = produced_;
     request.who = who;
     request.why = reason;
+    const std::string from = registry_.live(channel);
     Cut cut = rebuild_release(registry_, request, reason);
     append(cut.facts);
     if (cut.built_new) intend("build", cut.tag);
-    if (cut.moved) intend("publish", channel);
+    if (cut.moved) channel_moves(channel, from, cut, who, reason);
     return cut_document(spec, cut);
   }
   throw Error(ErrorCode::kNotFound, "no channel is called " + channel);
@@ -146,6 +155,8 @@ void Engine::finish_run() {
   ++run.revision;
   run.record.document = run_document(run, registry_, clock_.now_ms());
   store_.put(run.record);
+  retell(run.record.id, run.record.result);
+  announce_failure(run);
   last_ = std::move(active_);
 }
 

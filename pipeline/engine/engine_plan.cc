@@ -223,6 +223,7 @@ void Engine::take(SurveyDone& done) {
     }
     for (const auto& [source, commit] : done.survey->commits)
       store_.set("cursor/" + source, commit);
+    speak("-", done.survey->commits, std::nullopt);
     return answer(done, "");
   }
   if (before && hold_accident(done, added, retired)) return;
@@ -278,6 +279,7 @@ bool Engine::hold_accident(SurveyDone& done, const std::vector<std::string>& add
   run->held = held;
   run->record.document = run_document(*run, registry_, clock_.now_ms());
   store_.put(run->record);
+  speak(run->record.id, run->record.commits, std::nullopt);
   answer(done, run->record.id);
   if (!active_) last_ = std::move(run);
   return true;
@@ -302,6 +304,7 @@ std::vector<std::string> Engine::supersede() {
     active_->record.finished_ms = clock_.now_ms();
     active_->record.document = run_document(*active_, registry_, clock_.now_ms());
     store_.put(active_->record);
+    retell(active_->record.id, active_->record.result);
     // A preview has no successor: it begins again.
     if (active_->variant) superseded.clear(), active_.reset();
     if (active_) last_ = std::move(active_);
@@ -314,6 +317,7 @@ std::vector<std::string> Engine::supersede() {
     left.finished_ms = clock_.now_ms();
     if (left.document.is_object()) left.document["result"] = "superseded";
     store_.put(left);
+    retell(left.id, left.result);
     superseded.push_back(left.id);
   }
   return superseded;
@@ -405,6 +409,7 @@ void Engine::record_run(const SurveyDone& done) {
   active_->record.id = fmt::format("r{}", store_.next("run"));
   active_->record.document = run_document(*active_, registry_, clock_.now_ms());
   store_.put(active_->record);
+  speak(active_->record.id, active_->record.commits, active_->variant);
   answer(done, active_->record.id);
 }
 
@@ -461,6 +466,7 @@ void Engine::begin_run(SurveyDone& done, bool first, const OpenSteps& open,
               releases_stand();
   if (!idle || run.trigger.once) return record_run(done);
   ask_followers();
+  speak("-", run.record.commits, std::nullopt);
   active_.reset();
   answer(done, "");
 }

@@ -59,6 +59,7 @@ std::map<std::string, Json> Engine::previews() {
 }
 
 void Engine::forget_preview(const Variant& variant) {
+  store_.set("speaks/" + variant.mark(), "");
   store_.set(key_of(variant), "");
 }
 
@@ -154,6 +155,8 @@ void Engine::plan_preview(SurveyDone& done, const std::string& commit) {
   bool recorded = done.trigger.once || variant.kind == VariantKind::kTag;
   if (!run.plan->finished() || recorded) return record_run(done);
   settle_preview(variant, commit, &run);
+  speak("-", run.record.commits, variant);
+  comment(variant);
   active_.reset();
   answer(done, "");
 }
@@ -169,6 +172,8 @@ void Engine::close_preview() {
   run.record.document = run_document(run, registry_, clock_.now_ms());
   store_.put(run.record);
   settle_preview(*run.variant, commit_of(*run.survey, *run.variant), &run);
+  retell(run.record.id, run.record.result);
+  comment(*run.variant);
   active_.reset();
 }
 

@@ -157,9 +157,9 @@ void read_workspace(const YamlNode& root, const WorkspaceReading& reading, Works
   read_imports(fields, reading, workspace);
   read_listeners(fields, reading, workspace);
   read_hooks(fields, reading, workspace);
+  read_outgoing(fields, reading, workspace);
   read_secrets(fields, reading, workspace);
   read_policies(fields, reading.diagnostics, workspace.policies);
-  fields.not_yet({"notifications"});
   fields.instead("tokens", "`lockstep token create` makes them; they stand in no file of yours");
   fields.instead("steps", "workflows are files of their own, in the code repository");
   fields.finish();

@@ -58,6 +58,15 @@ struct RemoteSpec {
   std::string program = "dolt";  // an absolute path, or looked up in PATH
 };
 
+// Where a source's forge is told how its commits did.
+struct StatusSpec {
+  std::string forge;       // github, gitlab, gitea
+  std::string api;         // its address; empty: from the source's place
+  std::string repository;  // OWNER/NAME there; empty: from the source's place
+  SecretRef token;
+  std::filesystem::path ca_file;
+};
+
 struct SourceSpec {
   std::string name;
   SourceKind kind = SourceKind::kGitRepo;
@@ -69,6 +78,7 @@ struct SourceSpec {
   std::string workflows = "workflows/*.yaml";  // kGitRepo: which files are workflows
   CredentialSpec credentials;
   int64_t every_ms = 60'000;                  // kMysql, a remote: how often it is looked at
+  std::optional<StatusSpec> status;           // kGitTables, kGitRepo
   std::map<std::string, ChangesSpec> tables;  // kMysql: empty: every table, by scan
   std::string where;                          // file:line:column
 };
@@ -124,6 +134,16 @@ struct ListenerSpec {
   std::string where;
 };
 
+// Who is told of what happens: an address, signed as Standard Webhooks, or a program.
+struct NotificationSpec {
+  std::vector<std::string> on;  // failure, gate, release, rollback
+  std::string url;
+  std::optional<SecretRef> secret;  // of `url`
+  std::filesystem::path ca_file;
+  std::vector<std::string> command;  // instead of `url`
+  std::string where;
+};
+
 // What happens to attempts that a newer plan no longer wants.
 enum class SupersededPolicy { kFinish, kCancel };
 
@@ -153,6 +173,9 @@ struct Workspace {
   std::vector<ImportSpec> imports;  // in the file's order
   std::vector<ListenerSpec> listeners;
   std::vector<HookSource> hooks;
+  std::vector<NotificationSpec> notifications;
+  std::vector<std::string> private_hosts;  // lower-case: may be anywhere (network: private)
+  std::string public_url;                  // of the API, for links; without a slash at its end
   std::map<std::string, SecretRef> secrets;
   Policies policies;
 };

@@ -61,6 +61,12 @@ void read_imports(Fields& root, const WorkspaceReading& reading, Workspace& work
 // The workspace's `listeners`.
 void read_listeners(Fields& root, const WorkspaceReading& reading, Workspace& workspace);
 
+// Of a source: `status`, if it is there.
+void take_status(Fields& fields, const WorkspaceReading& reading, SourceSpec& source);
+
+// The workspace's `network`, `public-url` and `notifications`.
+void read_outgoing(Fields& root, const WorkspaceReading& reading, Workspace& workspace);
+
 // The workspace's `hooks`; its sources were read before.
 void read_hooks(Fields& root, const WorkspaceReading& reading, Workspace& workspace);
 

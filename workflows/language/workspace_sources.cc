@@ -36,6 +36,7 @@ void read_git_words(Fields& fields, const WorkspaceReading& reading, SourceSpec&
     source.place = read_git_place(*node, fields.of("place"), reading).value_or("");
   }
   take_branch(fields, reading, source);
+  take_status(fields, reading, source);
   read_sign_in(fields, true, reading, source);
 }
 
@@ -186,6 +187,7 @@ SourceSpec read_source(const YamlEntry& entry, const WorkspaceReading& reading) 
   auto known = kind ? read_kind(*kind, fields.of("kind"), reading.diagnostics) : std::nullopt;
   if (!known) return source;  // what else may stand here depends on the kind
   source.kind = *known;
+  if (server) fields.instead("status", "commit statuses are for sources in git");
   if (source.kind == SourceKind::kDolt) {
     read_dolt_words(fields, reading, source);
   } else if (source.kind == SourceKind::kMysql) {

@@ -221,7 +221,13 @@ TEST_CASE("download: redirects are few, and never leave https or this machine in
   server.change([&] { to = "/last?token=s3cret"; });
   CHECK(download(server.url(), options) == kBody);
   CHECK_THAT(server.requests().back(), Catch::Contains("Authorization: Basic YW5uOnBhc3M="));
+  // Another port of this machine is no part of what the operator wrote.
   server.change([&] { to = end.url(); });
+  const Error inner = error_of(server.url());
+  CHECK(inner.code == ErrorCode::kDenied);
+  CHECK_THAT(inner.message, Catch::Contains("127.0.0.1 is of this machine itself"));
+  CHECK(end.requests().empty());
+  options.network.listed = {"127.0.0.1"};
   CHECK(download(server.url(), options) == kBody);
   CHECK(end.requests().back().find("Authorization") == std::string::npos);
   options.username = "";

@@ -214,6 +214,8 @@ TEST_CASE("download over https: a redirect to clear text is not followed, one wi
   CHECK(clear.requests == 1);
   Server end(&good, whole());
   Server across(&good, redirect(end.url()));
+  CHECK(error_of(across.url(), bench.options).code == ErrorCode::kDenied);  // another port
+  bench.options.network.listed = {"localhost"};
   CHECK(download(across.url(), bench.options) == kBody);
 }
 

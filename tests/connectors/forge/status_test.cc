@@ -86,15 +86,15 @@ class FakeForge {
   std::atomic<int> lost_{0};
 };
 
-StatusTarget target(Forge forge, const FakeForge& fake, const char* below) {
+ForgeTarget target(Forge forge, const FakeForge& fake, const char* below) {
   return {forge, "git@git.example.org:Team/intents.git", fake.base() + below, kToken};
 }
 
-ErrorCode refusal(const StatusTarget& to, const CommitStatus& status, std::string* text = nullptr) {
-  HttpOptions options = status_options();
-  options.read_timeout_ms = 200;
-  HttpClient http(options);
+ErrorCode refusal(const ForgeTarget& to, const CommitStatus& status, std::string* text = nullptr) {
   try {
+    HttpOptions options = forge_options(to);
+    options.read_timeout_ms = 200;
+    HttpClient http(options);
     send_status(http, to, status);
   } catch (const Error& error) {
     INFO(error.what());
@@ -108,7 +108,7 @@ ErrorCode refusal(const StatusTarget& to, const CommitStatus& status, std::strin
 
 TEST_CASE("a commit's status reaches GitHub, GitLab and Gitea in their own words") {
   FakeForge fake;
-  HttpClient http(status_options());
+  HttpClient http(forge_options(target(Forge::kGithub, fake, "")));
   CommitStatus status{kCommit, StatusState::kFailure, "lockstep", "3 of 8 models failed their gate",
                       "https://lockstep.example.org/runs/7"};
   send_status(http, target(Forge::kGithub, fake, "/gh"), status);
@@ -131,7 +131,7 @@ TEST_CASE("a commit's status reaches GitHub, GitLab and Gitea in their own words
 
 TEST_CASE("a status that is set already is no error") {
   FakeForge fake;
-  HttpClient http(status_options());
+  HttpClient http(forge_options(target(Forge::kGithub, fake, "")));
   const CommitStatus status{kCommit, StatusState::kPending, "lockstep", "waits", ""};
   for (const auto& [forge, below] :
        {std::pair(Forge::kGitlab, "/gl"), std::pair(Forge::kGithub, "/gh")}) {
@@ -142,9 +142,9 @@ TEST_CASE("a status that is set already is no error") {
 
 TEST_CASE("every answer means one thing: try again, ask for rights, or give up") {
   FakeForge fake;
-  const StatusTarget to = target(Forge::kGithub, fake, "/gh");
+  const ForgeTarget to = target(Forge::kGithub, fake, "/gh");
   const CommitStatus status{kCommit, StatusState::kSuccess, "lockstep", "released", ""};
-  StatusTarget stranger = to;
+  ForgeTarget stranger = to;
   stranger.token = "another-token";
   CHECK(refusal(stranger, status) == ErrorCode::kDenied);
   const std::vector<std::pair<int, ErrorCode>> answers = {
@@ -174,7 +174,7 @@ TEST_CASE("a forge that does not answer holds nobody up") {
   const auto begun = std::chrono::steady_clock::now();
   CHECK(refusal(target(Forge::kGithub, fake, "/gh"), status) == ErrorCode::kUnavailable);
   CHECK(std::chrono::steady_clock::now() - begun < std::chrono::milliseconds(900));
-  StatusTarget nobody = target(Forge::kGithub, fake, "");
+  ForgeTarget nobody = target(Forge::kGithub, fake, "");
   nobody.api = "http://127.0.0.1:1";
   CHECK(refusal(nobody, status) == ErrorCode::kUnavailable);
 }
@@ -198,9 +198,9 @@ TEST_CASE("the API is found from the place") {
 }
 
 TEST_CASE("what can't be a status is refused before anything is sent") {
-  const StatusTarget to{Forge::kGithub, "https://github.com/team/x", "", kToken};
+  const ForgeTarget to{Forge::kGithub, "https://github.com/team/x", "", kToken};
   const CommitStatus good{kCommit, StatusState::kSuccess, "lockstep", "done", ""};
-  const auto code = [&](StatusTarget t, CommitStatus s) {
+  const auto code = [&](ForgeTarget t, CommitStatus s) {
     try {
       status_request(t, s);
     } catch (const Error& error) {
@@ -218,30 +218,30 @@ TEST_CASE("what can't be a status is refused before anything is sent") {
   for (const char* context : {"", "a\nb"})
     CHECK(code(to, {kCommit, StatusState::kSuccess, context}) == "invalid");
   for (const char* token : {"", "a b", "a\r\nX-Evil: 1", "a\n"}) {
-    StatusTarget t = to;
+    ForgeTarget t = to;
     t.token = token;
     CHECK(code(t, good) == "invalid");
   }
   for (const char* place : {"./code", "file:///x/y", "https://github.com/a/b/c", "git@h:x", ""}) {
-    StatusTarget t = to;
+    ForgeTarget t = to;
     t.place = place;
     INFO(place);
     CHECK(code(t, good) == "invalid");
   }
   for (const char* clear : {"http://git.example.org/api/v3", "http://127.0.0.1.evil.example"}) {
-    StatusTarget t = to;
+    ForgeTarget t = to;
     t.api = clear;
     CHECK(code(t, good) == "denied");
   }
   for (const Forge forge : {Forge::kBitbucket, Forge::kDolthub, Forge::kGeneric}) {
-    StatusTarget t = to;
+    ForgeTarget t = to;
     t.forge = forge;
     CHECK(code(t, good) == "invalid");
   }
 }
 
 TEST_CASE("a long line is cut at a letter, and controls are not sent") {
-  const StatusTarget to{Forge::kGithub, "https://github.com/team/x", "", kToken};
+  const ForgeTarget to{Forge::kGithub, "https://github.com/team/x", "", kToken};
   std::string line = "bell\a ";
   for (int i = 0; i < 100; ++i) line += "ö";
   const Json body =

@@ -56,6 +56,7 @@ class Fake {
 RegistryOptions options(const char* user = "") {
   RegistryOptions o;
   if (*user) o.credentials = {user, "secret"};
+  o.http.network.listed = {"127.0.0.1"};  // storage and tokens have ports of their own
   o.http.connect_timeout_ms = o.http.read_timeout_ms = o.http.write_timeout_ms = 2000;
   return o;
 }

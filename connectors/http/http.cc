@@ -1,4 +1,4 @@
-#include "connectors/oci_registry/http.h"
+#include "connectors/http/http.h"
 
 #include <fmt/format.h>
 #include <httplib.h>
@@ -48,7 +48,8 @@ std::chrono::milliseconds ms(int value) {
   return std::chrono::milliseconds(std::max(value, 1));
 }
 
-std::unique_ptr<httplib::ClientImpl> connection(const Url& url, const HttpOptions& options) {
+std::unique_ptr<httplib::ClientImpl> connection(const Url& url, const std::string& address,
+                                                const HttpOptions& options) {
   std::unique_ptr<httplib::ClientImpl> client;
   if (url.tls) {
     auto tls = std::make_unique<httplib::SSLClient>(url.host, url.port);
@@ -66,6 +67,7 @@ std::unique_ptr<httplib::ClientImpl> connection(const Url& url, const HttpOption
   client->set_follow_location(false);
   client->set_url_encode(false);
   client->set_decompress(false);
+  client->set_hostname_addr_map({{url.host, address}});
   return client;
 }
 
@@ -161,7 +163,7 @@ void take_headers(const httplib::Response& from, HttpResponse& to) {
   }
   throw Error(ErrorCode::kUnavailable,
               fmt::format("{} does not answer: {}", host, httplib::to_string(error)),
-              "is the registry running, and the place right?");
+              "is the server running, and the place right?");
 }
 
 }  // namespace
@@ -172,14 +174,31 @@ std::string HttpResponse::header(const std::string& lower_case_name) const {
 }
 
 struct HttpClient::Connections {
-  std::map<std::string, std::unique_ptr<httplib::ClientImpl>> open;
+  struct Open {
+    std::vector<std::string> addresses;  // judged; the first is the one in use
+    std::unique_ptr<httplib::ClientImpl> client;
+  };
+  std::map<std::string, Open> open;
 
+  static std::string key(const Url& url) {
+    return (url.tls ? "https://" : "http://") + url.authority();
+  }
   httplib::ClientImpl& to(const Url& url, const HttpOptions& options) {
-    std::string key = (url.tls ? "https://" : "http://") + url.authority();
     if (open.size() > kMaxConnections) open.clear();
-    auto& client = open[key];
-    if (!client) client = connection(url, options);
-    return *client;
+    Open& one = open[key(url)];
+    if (one.addresses.empty()) {
+      one.addresses = checked_addresses(url.host, url.port, options.network);
+    }
+    if (!one.client) one.client = connection(url, one.addresses.front(), options);
+    return *one.client;
+  }
+  // Nobody listens at the address in use. False: it was the last one.
+  bool try_next(const Url& url) {
+    Open& one = open[key(url)];
+    if (one.addresses.size() < 2) return false;
+    one.addresses.erase(one.addresses.begin());
+    one.client.reset();
+    return true;
   }
 };
 
@@ -198,6 +217,10 @@ HttpResponse HttpClient::send(const HttpRequest& request) {
     if (connections_->to(request.url, options_).send(out, in, error)) {
       take_headers(in, exchange.response);
       return std::move(exchange.response);
+    }
+    if (error == httplib::Error::Connection && connections_->try_next(request.url)) {
+      --attempt;
+      continue;
     }
     connections_->open.clear();
     // A kept connection may have been closed while the request was under way.

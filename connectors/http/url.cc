@@ -1,4 +1,4 @@
-#include "connectors/oci_registry/url.h"
+#include "connectors/http/url.h"
 
 #include <fmt/format.h>
 

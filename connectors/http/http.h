@@ -1,4 +1,5 @@
-// One HTTP exchange with limits: sizes, times, verified certificates, no redirects followed.
+// One HTTP exchange with limits: sizes, times, verified certificates, addresses that may be spoken
+// to, no redirects followed.
 // Knows nothing of registries, credentials or digests.
 #pragma once
 
@@ -8,7 +9,8 @@
 #include <memory>
 #include <string>
 
-#include "connectors/oci_registry/url.h"
+#include "connectors/http/network.h"
+#include "connectors/http/url.h"
 #include "pipeline/base/files.h"
 #include "pipeline/formats/oci.h"
 #include "pipeline/formats/tar.h"
@@ -20,6 +22,7 @@ struct HttpOptions {
   int connect_timeout_ms = 5000;
   int read_timeout_ms = 60000;  // between two reads, not in all
   int write_timeout_ms = 60000;
+  NetworkRules network;
 };
 
 struct HttpRequest {
@@ -43,13 +46,14 @@ struct HttpResponse {
   std::string header(const std::string& lower_case_name) const;  // the first, or empty
 };
 
-// Keeps one connection per host. Used by one thread at a time.
+// Keeps one connection per host, to the very address that was judged. Used by one thread at a time.
 class HttpClient {
  public:
   explicit HttpClient(HttpOptions options);
   ~HttpClient();
   // Any answer is returned. Throws unavailable when there is none (or a broken or too large one),
-  // denied when the certificate is not trusted, and what `upload` and `sink` throw.
+  // denied when the certificate is not trusted or the host's address refused (network.h), and what
+  // `upload` and `sink` throw.
   HttpResponse send(const HttpRequest& request);
 
  private:
