@@ -7,6 +7,7 @@
 
 #include "pipeline/base/clock.h"
 #include "pipeline/base/error.h"
+#include "pipeline/base/point.h"
 
 namespace lockstep {
 namespace {
@@ -89,7 +90,9 @@ void Tokens::save() {
                    {"revoked_ms", token.revoked_ms},
                    {"revoked_by", token.revoked_by}});
   }
+  point("tokens.before");
   real_files().write_atomic(file_, Json{{"tokens", all}}.dump(1) + "\n", 0600);
+  point("tokens.after");
 }
 
 Json Tokens::shown(const Token& token, int64_t now_ms) {

@@ -2,6 +2,7 @@
 #include <spdlog/spdlog.h>
 
 #include "connectors/forge/hook.h"
+#include "pipeline/base/point.h"
 #include "pipeline/daemon/backend.h"
 
 namespace lockstep {
@@ -22,6 +23,7 @@ void remember(Engine& engine, const HookSource& hook, const Delivery& delivery) 
     throw Error(ErrorCode::kConflict, "this delivery was here before",
                 "nothing is lost: it was taken then");
   }
+  point("hook.remember");
   std::string now = std::to_string(engine.now_ms());
   for (const std::string& mark : delivery.marks) {
     engine.store().set(seen_key(hook.name, mark), now);
@@ -67,7 +69,9 @@ Json WorkspaceBackend::hook(const std::string& name, const HookBytes& bytes) {
     spdlog::warn("a delivery to hook {} is refused: {}", name, error.what());
     throw;
   }
+  point("hook.verified");
   daemon_.in_loop([&](Engine& engine) { remember(engine, *hook, delivery); });
+  point("hook.durable");
   daemon_.hint();
   return {{"hook", name}, {"event", word(delivery.event)}, {"source", hook->source}};
 }

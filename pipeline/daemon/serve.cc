@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <set>
 
+#include "pipeline/base/steady.h"
 #include "pipeline/core/names.h"
 #include "pipeline/daemon/daemon.h"
 
@@ -262,14 +263,14 @@ int Daemon::serve() {
            !engine.store().get("unreleased").empty();
   });
   in_loop([](Engine& engine) { forget_old_deliveries(engine); });
-  int64_t next_look_ms = 0, pause_ms = 0;
-  int64_t next_tick_ms = 0;  // of a schedule
-  bool waiting = false;      // a preview, for the end of a run
+  int64_t next_look_ms = 0, pause_ms = 0;  // of steady_ms(): looks go on when the clock is put back
+  int64_t next_tick_ms = 0;                // of a schedule, on the wall
+  bool waiting = false;                    // a preview, for the end of a run
   while (!stop_ && !failed_) {
     bool signal = signals.wait(kTick_ms, wake_.get());
     uint64_t asked = asked_;
-    int64_t now = clock_.now_ms();
-    if (now >= next_tick_ms) next_tick_ms = run_schedules();
+    int64_t now = steady_ms();
+    if (clock_.now_ms() >= next_tick_ms) next_tick_ms = run_schedules();
     // A source that is away is not asked at every signal: the next look sees what they were about.
     bool due = now >= next_look_ms || (signal && said.empty());
     if (!due && !(waiting && idle())) continue;
@@ -289,7 +290,7 @@ int Daemon::serve() {
     next_tick_ms = 0;  // what was planned may have another schedule
     pause_ms = said.empty() ? 0 : std::clamp(pause_ms * 2, kFirstPause_ms, kRemoteLook_ms);
     int64_t quiet_ms = signals.silent() ? kRemoteLook_ms : kSlowLook_ms;
-    next_look_ms = clock_.now_ms() + (said.empty() ? quiet_ms : pause_ms);
+    next_look_ms = steady_ms() + (said.empty() ? quiet_ms : pause_ms);
   }
   if (failed_) {
     spdlog::error("stopped: {}", failure());

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "pipeline/base/point.h"
 #include "pipeline/engine/world.h"
 
 namespace lockstep {
@@ -30,6 +31,7 @@ Engine::Engine(Store& store, FactLog& log, Registry registry, Clock& clock, HasB
 bool Engine::turn(int64_t wait_ms) {
   std::vector<Message> messages = inbox_.drain(wait_ms);
   if (messages.empty() && !release_due()) return false;
+  point("engine.turn.before");
   store_.begin();
   try {
     for (Message& message : messages) {
@@ -45,7 +47,9 @@ bool Engine::turn(int64_t wait_ms) {
   // From here on the turn is durable; only then may anything act on its intents.
   store_.commit();
   ++revision_;
+  point("engine.turn.durable");
   for (const auto& tell : std::exchange(when_durable_, {})) tell();
+  point("engine.turn.told");
   return true;
 }
 
@@ -90,6 +94,7 @@ void Engine::take(EffectDone& done) {
   if (!done.ok && done.kind != "start") {
     note(fmt::format("{} {}: {}", done.kind, done.target, done.error));
   }
+  point("engine.effect.taken");
   under_way_.erase(done.intent);
   if (again_.erase(done.intent) == 0) return store_.done_intent(done.intent);
   new_intents_.push_back({done.intent, done.kind, done.target});
@@ -141,9 +146,11 @@ void Engine::note(const std::string& text) {
 void Engine::append(const std::vector<Fact>& facts) {
   for (const Fact& fact : facts) {
     Entry entry = log_.append(fact, clock_.now_ms());
+    point("engine.fact.written");
     registry_.apply(entry);
     const AliasMove* move = std::get_if<AliasMove>(&fact);
     if (!move) continue;
+    point("engine.alias.moved");
     if (move->alias == kChampion && oldest_unreleased_ms_ == 0) {
       set_unreleased(clock_.now_ms());
     }
@@ -175,6 +182,7 @@ void Engine::intend(const std::string& kind, const std::string& target) {
     again_.insert(id);
   else
     new_intents_.push_back({id, kind, target});
+  point("engine.intent.written");
 }
 
 std::vector<Slot> Engine::slots() const {

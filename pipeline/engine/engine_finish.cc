@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "pipeline/base/point.h"
 #include "pipeline/core/names.h"
 #include "pipeline/engine/engine.h"
 
@@ -33,6 +34,7 @@ Json Engine::cut(const ChannelSpec& channel, const std::string& who, const std::
   request.as_built = as_built;
   Cut cut = cut_release(registry_, request);
   append(cut.facts);
+  point("engine.release.cut");
   if (cut.built_new) intend("build", cut.tag);
   if (cut.moved) intend("publish", channel.name);
   return cut_document(channel, cut);
@@ -144,6 +146,7 @@ void Engine::finish_run() {
   ++run.revision;
   run.record.document = run_document(run, registry_, clock_.now_ms());
   store_.put(run.record);
+  point("engine.run.finished");
   last_ = std::move(active_);
 }
 

@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "pipeline/base/error.h"
+#include "pipeline/base/point.h"
 
 namespace lockstep {
 namespace {
@@ -180,6 +181,7 @@ void Database::migrate() {
                 "run the newer version, or restore a backup made by this one");
   }
   if (version == kSchemaVersion) return;
+  point("store.migrate.before");
   begin();
   if (version < 1) execute(kSchema);
   if (version < 2) execute(version_2().c_str());
@@ -220,8 +222,10 @@ void Database::commit() {
                 "a part of this could not be written to the store, so nothing of it was");
   }
   depth_ = 0;
+  point("store.commit.before");
   try {
     execute("COMMIT");
+    point("store.commit.after");
   } catch (const Error&) {
     sqlite3_exec(db_, "ROLLBACK", nullptr, nullptr, nullptr);
     throw;
