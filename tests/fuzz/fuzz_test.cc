@@ -6,10 +6,10 @@
 #include "pipeline/base/files.h"
 #include "tests/catch.h"
 
-#define FUZZ_TARGETS(X)                                                                          \
-  X(arrow)                                                                                       \
-  X(csv) X(frames) X(http) X(requests) X(safetensors) X(tar) X(webhook) X(workflow) X(workspace) \
-      X(yaml)
+#define FUZZ_TARGETS(X) \
+  X(arrow)              \
+  X(csv)                \
+  X(frames) X(http) X(requests) X(safetensors) X(tar) X(webhook) X(workflow) X(workspace) X(yaml)
 
 #define FUZZ_DECLARED(name) extern "C" int fuzz_##name(const uint8_t* data, size_t size);
 FUZZ_TARGETS(FUZZ_DECLARED)

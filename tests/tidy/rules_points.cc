@@ -44,8 +44,9 @@ Violations check_points(const Tree& tree) {
   Violations found;
   std::map<std::string, Spot> labels = labels_in_code(tree, found);
   const auto list = tree.find(kList);
+  const std::string_view lines = list == tree.end() ? std::string_view() : list->second;
   int number = 0;
-  for (std::string_view line : split_lines(list == tree.end() ? "" : list->second)) {
+  for (std::string_view line : split_lines(lines)) {
     ++number;
     if (line.empty() || line[0] == '#') continue;
     const std::string label(line.substr(0, line.find(' ')));

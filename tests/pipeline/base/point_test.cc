@@ -26,13 +26,13 @@ int ended_by(const Environment& env) {
   request.argv.push_back(fs::read_symlink("/proc/self/exe").string());
   request.argv.emplace_back("point: passing");
   request.env = env;
-  request.folder = "/";
   const ProcessResult result = run_process(request);
   return result.ok() ? 0 : result.signal ? result.signal : -1;
 }
 
 Environment kill_at(const std::string& label, const std::string& marker = "") {
-  Environment env = {{"LOCKSTEP_KILL_AT", label}};
+  Environment env;
+  env.emplace_back("LOCKSTEP_KILL_AT", label);
   if (!marker.empty()) env.emplace_back("LOCKSTEP_KILLED", marker);
   return env;
 }

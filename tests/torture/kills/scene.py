@@ -76,7 +76,8 @@ class Scene:
         self.folder, self.marks = folder, folder / "marks"
         self.code_version, self.commits = 1, 0
         # Of no two clients the same: what has the same inputs runs once for all.
-        self.rows = {client: [(n, f"{client} says {n}{' large' if client == LARGE else ''}", "first")
+        more = {LARGE: " large"}
+        self.rows = {client: [(n, f"{client} says {n}{more.get(client, '')}", "first")
                               for n in range(ROWS)] for client in CLIENTS}
         self.versions = dict.fromkeys(CLIENTS, 1)
         self.wanted = collections.Counter()  # (step, key) → how often it has to run: once
