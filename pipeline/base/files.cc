@@ -37,6 +37,14 @@ void write_all(int fd, std::string_view bytes, const fs::path& path) {
   }
 }
 
+void make_folders(const fs::path& folder) {
+  std::error_code failed;
+  fs::create_directories(folder, failed);
+  if (!failed) return;
+  errno = failed.value();
+  io_failed("make the folder", folder);
+}
+
 void sync_folder(const fs::path& folder) {
   Fd fd(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (fd.get() < 0 || fsync(fd.get()) != 0) io_failed("sync", folder);
@@ -98,7 +106,7 @@ std::string Files::read(const fs::path& path, uint64_t max_bytes) {
 
 void Files::write_atomic(const fs::path& path, std::string_view bytes, int mode) {
   static std::atomic<uint64_t> counter{0};
-  if (path.has_parent_path()) fs::create_directories(path.parent_path());
+  if (path.has_parent_path()) make_folders(path.parent_path());
   fs::path temp = path;
   temp += fmt::format(".tmp-{}-{}", getpid(), counter++);
   try {
@@ -119,7 +127,7 @@ void Files::write_atomic(const fs::path& path, std::string_view bytes, int mode)
 }
 
 void Files::publish(const fs::path& from, const fs::path& to) {
-  fs::create_directories(to.parent_path());
+  make_folders(to.parent_path());
   sync_file(from);
   point("file.publish.synced");
   if (::rename(from.c_str(), to.c_str()) != 0) io_failed("rename into", to);
@@ -138,7 +146,7 @@ Files& real_files() {
 }
 
 FileLock::FileLock(const fs::path& path, std::string_view what) {
-  fs::create_directories(path.parent_path());
+  make_folders(path.parent_path());
   fd_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd_ < 0) io_failed("open", path);
   if (!take_lock(fd_, path)) {

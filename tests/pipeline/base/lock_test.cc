@@ -1,4 +1,4 @@
-// A lock whose holder was killed while it started a program.
+// A lock whose holder was killed while it started a program; folders that can't be made.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -55,4 +55,13 @@ TEST_CASE("lock: a holder that lives is not waited for") {
   const auto began = std::chrono::steady_clock::now();
   CHECK_THROWS_AS(FileLock(lock, "the test"), Error);
   CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds(1));
+}
+
+TEST_CASE("files: a folder that can't be made is an error of ours") {
+  TempFolder folder;
+  const fs::path file = folder.path() / "file";
+  real_files().write_atomic(file, "bytes");
+  CHECK_THROWS_AS(real_files().write_atomic(file / "below/it", "bytes"), Error);
+  CHECK_THROWS_AS(real_files().publish(file, file / "below/it"), Error);
+  CHECK_THROWS_AS(FileLock(file / "below/it", "the test"), Error);
 }
