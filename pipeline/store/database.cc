@@ -151,6 +151,14 @@ Database::Database(const std::filesystem::path& file) {
     sqlite3_close(db_);
     throw Error(ErrorCode::kUnavailable, fmt::format("cannot open {}: {}", file.string(), why));
   }
+  // What can't be opened for writing, if only for this once, SQLite opens for reading and says
+  // nothing: each write would fail for as long as the process lives.
+  if (sqlite3_db_readonly(db_, "main") == 1) {
+    sqlite3_close(db_);
+    throw Error(ErrorCode::kUnavailable,
+                fmt::format("cannot open {} for writing, only for reading", file.string()),
+                "whose file is it, and are there too many open files?");
+  }
   sqlite3_busy_timeout(db_, 5000);
   try {
     execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;");
