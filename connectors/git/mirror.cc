@@ -13,6 +13,7 @@
 #include "connectors/git/repository.h"
 #include "pipeline/base/error.h"
 #include "pipeline/base/files.h"
+#include "pipeline/base/point.h"
 #include "pipeline/base/text.h"
 
 namespace lockstep {
@@ -241,6 +242,7 @@ void GitMirror::write_ssh_config() const {
 void GitMirror::prepare() {
   if (prepared_) return;
   if (!exists()) GitRepository::create_bare(folder_);
+  point("mirror.created");
   // file:// may lead to another owner's repository: the operator named it, so it is meant.
   real_files().write_atomic(folder_ / "lockstep.gitconfig", "[safe]\n\tdirectory = *\n");
   if (url_.transport == GitTransport::kSsh) write_ssh_config();
@@ -280,10 +282,12 @@ ProcessResult GitMirror::run_git(std::vector<std::string> arguments) const {
 }
 
 void GitMirror::run_fetch() const {
+  point("mirror.fetch.before");
   const ProcessResult result =
       run_git({"fetch", "--quiet", "--prune", "--no-tags", "--no-recurse-submodules",
                "--no-write-fetch-head", "--no-auto-maintenance", "--no-show-forced-updates", "--",
                url_.text, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"});
+  point("mirror.fetch.after");
   if (result.timed_out) throw too_slow("fetch");
   if (!result.ok()) throw remote_error("fetch", url_.text, result.err);
 }

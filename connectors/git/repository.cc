@@ -8,6 +8,7 @@
 #include "connectors/git/libgit.h"
 #include "connectors/git/names.h"
 #include "pipeline/base/error.h"
+#include "pipeline/base/point.h"
 
 namespace lockstep {
 namespace {
@@ -271,10 +272,12 @@ std::string GitRepository::blob(const std::string& id, uint64_t max_bytes) const
 
 void GitRepository::keep(const std::string& owner, const std::string& id) {
   const git_oid oid = parse_oid(commit(id).id);
+  point("git.keep.before");
   git_reference* made = nullptr;
   const int code = git_reference_create(&made, raw_, (kept_by(owner) + id).c_str(), &oid, 1,
                                         "kept for a release");
   git_reference_free(made);
+  point("git.keep.after");
   check_git(code, what(fmt::format("the ref that keeps commit {}", id)));
 }
 

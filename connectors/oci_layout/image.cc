@@ -10,6 +10,7 @@
 #include "connectors/oci_layout/layout.h"
 #include "pipeline/base/error.h"
 #include "pipeline/base/json.h"
+#include "pipeline/base/point.h"
 
 namespace lockstep {
 namespace {
@@ -166,6 +167,7 @@ Digest build_image(const ImageSpec& spec, const BlobPath& blobs, const fs::path&
   build.manifest.annotations = labels(spec);
   build.manifest.config = writer.put(oci_bytes(build.config), kOciConfigType);
   OciDescriptor image = writer.put(oci_bytes(build.manifest), kOciManifestType);
+  point("image.manifest.written");
   writer.set_ref(spec.tag, image);
   return image.digest;
 }

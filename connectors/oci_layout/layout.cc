@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "pipeline/base/error.h"
+#include "pipeline/base/point.h"
 
 namespace lockstep {
 namespace {
@@ -171,6 +172,7 @@ OciDescriptor LayoutWriter::stream(const std::function<void(const ByteSink&)>& f
   BlobFile file(layout_.folder() / kTemporary / "blob");
   fill([&](std::string_view bytes) { file.write(bytes); });
   OciDescriptor descriptor{media_type, file.finish(), file.size(), {}};
+  point("image.blob.written");
   real_files().publish(file.path(), layout_.blob_path(descriptor.digest));
   return descriptor;
 }
@@ -215,7 +217,9 @@ void LayoutWriter::write_refs(const std::vector<LayoutRef>& refs) {
                             layout_.folder().string(), refs.size()),
                 "`lockstep gc` drops releases that are not kept");
   }
+  point("image.index.before");
   real_files().write_atomic(layout_.folder() / "index.json", bytes);
+  point("image.index.after");
 }
 
 // ---- the folder as a whole ------------------------------------------------------------------

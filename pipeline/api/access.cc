@@ -7,6 +7,7 @@
 
 #include "pipeline/base/clock.h"
 #include "pipeline/base/error.h"
+#include "pipeline/base/point.h"
 
 namespace lockstep {
 namespace {
@@ -89,7 +90,10 @@ void Tokens::save() {
                    {"revoked_ms", token.revoked_ms},
                    {"revoked_by", token.revoked_by}});
   }
+  point("tokens.before");
   real_files().write_atomic(file_, Json{{"tokens", all}}.dump(1) + "\n", 0600);
+  point("tokens.after");
+  unsaved_ = false;
 }
 
 Json Tokens::shown(const Token& token, int64_t now_ms) {
@@ -153,6 +157,13 @@ Json Tokens::revoke(const std::string& which, const std::string& by, int64_t now
     token.revoked_ms = now_ms;
     token.revoked_by = by;
     // Kept out at once, and told if the file could not be written: else it would be back.
+    unsaved_ = true;
+    save();
+    return shown(token, now_ms);
+  }
+  // Asked for once more: then it is the file that lacks it.
+  for (const Token& token : tokens_) {
+    if (!unsaved_ || (token.id != which && token.name != which)) continue;
     save();
     return shown(token, now_ms);
   }

@@ -62,6 +62,7 @@ class Tokens {
   const fs::path file_;
   std::mutex mutex_;
   std::vector<Token> tokens_;
+  bool unsaved_ = false;  // one was ended here that the file still has
 };
 
 }  // namespace lockstep

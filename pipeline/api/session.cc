@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "pipeline/base/clock.h"
+#include "pipeline/base/point.h"
 
 namespace lockstep {
 namespace {
@@ -323,6 +324,7 @@ void Session<Stream>::refuse_parse(const beast::error_code& error) {
 
 template <class Stream>
 void Session<Stream>::respond(const ApiResponse& response, bool keep) {
+  point("api.answer.before");
   answer_.emplace(compose(response, keep && !core_.stopping));
   ++core_.writing;
   write();
@@ -339,6 +341,7 @@ void Session<Stream>::write() {
 
 template <class Stream>
 void Session<Stream>::written(bool good) {
+  point("api.answer.after");
   --core_.writing;
   if (!good || !answer_->keep_alive()) return close();
   lowest().expires_after(core_.limits.read);

@@ -2,15 +2,18 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 
 #include "pipeline/base/error.h"
 #include "pipeline/base/fd.h"
+#include "pipeline/base/point.h"
 
 namespace lockstep {
 namespace {
@@ -34,6 +37,14 @@ void write_all(int fd, std::string_view bytes, const fs::path& path) {
   }
 }
 
+void make_folders(const fs::path& folder) {
+  std::error_code failed;
+  fs::create_directories(folder, failed);
+  if (!failed) return;
+  errno = failed.value();
+  io_failed("make the folder", folder);
+}
+
 void sync_folder(const fs::path& folder) {
   Fd fd(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (fd.get() < 0 || fsync(fd.get()) != 0) io_failed("sync", folder);
@@ -45,6 +56,21 @@ struct flock whole_file(short type) {
   lock.l_type = type;
   lock.l_whence = SEEK_SET;
   return lock;
+}
+
+// Where the holder was killed while it started a program, the child holds the lock until it has
+// become that program: what nobody living owns is waited for.
+bool take_lock(int fd, const fs::path& path) {
+  constexpr int kTries = 400;
+  constexpr timespec kPause{0, 5'000'000};
+  struct flock whole = whole_file(F_WRLCK);
+  for (int tries = 0; fcntl(fd, F_OFD_SETLK, &whole) != 0; ++tries) {
+    const int owner = FileLock::owner(path);
+    const bool alive = owner > 0 && (kill(owner, 0) == 0 || errno == EPERM);
+    if (alive || owner < 0 || tries == kTries) return false;
+    nanosleep(&kPause, nullptr);
+  }
+  return true;
 }
 
 void sync_file(const fs::path& path) {
@@ -80,15 +106,19 @@ std::string Files::read(const fs::path& path, uint64_t max_bytes) {
 
 void Files::write_atomic(const fs::path& path, std::string_view bytes, int mode) {
   static std::atomic<uint64_t> counter{0};
-  if (path.has_parent_path()) fs::create_directories(path.parent_path());
+  if (path.has_parent_path()) make_folders(path.parent_path());
   fs::path temp = path;
   temp += fmt::format(".tmp-{}-{}", getpid(), counter++);
   try {
     Fd fd(open(temp.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
     if (fd.get() < 0) io_failed("create", temp);
+    point("file.temp.created");
     write_all(fd.get(), bytes, path);
+    point("file.temp.written");
     if (fsync(fd.get()) != 0) io_failed("sync", path);
+    point("file.temp.synced");
     if (::rename(temp.c_str(), path.c_str()) != 0) io_failed("rename into", path);
+    point("file.renamed");
   } catch (...) {
     ::unlink(temp.c_str());
     throw;
@@ -97,13 +127,16 @@ void Files::write_atomic(const fs::path& path, std::string_view bytes, int mode)
 }
 
 void Files::publish(const fs::path& from, const fs::path& to) {
-  fs::create_directories(to.parent_path());
+  make_folders(to.parent_path());
   sync_file(from);
+  point("file.publish.synced");
   if (::rename(from.c_str(), to.c_str()) != 0) io_failed("rename into", to);
+  point("file.publish.renamed");
   sync_folder(to.parent_path());
 }
 
 void Files::remove(const fs::path& path) {
+  point("file.remove.before");
   if (::unlink(path.c_str()) != 0 && errno != ENOENT) io_failed("remove", path);
 }
 
@@ -113,11 +146,10 @@ Files& real_files() {
 }
 
 FileLock::FileLock(const fs::path& path, std::string_view what) {
-  fs::create_directories(path.parent_path());
+  make_folders(path.parent_path());
   fd_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd_ < 0) io_failed("open", path);
-  struct flock whole = whole_file(F_WRLCK);
-  if (fcntl(fd_, F_OFD_SETLK, &whole) != 0) {
+  if (!take_lock(fd_, path)) {
     close(fd_);
     throw Error(ErrorCode::kConflict, fmt::format("{} is in use by process {}", what, owner(path)),
                 "stop that process, or talk to it: commands reach it through its socket");

@@ -9,6 +9,7 @@
 
 #include "pipeline/base/error.h"
 #include "pipeline/base/fd.h"
+#include "pipeline/base/point.h"
 
 namespace lockstep {
 namespace {
@@ -49,8 +50,10 @@ void AuditLog::append(Json entry) {
   std::error_code failed;
   if (full) fs::rename(file_, file_.string() + ".1", failed);
   Fd file(open(file_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+  point("audit.before");
   bool good = file.get() >= 0 &&
               write(file.get(), line.data(), line.size()) == static_cast<ssize_t>(line.size());
+  point("audit.after");
   if (!good) spdlog::warn("the audit log can't be written: {}", line);
 }
 

@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include "connectors/forge/hook.h"
+#include "pipeline/base/point.h"
 #include "pipeline/daemon/backend.h"
 
 namespace lockstep {
@@ -23,6 +24,7 @@ void remember(Engine& engine, const HookSource& hook, const Delivery& delivery) 
     throw Error(ErrorCode::kConflict, "this delivery was here before",
                 "nothing is lost: it was taken then");
   }
+  point("hook.remember");
   std::string now = std::to_string(engine.now_ms());
   for (const std::string& mark : delivery.marks) {
     engine.store().set(seen_key(hook.name, mark), now);
@@ -72,12 +74,14 @@ Json WorkspaceBackend::hook(const std::string& name, const HookBytes& bytes) {
     }
     throw;
   }
+  point("hook.verified");
   daemon_.in_loop([&](Engine& engine) {
     remember(engine, *hook, delivery);
     // A request may come after the preview that it is to show.
     if (delivery.event != HookEvent::kPullRequest || delivery.from_fork) return;
     for (const HookRef& ref : delivery.refs) engine.comment({hook->source, ref.branch});
   });
+  point("hook.durable");
   daemon_.hint();
   return {{"hook", name}, {"event", word(delivery.event)}, {"source", hook->source}};
 }

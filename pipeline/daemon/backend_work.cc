@@ -6,6 +6,7 @@
 #include <chrono>
 #include <thread>
 
+#include "pipeline/base/steady.h"
 #include "pipeline/core/names.h"
 #include "pipeline/daemon/backend.h"
 #include "pipeline/engine/world.h"
@@ -298,20 +299,18 @@ Json WorkspaceBackend::run(const std::string& id, int64_t seen, const Patience& 
   // The document holds every step and is made in the loop: who follows a run may take a twentieth
   // of the loop's time.
   constexpr int64_t kLookForCaller_ms = 500, kLeastPause_ms = 100, kShare = 20;
-  int64_t begin_ms = SystemClock().now_ms(), until_ms = begin_ms + patience.wait_ms;
+  int64_t begin_ms = steady_ms(), until_ms = begin_ms + patience.wait_ms;
   int64_t pause_ms = seen < 0 ? 0 : std::max(kLeastPause_ms, kShare * document_ms_);
-  auto left_ms = [&] {
-    return std::clamp<int64_t>(until_ms - SystemClock().now_ms(), 0, kLookForCaller_ms);
-  };
+  auto left_ms = [&] { return std::clamp<int64_t>(until_ms - steady_ms(), 0, kLookForCaller_ms); };
   auto enough = [&] { return left_ms() == 0 || daemon_.stopping() || patience.over(); };
   Json document;
   while (true) {
     while (!daemon_.wait_run(id, seen, begin_ms + pause_ms, left_ms()) && !enough()) {
     }
     document = daemon_.in_loop([&](Engine& engine) {
-      int64_t before_ms = SystemClock().now_ms();
+      int64_t before_ms = steady_ms();
       Json now = run_now(engine, id);
-      document_ms_ = SystemClock().now_ms() - before_ms;
+      document_ms_ = steady_ms() - before_ms;
       return now;
     });
     if (document.is_null()) {
@@ -358,7 +357,7 @@ Json WorkspaceBackend::runs(size_t limit, const std::string& before) {
 Json WorkspaceBackend::log(const std::string& run, const std::string& step, uint64_t offset,
                            const Patience& patience) {
   constexpr uint64_t kPiece_bytes = 1 << 20;
-  int64_t until_ms = SystemClock().now_ms() + patience.wait_ms;
+  int64_t until_ms = steady_ms() + patience.wait_ms;
   while (true) {
     std::optional<AttemptRecord> attempt =
         daemon_.in_loop([&](Engine& engine) { return engine.store().last_attempt(run, step); });
@@ -372,7 +371,7 @@ Json WorkspaceBackend::log(const std::string& run, const std::string& step, uint
         attempt->state == AttemptState::kStarting || attempt->state == AttemptState::kRunning;
     std::string text = daemon_.read_log(attempt->id, offset, kPiece_bytes);
     bool end = !live && text.size() < kPiece_bytes;
-    bool enough = daemon_.stopping() || patience.over() || SystemClock().now_ms() >= until_ms;
+    bool enough = daemon_.stopping() || patience.over() || steady_ms() >= until_ms;
     if (!text.empty() || end || enough) {
       return {{"log", replace_invalid_utf8(text)},
               {"offset", offset + text.size()},

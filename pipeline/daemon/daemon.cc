@@ -4,6 +4,8 @@
 #include <spdlog/spdlog.h>
 
 #include "pipeline/base/mapped.h"
+#include "pipeline/base/point.h"
+#include "pipeline/base/steady.h"
 #include "pipeline/daemon/restore.h"
 #include "pipeline/engine/world.h"
 
@@ -118,6 +120,7 @@ void Daemon::finish_active() {
 
 void Daemon::loop() {
   try {
+    point("daemon.intents.read");
     effects_->act(engine_->take_intents(), *engine_);
     anybody_asked_ = engine_->anybody_asked();
     while (!loop_over_) turn();
@@ -184,12 +187,12 @@ void Daemon::tell_progress() {
 }
 
 bool Daemon::wait_run(const std::string& run, int64_t seen, int64_t earliest_ms, int64_t wait_ms) {
-  int64_t until_ms = SystemClock().now_ms() + wait_ms;
+  int64_t until_ms = steady_ms() + wait_ms;
   std::unique_lock<std::mutex> lock(mutex_);
   auto another = [&] { return progress_.revision != seen; };
   auto ended = [&] { return stop_ || failed_ || progress_.run != run || progress_.over; };
   while (!ended()) {
-    int64_t now = SystemClock().now_ms();
+    int64_t now = steady_ms();
     bool fresh = another();
     if (fresh && now >= earliest_ms) return true;
     if (now >= until_ms) return false;
@@ -231,7 +234,9 @@ void Daemon::survey_loop() {
 
 void Daemon::survey(SurveyRequest& request) {
   try {
+    point("survey.before");
     std::shared_ptr<Survey> seen = look(request.trigger, request.commits);
+    point("survey.after");
     for (const std::string& note : seen->notes) spdlog::warn("{}", note);
     for (const Problem& one : seen->graph->problems) spdlog::warn("{}: {}", one.where, one.message);
     engine_->inbox().push(SurveyDone{seen, request.trigger, request.started});
@@ -342,8 +347,11 @@ void Daemon::add_delta(Survey& survey, const Step&, const StepInput& input, cons
 
 void Daemon::work() {
   if (working_.exchange(true)) return;
+  point("daemon.work.before");
   effects_->work(engine_->inbox());
+  point("daemon.adopt.before");
   adopt();
+  point("daemon.adopt.after");
   server_ = std::make_unique<ApiServer>(api_, parts_.socket());
   if (serving_) listen();
   server_->start();

@@ -7,6 +7,8 @@
 
 #include "connectors/oci_layout/image.h"
 #include "connectors/oci_layout/layout.h"
+#include "pipeline/base/point.h"
+#include "pipeline/base/steady.h"
 #include "pipeline/daemon/daemon.h"
 #include "pipeline/daemon/release_image.h"
 #include "pipeline/daemon/versions.h"
@@ -157,7 +159,7 @@ void Effects::lane_loop(Lane& lane) {
 std::vector<Effects::Pending> Effects::due(Lane& lane, size_t most) {
   std::vector<Pending> now;
   Lane later;
-  int64_t now_ms = SystemClock().now_ms();
+  int64_t now_ms = steady_ms();
   for (Pending& pending : lane) {
     bool take = now.size() < most && pending.not_before_ms <= now_ms;
     take ? now.push_back(std::move(pending)) : later.push_back(std::move(pending));
@@ -175,10 +177,13 @@ void Effects::perform_attempts(std::vector<Pending> due) {
     if (pending.intent.kind == "cancel") cancels.push_back(&pending);
     if (pending.intent.kind == "collect") collects.push_back(&pending);
   }
+  if (!starts.empty()) point("effect.start.before");
   settle_all(starts, start(starts));
   for (Pending* pending : cancels) {
     settle(*pending, attempts_, [&] {
+      point("effect.cancel.before");
       executor().cancel(pending->intent.target);
+      point("effect.cancel.after");
       return Json();
     });
   }
@@ -221,7 +226,7 @@ void Effects::settle(Pending& pending, Lane& lane, const std::function<Json()>& 
   }
   if (again) {
     int64_t pause = std::min<int64_t>(kLongestPause_ms, 500LL << std::min(pending.tries, 10));
-    pending.not_before_ms = SystemClock().now_ms() + pause;
+    pending.not_before_ms = steady_ms() + pause;
     if (++pending.tries == kTriesBeforeItIsSaid) daemon_.say(done);
     std::lock_guard<std::mutex> lock(mutex_);
     lane.push_back(std::move(pending));
@@ -231,6 +236,7 @@ void Effects::settle(Pending& pending, Lane& lane, const std::function<Json()>& 
     std::lock_guard<std::mutex> lock(mutex_);
     known_.erase(pending.intent.id);
   }
+  point("effect.confirm.before");
   daemon_.tell(std::move(done));
 }
 
@@ -260,7 +266,9 @@ Effects::Outcomes Effects::start(const std::vector<Pending*>& due) {
       outcomes[i] = std::current_exception();
     }
   }
+  point("effect.start.prepared");
   Outcomes started = executor().start_all(specs);
+  point("effect.start.after");
   for (size_t i = 0; i < places.size(); ++i) outcomes[places[i]] = started[i];
   return outcomes;
 }
@@ -279,7 +287,9 @@ Effects::Outcomes Effects::collect(const std::vector<Pending*>& due) {
       outcomes[i] = std::current_exception();
     }
   }
+  if (!ids.empty()) point("effect.collect.before");
   Outcomes forgotten = executor().collected_all(ids);
+  if (!ids.empty()) point("effect.collect.after");
   for (size_t i = 0; i < places.size(); ++i) outcomes[places[i]] = forgotten[i];
   return outcomes;
 }
@@ -294,14 +304,17 @@ void Effects::keep_log(const std::string& attempt) {
     if (piece.empty()) break;
     log += piece;
   }
+  if (!log.empty()) point("effect.log.before");
   if (!log.empty()) real_files().write_atomic(daemon_.log_file(attempt), log, 0600);
 }
 
 Json Effects::build(const std::string& tag) {
   ImageSpec spec = daemon_.in_loop([&](Engine& engine) { return release_image(engine, tag); });
+  point("effect.build.before");
   Digest image = build_image(
       spec, [this](const Digest& digest) { return daemon_.artifacts().path(digest); },
       daemon_.parts().workspace().releases);
+  point("effect.build.after");
   return {{"image", image.str()}};
 }
 
@@ -321,13 +334,17 @@ Json Effects::publish(const std::string& channel) {
   if (tag.empty()) return Json::object();
   const fs::path& folder = daemon_.parts().workspace().releases;
   if (!Layout(folder).find(tag)) build(tag);
+  point("effect.publish.before");
   set_ref(folder, channel, tag);
+  point("effect.publish.ref");
   std::optional<Error> away = hold_training_rows(tag);
+  point("effect.publish.held");
   Json done = Json::object();
   if (std::unique_ptr<RegistryClient> registry = daemon_.parts().registry()) {
     PushReport report = registry->push(folder, tag, channel);
     done = {{"tag", tag}, {"image", report.image.str()}, {"was_there", report.was_there}};
   }
+  point("effect.publish.after");
   // Last: a release need not wait for a source that is away, only the intent does.
   if (away) throw *away;
   return done;

@@ -6,6 +6,8 @@
 
 #include <set>
 
+#include "pipeline/base/point.h"
+
 namespace lockstep {
 namespace {
 
@@ -85,6 +87,7 @@ void PlanMemory::keep(const PlanGround& ground, const Survey& survey,
                {"commits", survey.commits},
                {"frozen", *names},
                {"bytes", document.size()}};
+  point("plan.remember");
   try {
     real_files().write_atomic(file(), head.dump() + "\n" + document, 0600);
   } catch (const Error& error) {

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <set>
 
+#include "pipeline/base/steady.h"
 #include "pipeline/core/names.h"
 #include "pipeline/daemon/daemon.h"
 
@@ -270,11 +271,12 @@ void Daemon::look_now() {
   }
 }
 
-// What the clock asks for. False while the store is in trouble.
+// What the clock asks for; `now_ms` of steady_ms(), but schedules are on the wall. False while the
+// store is in trouble.
 bool Daemon::tend(int64_t now_ms) {
   if (trouble()) return false;
   try {
-    if (now_ms >= next_tick_ms_) next_tick_ms_ = run_schedules();
+    if (clock_.now_ms() >= next_tick_ms_) next_tick_ms_ = run_schedules();
     if (now_ms >= next_forget_ms_) next_forget_ms_ = now_ms + forget_old();
     if (anybody_asked_ && now_ms >= next_follower_ms_) {
       next_follower_ms_ = plan_followers() ? 0 : now_ms + kRemoteLook_ms;
@@ -300,13 +302,13 @@ int Daemon::serve() {
     return !engine.past().live().empty() || (!last.empty() && last[0].result == "running") ||
            !engine.store().get("unreleased").empty();
   });
-  int64_t next_look_ms = 0, pause_ms = 0;
-  bool waiting = false;  // a preview, for the end of a run
-  bool away = false;     // some source
+  int64_t next_look_ms = 0, pause_ms = 0;  // of steady_ms(): looks go on when the clock is put back
+  bool waiting = false;                    // a preview, for the end of a run
+  bool away = false;                       // some source
   while (!stop_ && !failed_) {
     bool signal = signals.wait(kTick_ms, wake_.get());
     uint64_t asked = asked_;
-    int64_t now = clock_.now_ms();
+    int64_t now = steady_ms();
     if (!tend(now)) continue;
     // A source that is away is not asked at every signal: the next look sees what they were about.
     bool due = now >= next_look_ms || (signal && !away);
@@ -330,9 +332,9 @@ int Daemon::serve() {
     away = !last_look().errors.empty();
     pause_ms = !away ? 0 : std::clamp(pause_ms * 2, kFirstPause_ms, kRemoteLook_ms);
     int64_t quiet_ms = signals.silent() ? kRemoteLook_ms : kSlowLook_ms;
-    next_look_ms = clock_.now_ms() + (away ? pause_ms : quiet_ms);
+    next_look_ms = steady_ms() + (away ? pause_ms : quiet_ms);
     for (const auto& [source, until_ms] : quiet_until()) {
-      next_look_ms = std::min(next_look_ms, until_ms);
+      next_look_ms = std::min(next_look_ms, steady_ms() + until_ms - clock_.now_ms());
     }
   }
   if (failed_) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "pipeline/base/point.h"
 #include "pipeline/engine/world.h"
 
 namespace lockstep {
@@ -77,6 +78,7 @@ bool Engine::turn(int64_t wait_ms) {
   for (const Message& message : messages) {
     if (auto* result = std::get_if<AttemptResult>(&message)) results.push_back(*result);
   }
+  point("engine.turn.before");
   try {
     store_.begin();
     take_all(messages);
@@ -98,7 +100,9 @@ bool Engine::turn(int64_t wait_ms) {
     throw;
   }
   ++revision_;
+  point("engine.turn.durable");
   for (const auto& tell : std::exchange(when_durable_, {})) tell();
+  point("engine.turn.told");
   return true;
 }
 
@@ -153,6 +157,7 @@ void Engine::take(EffectDone& done) {
   if (!done.ok && done.kind != "start") {
     note(fmt::format("{} {}: {}", done.kind, done.target, done.error));
   }
+  point("engine.effect.taken");
   under_way_.erase(done.intent);
   if (again_.erase(done.intent) == 0) {
     forget_told(done);
@@ -212,9 +217,11 @@ void Engine::note(const std::string& text) {
 void Engine::append(const std::vector<Fact>& facts) {
   for (const Fact& fact : facts) {
     Entry entry = log_.append(fact, clock_.now_ms());
+    point("engine.fact.written");
     registry_.apply(entry);
     const AliasMove* move = std::get_if<AliasMove>(&fact);
     if (!move) continue;
+    point("engine.alias.moved");
     if (move->alias == kChampion && oldest_unreleased_ms_ == 0) {
       set_unreleased(clock_.now_ms());
     }
@@ -253,6 +260,7 @@ void Engine::intend(const std::string& kind, const std::string& target) {
     again_.insert(id);
   else
     new_intents_.push_back({id, kind, target});
+  point("engine.intent.written");
 }
 
 std::vector<Slot> Engine::slots() const {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "pipeline/base/point.h"
 #include "pipeline/engine/context.h"
 #include "pipeline/engine/engine.h"
 
@@ -178,6 +179,7 @@ void Engine::start(StepId id, size_t slot) {
   record.context["memory_bytes"] =
       place.info.device == "cpu" ? tmpl.resources.memory_bytes : tmpl.resources.gpu_memory_bytes;
   past_.put(record);
+  point("engine.attempt.recorded");
   step_run.attempt = record.id;
   step_run.started_ms = record.started_ms;
   step_run.executed = true;
@@ -220,6 +222,7 @@ void Engine::succeed(AttemptRecord& record, const AttemptResult& result) {
   kept.recipe = record.context.at("recipe");
   kept.duration_ms = result.finished_ms - result.started_ms;
   past_.put(kept);
+  point("engine.result.recorded");
   record.state = AttemptState::kSucceeded;
   record.finished_ms = clock_.now_ms();
   past_.put(record);

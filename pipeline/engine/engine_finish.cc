@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "pipeline/base/point.h"
 #include "pipeline/core/names.h"
 #include "pipeline/engine/engine.h"
 
@@ -34,6 +35,7 @@ Json Engine::cut(const ChannelSpec& channel, const std::string& who, const std::
   const std::string from = registry_.live(channel.name);
   Cut cut = cut_release(registry_, request);
   append(cut.facts);
+  point("engine.release.cut");
   if (cut.built_new) intend("build", cut.tag);
   if (cut.moved) channel_moves(channel.name, from, cut, who, why);
   return cut_document(channel, cut);
@@ -155,6 +157,7 @@ void Engine::finish_run() {
   ++run.revision;
   run.record.document = run_document(run, registry_, clock_.now_ms());
   store_.put(run.record);
+  point("engine.run.finished");
   retell(run.record.id, run.record.result);
   announce_failure(run);
   last_ = std::move(active_);

@@ -9,6 +9,7 @@
 
 #include "pipeline/base/error.h"
 #include "pipeline/base/folder.h"
+#include "pipeline/base/point.h"
 #include "pipeline/exec/results.h"
 
 namespace lockstep {
@@ -121,7 +122,9 @@ void LocalExecutor::reconnect() {
 void LocalExecutor::deliver(const Json& json) {
   AttemptResult result;
   try {
+    point("exec.result.told");
     result = fetch(*client(), json);
+    point("exec.result.fetched");
   } catch (const Error& e) {
     if (e.code == ErrorCode::kUnavailable) throw;
     result = AttemptResult();
@@ -137,6 +140,7 @@ void LocalExecutor::deliver(const Json& json) {
     sink = sink_;
   }
   sink(std::move(result));
+  point("exec.result.handed");
 }
 
 AttemptResult LocalExecutor::fetch(RunnerClient& from, const Json& json) {
@@ -232,6 +236,7 @@ void LocalExecutor::send_missing(RunnerClient& runner, const Frame& reply) {
   std::lock_guard sending(send_mutex_);
   for (const Digest& digest : runner.missing(missing)) {
     runner.put_file(digest, artifacts_.path(digest));
+    point("exec.bytes.sent");
   }
 }
 

@@ -7,6 +7,7 @@
 #include "pipeline/base/error.h"
 #include "pipeline/base/folder.h"
 #include "pipeline/base/json.h"
+#include "pipeline/base/point.h"
 #include "pipeline/core/slice.h"
 #include "pipeline/exec/row_files.h"
 
@@ -94,7 +95,9 @@ std::vector<AttemptInput> written(const Json& input, Delivery delivery, TableSto
     const size_t part = delivery.part(row);
     if (part != kNoPart) (part == kHeldOut ? held_out : train)->add(row);
   });
+  point("rows.read");
   std::vector<AttemptInput> out = {train->finish(name, name)};
+  point("rows.kept");
   if (delivery.parts() > 1) out.push_back(held_out->finish(name + "_HOLDOUT", name + ".holdout"));
   return out;
 }
@@ -239,6 +242,7 @@ AttemptSpec prepare_attempt(const std::string& id, const Json& context, const Pr
     std::vector<FolderEntry> entries;
     for (const auto& [path, entry] : listing) entries.push_back(entry);
     spec.code = artifacts.put(folder_listing(std::move(entries)));
+    point("code.kept");
   }
   return spec;
 }

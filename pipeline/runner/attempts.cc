@@ -17,6 +17,7 @@
 #include "pipeline/base/files.h"
 #include "pipeline/base/folder.h"
 #include "pipeline/base/frames.h"
+#include "pipeline/base/point.h"
 #include "pipeline/runner/collect.h"
 #include "pipeline/runner/process.h"
 
@@ -147,6 +148,7 @@ void Attempts::fork_shim(Attempt& attempt, const Order& order) {
     throw Error(ErrorCode::kUnavailable, fmt::format("cannot create the folder of attempt {}: {}",
                                                      order.id, std::strerror(errno)));
   }
+  point("runner.folder.made");
   Fd file(open(attempt.paths.order().c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!file.open() || !lock(file)) {
     throw Error(ErrorCode::kUnavailable, "cannot write the order of attempt " + order.id);
@@ -158,6 +160,7 @@ void Attempts::fork_shim(Attempt& attempt, const Order& order) {
   // A worker has no memory limit of its own.
   bool torch = !order.uses.empty() && order.memory_bytes == 0;
   if (torch) attempt.worker = workers_.take();
+  point("runner.fork.before");
   pid_t pid = fork();
   if (pid == 0) run_shim(order, settings_, std::move(file), attempt.worker.get());
   if (torch && !attempt.worker) workers_.grow();  // for the next one
@@ -165,6 +168,7 @@ void Attempts::fork_shim(Attempt& attempt, const Order& order) {
     throw Error(ErrorCode::kUnavailable,
                 fmt::format("cannot start a process: {}", std::strerror(errno)));
   }
+  point("runner.fork.after");
   attempt.shim = open_pidfd(pid);
   if (attempt.running()) return;
   kill(pid, SIGKILL);
@@ -182,11 +186,13 @@ void Attempts::finish(Attempt& attempt) {
   attempt.shim.reset();
   while (waitpid(-1, nullptr, WNOHANG) > 0) {  // its shim, where it is this runner's child
   }
+  point("runner.finish.before");
   try {
     load_result(attempt);
   } catch (const std::exception& e) {
     lose(attempt, e.what());
   }
+  point("runner.finish.after");
   if (attempt.worker) {
     workers_.give_back(std::move(attempt.worker), attempt.result.value("warm", false));
   }
@@ -208,6 +214,7 @@ void Attempts::load_result(Attempt& attempt) {
 }
 
 void Attempts::lose(Attempt& attempt, const std::string& why) {
+  point("runner.lose.before");
   kill_leftovers(read_shim_pids(attempt.paths.pid()));
   Outcome outcome;
   outcome.end = "lost";
@@ -237,8 +244,11 @@ void Attempts::forget(const std::string& id, bool final) {
   if (attempt.running()) {
     throw Error(ErrorCode::kConflict, "attempt " + id + " is still running", "cancel it first");
   }
+  point("runner.forget.before");
   remember_forgotten(id);
+  point("runner.forget.noted");
   remove_tree(attempt.paths.folder);
+  point("runner.forget.removed");
   if (final && !attempt.checkpoint.empty()) {
     remove_tree(settings_.runner.checkpoint(attempt.checkpoint));
   }

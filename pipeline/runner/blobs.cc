@@ -10,6 +10,7 @@
 
 #include "pipeline/base/error.h"
 #include "pipeline/base/folder.h"
+#include "pipeline/base/point.h"
 
 namespace lockstep {
 namespace fs = std::filesystem;
@@ -64,8 +65,10 @@ void Blobs::adopt(const fs::path& file, const Digest& digest, uint64_t size_byte
     unlink(file.c_str());
     return;
   }
+  point("runner.blob.received");
   chmod(file.c_str(), 0400);
   if (rename(file.c_str(), path(digest).c_str()) != 0) io_failed("keep", digest);
+  point("runner.blob.kept");
   blobs_[digest].size = size_bytes;
 }
 

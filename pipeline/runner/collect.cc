@@ -10,6 +10,7 @@
 #include "pipeline/base/error.h"
 #include "pipeline/base/files.h"
 #include "pipeline/base/folder.h"
+#include "pipeline/base/point.h"
 
 namespace lockstep {
 namespace {
@@ -30,6 +31,7 @@ void keep(const fs::path& file, const Digest& digest, uint64_t size, const Attem
     throw Error(ErrorCode::kInvalid, file.filename().string() + " changed while it was collected");
   }
   outcome.blobs[digest] = size;
+  point("shim.output.kept");
 }
 
 KeptOutput keep_folder(const fs::path& folder, const AttemptPaths& paths, Outcome& outcome) {

@@ -16,6 +16,7 @@
 
 #include "pipeline/base/error.h"
 #include "pipeline/base/files.h"
+#include "pipeline/base/point.h"
 #include "pipeline/base/sockets.h"
 
 namespace lockstep {
@@ -249,6 +250,7 @@ void Server::on_finished(int pidfd) {
   shims_.erase(pidfd);
   unwatch(pidfd);
   attempts_->finish(attempt);
+  point("runner.result.before");
   std::string event = Service::finished_event(attempt);
   for (auto& [fd, connection] : connections_) {
     if (!connection->session.subscribed) continue;

@@ -11,6 +11,7 @@
 #include "pipeline/base/error.h"
 #include "pipeline/base/files.h"
 #include "pipeline/base/folder.h"
+#include "pipeline/base/point.h"
 
 namespace lockstep {
 namespace {
@@ -188,6 +189,7 @@ Service::Reply Service::start(Session&, const Frame& request) {
     return {{{"state", "missing"}, {"missing", names}}, ""};
   }
   bool fresh = attempts_.all().size() > known;
+  if (fresh) point("runner.start.answer");
   if (fresh) started_(*attempt);
   return {{{"state", state(*attempt)}, {"new", fresh}}, ""};
 }

@@ -17,6 +17,7 @@
 #include "pipeline/base/error.h"
 #include "pipeline/base/files.h"
 #include "pipeline/base/folder.h"
+#include "pipeline/base/point.h"
 #include "pipeline/runner/capture.h"
 #include "pipeline/runner/collect.h"
 #include "pipeline/runner/process.h"
@@ -78,7 +79,9 @@ class Shim {
         paths_{settings.runner.attempts() / order.id} {}
 
   void run() {
+    point("shim.begin");
     write_pids(0);
+    point("shim.recorded");
     outcome_.started_ms = SystemClock().now_ms();
     try {
       attempt();
@@ -88,13 +91,16 @@ class Shim {
     }
     outcome_.finished_ms = SystemClock().now_ms();
     clear();
+    point("shim.result.before");
     write_result();
+    point("shim.result.after");
     remove_tree(paths_.out());
   }
 
  private:
   void attempt() {
     Program program = prepare_workspace(order_, settings_.runner, paths_, settings_.torch);
+    point("shim.prepared");
     std::vector<std::string> secrets;
     for (const auto& [name, value] : order_.secrets) secrets.push_back(value);
     LogWriter log(paths_.log(), settings_.log_bytes, std::move(secrets));
@@ -109,7 +115,9 @@ class Shim {
     outcome_.system_ms = ending.system_ms;
     outcome_.peak_memory_bytes = ending.peak_memory_bytes;
     outcome_.log_bytes = log.total_bytes();
+    point("shim.collect.before");
     if (outcome_.end == "succeeded") collect_outputs(order_, paths_, outcome_);
+    point("shim.collect.after");
   }
 
   // Missing space or bytes are the machine's fault; the rest is the program's.
@@ -166,6 +174,7 @@ class Shim {
       file << text;
       if (!file.flush()) throw Error(ErrorCode::kUnavailable, "cannot write the result");
     }
+    point("shim.result.written");
     fs::rename(temp, paths_.result());
   }
 

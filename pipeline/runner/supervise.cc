@@ -16,6 +16,7 @@
 
 #include "pipeline/base/error.h"
 #include "pipeline/base/frames.h"
+#include "pipeline/base/point.h"
 #include "pipeline/runner/process.h"
 
 namespace lockstep {
@@ -61,7 +62,9 @@ class Supervisor {
     }
     worker_ ? hand_over(program) : start(program);
     started(pid_);
+    point("shim.program.recorded");
     while (!exited_) turn();
+    point("shim.program.ended");
     kill_descendants();
     read_output(INT32_MAX);
     log_.finish();
@@ -84,7 +87,9 @@ class Supervisor {
     launch_as.folder = program.folder;
     launch_as.output = write_end.get();
     launch_as.memory_bytes = order_.memory_bytes;
+    point("shim.exec.before");
     pid_ = launch(launch_as);
+    point("shim.exec.after");
     pidfd_ = open_pidfd(pid_);
     if (order_.timeout_ms > 0) deadline_ms_ = monotonic_ms() + order_.timeout_ms;
   }

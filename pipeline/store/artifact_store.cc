@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "pipeline/base/error.h"
+#include "pipeline/base/point.h"
 
 namespace lockstep {
 namespace {
@@ -36,7 +37,10 @@ fs::path ArtifactStore::place(const Digest& digest) const {
 
 Digest ArtifactStore::put(std::string_view bytes) {
   Digest digest = sha256(bytes);
-  if (!has(digest)) files_.write_atomic(place(digest), bytes, 0444);
+  if (has(digest)) return digest;
+  point("artifact.put.before");
+  files_.write_atomic(place(digest), bytes, 0444);
+  point("artifact.put.after");
   return digest;
 }
 
@@ -51,7 +55,9 @@ Digest ArtifactStore::put_file(const fs::path& file) {
     throw Error(ErrorCode::kConflict, file.string() + " changed while it was taken over");
   }
   fs::permissions(temp, fs::perms::owner_read | fs::perms::group_read | fs::perms::others_read);
+  point("artifact.file.copied");
   files_.publish(temp, place(digest));
+  point("artifact.file.after");
   return digest;
 }
 
@@ -100,7 +106,9 @@ void ArtifactStore::each(const std::function<void(const Digest&, uint64_t)>& vis
 }
 
 void ArtifactStore::remove(const Digest& digest) {
+  point("artifact.remove.before");
   files_.remove(place(digest));
+  point("artifact.remove.after");
 }
 
 // A folder's change time moves with the names in it, and no program can set it.

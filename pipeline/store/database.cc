@@ -8,6 +8,7 @@
 
 #include "pipeline/base/error.h"
 #include "pipeline/base/files.h"
+#include "pipeline/base/point.h"
 
 namespace lockstep {
 namespace {
@@ -164,6 +165,14 @@ void Database::open() {
     close();
     throw Error(ErrorCode::kUnavailable, fmt::format("cannot open {}: {}", file_.string(), why));
   }
+  // What can't be opened for writing, if only for this once, SQLite opens for reading and says
+  // nothing: each write would fail for as long as the process lives.
+  if (sqlite3_db_readonly(db_, "main") == 1) {
+    sqlite3_close(db_);
+    throw Error(ErrorCode::kUnavailable,
+                fmt::format("cannot open {} for writing, only for reading", file.string()),
+                "whose file is it, and are there too many open files?");
+  }
   sqlite3_busy_timeout(db_, 5000);
   try {
     // Pages that are freed can be given back only where the file began so.
@@ -246,6 +255,7 @@ void Database::migrate() {
                     file_.filename().string(), kSchemaVersion));
   }
   if (version == kSchemaVersion) return;
+  point("store.migrate.before");
   if (version > 0) keep_aside(version);
   begin();
   if (version < 1) execute(kSchema);
@@ -314,8 +324,10 @@ void Database::commit() {
         "free some space, or look at the disk; it goes on by itself");
   }
   depth_ = 0;
+  point("store.commit.before");
   try {
     execute("COMMIT");
+    point("store.commit.after");
   } catch (const Error&) {
     suspect_ = true;
     sqlite3_exec(db_, "ROLLBACK", nullptr, nullptr, nullptr);

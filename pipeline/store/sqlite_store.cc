@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "pipeline/base/error.h"
+#include "pipeline/base/point.h"
 
 namespace lockstep {
 namespace {
@@ -372,6 +373,7 @@ void SqliteSliceCache::update(const std::string& group, const std::string& tip,
                               bool replace_all) {
   db_.begin();
   try {
+    point("slices.update");
     if (replace_all) {
       db_.prepare("DELETE FROM slice_states WHERE grp=?").bind(group).run();
       db_.prepare("DELETE FROM slice_sums WHERE grp=?").bind(group).run();
@@ -418,6 +420,7 @@ void SqliteSnapshotIndex::remember(const Digest& slice, const KeptSnapshot& kept
   for (const Digest& part : kept.parts) parts += key(part);
   db_.begin();
   try {
+    point("snapshots.remember");
     std::vector<KeptSnapshot> others = snapshots(slice);
     std::erase_if(others, [&](const KeptSnapshot& one) { return one.commit == kept.commit; });
     // A clock that stands or went back makes no earlier delivery the newest.

@@ -14,6 +14,7 @@ Violations check_files(const Tree& tree);      // length of files and lines, tab
 Violations check_headers(const Tree& tree);    // opening sentence, #pragma once
 Violations check_built(const Tree& tree);      // every .cc is built, every room has its place
 Violations check_documents(const Tree& tree);  // every page is reached, no link leads nowhere
+Violations check_points(const Tree& tree);     // labels are single, and the torture has them
 Violations check_own_words(const Tree& tree);  // no machine's paths, no open ends, no odd names
 
 }  // namespace lockstep::tidy

@@ -147,6 +147,16 @@ TEST_CASE("rules: paths of a machine, open ends and borrowed type names are foun
   CHECK(check_own_words({{"a.cc", std::string("struct Jo") + "b {};\n"}}).size() == 1);
 }
 
+TEST_CASE("rules: each place to be killed at has a label of its own, and is in the list") {
+  const std::string list = "tests/torture/kills/labels";
+  Tree tree = {{"pipeline/a/b.cc", "  point(\"a.first\");\n  point(\"a.second\");\n"},
+               {list, "# words\na.first daemon\na.second shim\n"}};
+  CHECK(show(check_points(tree)).empty());
+  tree["registry/c.cc"] = "point(\"a.first\"); point(\"c.new\");\n";  // twice; not in the list
+  tree[list] += "a.gone daemon\nc.odd\n";                             // nowhere; without a process
+  CHECK(check_points(tree).size() == 4);
+}
+
 TEST_CASE("rules: the top level takes nothing new") {
   CHECK(show(check_top_level({{"README.md", ""}, {"docs/A.md", ""}})).empty());
   CHECK(check_top_level({{"NOTES.md", ""}, {"lib/a.cc", ""}}).size() == 2);

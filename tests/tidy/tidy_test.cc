@@ -57,6 +57,9 @@ TEST_CASE("tidy: headers open with a sentence") {
 TEST_CASE("tidy: every source file is built") {
   require_none(check_built(tree()));
 }
+TEST_CASE("tidy: every place to be killed at is in the list of the torture") {
+  require_none(check_points(tree()));
+}
 TEST_CASE("tidy: every page is linked, every link leads somewhere") {
   require_none(check_documents(tree()));
 }

@@ -164,3 +164,23 @@ TEST_CASE("what is no token is nobody, and odd orders make none") {
   std::ofstream(folder.path() / "tokens.json") << "{\"tokens\": [{}]}";
   CHECK(code_of([&] { Tokens damaged(folder.path() / "tokens.json"); }) == "corrupt");
 }
+
+TEST_CASE("a token whose end could not be written is out, and ended for good by asking again") {
+  TempFolder folder;
+  const fs::path file = folder.path() / "tokens.json";
+  Tokens tokens(file);
+  const std::string one = secret(tokens.create("one", "viewer", {}, "ann", kNow_ms));
+  const std::string before = real_files().read(file);
+  fs::remove(file);
+  fs::create_directories(file / "in the way");
+  for (int i = 0; i < 2; ++i) {
+    CHECK(code_of([&] { tokens.revoke("one", "ann", kNow_ms); }) == "unavailable");
+    CHECK_FALSE(tokens.identify(one, kNow_ms));
+  }
+  fs::remove_all(file);
+  real_files().write_atomic(file, before);
+  CHECK(Tokens(file).identify(one, kNow_ms));
+  CHECK(tokens.revoke("one", "ann", kNow_ms).at("live") == false);
+  CHECK_FALSE(Tokens(file).identify(one, kNow_ms));
+  CHECK(code_of([&] { tokens.revoke("one", "ann", kNow_ms); }) == "not_found");
+}
