@@ -88,7 +88,9 @@ bool Engine::turn(int64_t wait_ms) {
     store_.rollback();  // the caller begins again from what the store has
     when_durable_.clear();
     new_intents_.clear();
-    for (AttemptResult& result : results) waiting_.push_back(std::move(result));
+    for (AttemptResult& result : results) {
+      waiting_.emplace_back(std::in_place_type<AttemptResult>, std::move(result));
+    }
     const Error why(ErrorCode::kUnavailable, error.what());
     for (Message& message : messages) {
       SurveyDone* survey = std::get_if<SurveyDone>(&message);

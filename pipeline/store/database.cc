@@ -168,9 +168,9 @@ void Database::open() {
   // What can't be opened for writing, if only for this once, SQLite opens for reading and says
   // nothing: each write would fail for as long as the process lives.
   if (sqlite3_db_readonly(db_, "main") == 1) {
-    sqlite3_close(db_);
+    close();
     throw Error(ErrorCode::kUnavailable,
-                fmt::format("cannot open {} for writing, only for reading", file.string()),
+                fmt::format("cannot open {} for writing, only for reading", file_.string()),
                 "whose file is it, and are there too many open files?");
   }
   sqlite3_busy_timeout(db_, 5000);
