@@ -153,7 +153,10 @@ void Daemon::turn() {
 void Daemon::wait_for(std::future<void>& told) {
   while (told.wait_for(std::chrono::milliseconds(500)) != std::future_status::ready) {
     if (failed_) throw Error(ErrorCode::kUnavailable, "the engine stopped: " + failure());
-    if (blind_) throw *trouble();
+    if (blind_) {
+      throw trouble().value_or(
+          Error(ErrorCode::kUnavailable, "the store is being read again", "try again"));
+    }
   }
   try {
     told.get();
@@ -242,7 +245,18 @@ void Daemon::survey(SurveyRequest& request) {
     engine_->inbox().push(SurveyDone{seen, request.trigger, request.started});
   } catch (const Error& error) {
     spdlog::warn("cannot plan: {}", error.what());
+    if (error.code == ErrorCode::kUnavailable) try_store();
     if (request.started) request.started("", &error);
+  }
+}
+
+// What a look keeps goes to the store, too: a turn that writes shows whether it is that which can't
+// be written (trouble.cc).
+void Daemon::try_store() {
+  try {
+    in_loop([](Engine& engine) { engine.store().set("tried", std::to_string(engine.now_ms())); });
+  } catch (const Error& error) {
+    spdlog::debug("{}", error.what());  // said by the loop
   }
 }
 

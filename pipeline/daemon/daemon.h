@@ -112,8 +112,9 @@ class Daemon {
     std::future<R> answer = work->get_future();
     auto durable = std::make_shared<std::promise<void>>();
     std::future<void> told = durable->get_future();
-    engine_->inbox().push(
-        Command{[work](Engine& engine) { (*work)(engine); }, [durable] { durable->set_value(); }});
+    // Only the command holds the promise: where its turn is undone it goes, and who waits is told.
+    engine_->inbox().push(Command{[work](Engine& engine) { (*work)(engine); },
+                                  [told_by = std::move(durable)] { told_by->set_value(); }});
     wait_for(told);
     return answer.get();
   }
@@ -162,6 +163,7 @@ class Daemon {
   void tell_progress();
   void survey_loop();
   void survey(SurveyRequest& request);
+  void try_store();
   void count_deltas(Preview& seen, const Trigger& trigger);
   void add_delta(Survey& survey, const Step& step, const StepInput& input, const Json& before);
   void adopt();

@@ -177,8 +177,16 @@ void Effects::perform_attempts(std::vector<Pending> due) {
     if (pending.intent.kind == "cancel") cancels.push_back(&pending);
     if (pending.intent.kind == "collect") collects.push_back(&pending);
   }
+  // What hinders all of them, as a store that can't be opened, is each one's outcome.
+  auto all = [](const std::vector<Pending*>& some, auto&& act) {
+    try {
+      return act();
+    } catch (...) {
+      return Outcomes(some.size(), std::current_exception());
+    }
+  };
   if (!starts.empty()) point("effect.start.before");
-  settle_all(starts, start(starts));
+  settle_all(starts, all(starts, [&] { return start(starts); }));
   for (Pending* pending : cancels) {
     settle(*pending, attempts_, [&] {
       point("effect.cancel.before");
@@ -187,7 +195,7 @@ void Effects::perform_attempts(std::vector<Pending> due) {
       return Json();
     });
   }
-  settle_all(collects, collect(collects));
+  settle_all(collects, all(collects, [&] { return collect(collects); }));
 }
 
 void Effects::settle_all(const std::vector<Pending*>& due, const Outcomes& outcomes) {

@@ -70,6 +70,7 @@ Tally tally_of(const Json& run) {
   for (const Json& report : list_of(gates, "failed")) {
     tally.rejected.push_back(text_of(report, "model"));
   }
+  std::sort(tally.rejected.begin(), tally.rejected.end());  // they come as they end
   return tally;
 }
 

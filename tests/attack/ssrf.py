@@ -4,7 +4,7 @@
   ssrf.py attack INNER OUTER      asks for each of them (tests/e2e/8003_attacks sets it up)
 
 INNER is the port of a server that nobody may reach; OUTER of one that the operator named, whose
-redirects lead to it. REBIND_LOG: what tests/attack/rebind.cc tells.
+redirects lead to it. REBIND_LOG: what tests/attack/rebind.c tells.
 """
 import json
 import os

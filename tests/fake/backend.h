@@ -51,8 +51,8 @@ class FakeBackend : public Backend {
     return answer("run", {{"run", id}, {"seen", seen}, {"wait_ms", patience.wait_ms}});
   }
   Json previews() override { return answer("previews"); }
-  Json runs(size_t limit, const std::string& before) override {
-    return answer("runs", {{"limit", limit}, {"before", before}});
+  Json runs(size_t limit, const std::string& earlier_than) override {
+    return answer("runs", {{"limit", limit}, {"before", earlier_than}});
   }
   Json log(const std::string& run, const std::string& step, uint64_t offset,
            const Patience& patience) override {

@@ -72,7 +72,9 @@ TEST_CASE("every route as nobody and as each role") {
       denied.clear();
       ApiRequest request{std::string(route.method), path, {}, {}, "mallory", role, "192.0.2.1"};
       int status = api.handle(request).status;
-      CHECK((status == 403) == !may(role, route.role));
+      // A path of the daemon's machine is taken from those who are there, not from elsewhere.
+      bool local = route.method == "POST" && route.pattern == "/v1/backup";
+      CHECK((status == 403) == (local || !may(role, route.role)));
       if (status == 403) {
         REQUIRE(denied.size() == 1);
         CHECK(denied[0].at("who") == "mallory");

@@ -30,11 +30,9 @@ std::string filled(std::string_view pattern) {
 // Values that satisfy every route which needs some of its fields.
 const std::map<std::string, std::string> kQuery = {
     {"step", "train"}, {"table", "utterances"}, {"from", "a"}, {"to", "b"}, {"a", "1"}, {"b", "2"}};
-const Json kBody = {{"name", "ci"},
-                    {"role", "viewer"},
-                    {"what", "7"},
-                    {"reason", "wrong labels"},
-                    {"texts", {"turn it off"}}};
+const Json kBody = {{"name", "ci"}, {"role", "viewer"},
+                    {"what", "7"},  {"reason", "wrong labels"},
+                    {"version", 2}, {"texts", {"turn it off"}}};
 
 ApiRequest good_request(const Route& route) {
   ApiRequest out = request(std::string(route.method), filled(route.pattern));
@@ -253,8 +251,11 @@ TEST_CASE("a run is asked for by hand, and unpinning a channel names it") {
   FakeBackend backend;
   Api api(backend);
   api.handle(request("POST", "/v1/runs", {{"steps", {"train"}}, {"force", true}}));
-  CHECK(backend.last().arguments ==
-        Json({{"steps", {"train"}}, {"force", true}, {"trigger", "manual"}, {"branch", ""}}));
+  CHECK(backend.last().arguments == Json({{"steps", {"train"}},
+                                          {"force", true},
+                                          {"trigger", "manual"},
+                                          {"branch", ""},
+                                          {"tag", ""}}));
   api.handle(request("POST", "/v1/channels/production/unpin", {{"now", true}}));
   CHECK(backend.last().arguments["body"] ==
         Json({{"channel", "production"}, {"all", true}, {"now", true}}));

@@ -94,7 +94,7 @@ TEST_CASE("wrong usage is said with the way to the right one") {
       {{"plan", "--foo"},
        "error: `lockstep plan` takes no `--foo`\n"
        "  hint: lockstep plan --help\n"},
-      {{"why"}, "error: MODEL|STEP is required\n  hint: lockstep why --help\n"},
+      {{"why"}, "error: MODEL[@V]|STEP is required\n  hint: lockstep why --help\n"},
       {{"rollback", "m"}, "error: --reason is required\n  hint: lockstep rollback --help\n"},
       {{"replay", "m@x"},
        "error: `m@x` names no version\n"
@@ -102,8 +102,8 @@ TEST_CASE("wrong usage is said with the way to the right one") {
       {{"completion", "ksh"},
        "error: no completion for `ksh`\n"
        "  hint: there is one for bash, zsh and fish\n"},
-      {{"promote", "m", "--to", "x"},
-       "error: `promote` is not supported yet\n"
+      {{"approve", "m", "--to", "x"},
+       "error: `approve` is not supported yet\n"
        "  hint: `lockstep --help` lists what is\n"},
   };
   for (const auto& [words, expected] : kWrong) {
@@ -122,7 +122,7 @@ TEST_CASE("wrong usage is said with the way to the right one") {
   Shell shell;
   CHECK(shell.run({}).code == 2);
   for (const char* name : {"approve", "backup", "restore"}) CHECK(shell.run({name}).code == 2);
-  CHECK(Json::parse(shell.run({"promote", "here", "--json"}).out).contains("error"));
+  CHECK(Json::parse(shell.run({"approve", "here", "--json"}).out).contains("error"));
   CHECK(shell.run({"restore", "f", "--verify", "--into", "d"}).code == 2);
   CHECK(shell.run({"restore", "f"}).err.find("--into DIR") != std::string::npos);
   CHECK(shell.run({"release", "show", "5179", "--at", "2026-03-03"}).code == 2);
@@ -245,9 +245,9 @@ TEST_CASE("help names every command and gives examples") {
     CHECK(one.out.rfind("Usage: lockstep " + words[0] + " ", 0) == 0);
     CHECK(one.out.find("\nExamples:\n  lockstep " + words[0]) != std::string::npos);
   }
-  CHECK(help.find("promote") == std::string::npos);
+  CHECK(help.find("approve ") == std::string::npos);
   CHECK(shell.run({"--version"}).out == "lockstep " LOCKSTEP_VERSION "\n");
-  CHECK(shell.run({"runs", "-h"}).out.find("--limit N     How many (20)") != std::string::npos);
+  CHECK(shell.run({"runs", "-h"}).out.find("--limit N      How many (20)") != std::string::npos);
 }
 
 TEST_CASE("docs/CLI.md names every command") {
@@ -272,7 +272,7 @@ TEST_CASE("completion knows every command and option, in three shells") {
     for (const char* word : {"rebuild", "verify", "override-pins", "dry-run", "completion"}) {
       CHECK(script.find(word) != std::string::npos);
     }
-    CHECK(script.find("promote") == std::string::npos);
+    CHECK(script.find("approve ") == std::string::npos);
   }
 }
 

@@ -266,7 +266,8 @@ TEST_CASE("run passes its steps on, retry and trigger follow what they start") {
   CHECK(shell.backend.asked()[0].arguments == Json({{"steps", {"train[client=client-3]", "trunk"}},
                                                     {"force", true},
                                                     {"trigger", "manual"},
-                                                    {"branch", ""}}));
+                                                    {"branch", ""},
+                                                    {"tag", ""}}));
   CHECK(shell.run({"retry", "intent-client-3"}).out.find("release 1da281") != std::string::npos);
   CHECK(shell.run({"trigger", "nightly", "--input", "day=2026-03-03", "--input", "a=b=c"}).code ==
         0);

@@ -56,7 +56,7 @@ def strange_registry(workspace):
 def strange_doors(workspace):
     door = workspace.door
     for hook, name, text in door.acknowledged:
-        status = door.send(hook, name, text)
+        status = door.patiently(lambda: door.send(hook, name, text))
         if status != 409:
             yield f"delivery {name} was acknowledged and is not known ({status})"
     tokens = {token["name"]: token["live"] for token in door.get("/v1/tokens")}
