@@ -175,13 +175,20 @@ void Database::open() {
   }
   sqlite3_busy_timeout(db_, 5000);
   try {
-    // Pages that are freed can be given back only where the file began so.
-    execute("PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;");
+    // Pages that are freed can be given back only where the file began so. Later it says nothing
+    // new, and yet would write: a full disk must not hinder reading.
+    if (number_of("PRAGMA page_count") == 0) execute("PRAGMA auto_vacuum=INCREMENTAL");
+    execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;");
     migrate();
   } catch (...) {
     close();
     throw;
   }
+}
+
+int64_t Database::number_of(const char* pragma) {
+  Statement statement = prepare(pragma);
+  return statement.step() ? statement.number(0) : 0;
 }
 
 void Database::close() {
@@ -239,10 +246,6 @@ int64_t Database::shrink(int64_t pages) {
 }
 
 void Database::migrate() {
-  auto number_of = [&](const char* pragma) {
-    Statement statement = prepare(pragma);
-    return statement.step() ? statement.number(0) : int64_t{0};
-  };
   const int64_t version = number_of("PRAGMA user_version");
   if (version > kSchemaVersion) {
     throw Error(

@@ -72,6 +72,7 @@ class Database {
   void open();
   void close();
   void open_again();
+  int64_t number_of(const char* pragma);
   bool settle();
   void migrate();
   void keep_aside(int64_t version);

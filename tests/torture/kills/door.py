@@ -46,8 +46,14 @@ class Door:
             connection.close()
 
     def ask(self, method, path, body=None):
-        """The answer of whoever is there; for what may be asked twice."""
-        return self.patiently(lambda: self.once(method, path, body))
+        """The answer of whoever is there and can; for what may be asked twice."""
+        def attempt():
+            status, document = self.once(method, path, body)
+            if status == 503:
+                raise Gone(f"503 {document}")
+            return status, document
+
+        return self.patiently(attempt)
 
     def get(self, path):
         status, document = self.ask("GET", path)
