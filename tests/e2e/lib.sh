@@ -39,11 +39,25 @@ fail() {  # says where in the script, and what the last command printed
   printf 'FAILED at %s:%s: %s\n' "$(basename "$0")" "$(script_line)" "$*"
   if [ -s "$WORK/command" ]; then
     printf -- '-- last command: %s\n' "$(cat "$WORK/command")"
+    unfinished
     head -c 6000 "$WORK/stdout"
     printf -- '\n-- its stderr:\n'
     tail -n 40 "$WORK/stderr"
   fi
   exit 1
+}
+
+# Of a run that was printed: how it ended and what became of its steps, first, because a report may
+# be cut short.
+unfinished() {
+  "$python" -IS - "$WORK/stdout" <<'END' 2>/dev/null
+import json, sys
+run = json.load(open(sys.argv[1]))
+print(run['run'], run['result'], run.get('error', ''))
+for step in run['steps']:
+    if step['state'] != 'current':
+        print({key: value for key, value in step.items() if value and key != 'reasons'})
+END
 }
 
 script_line() {  # of the innermost call that stands in the script itself
