@@ -58,10 +58,18 @@ bool Tokens::Token::live(int64_t now_ms) const {
   return revoked_ms == 0 && (expires_ms == 0 || now_ms < expires_ms);
 }
 
-Tokens::Tokens(fs::path file) : file_(std::move(file)) {
-  if (!fs::exists(file_)) return;
+Tokens::Tokens(fs::path file) : file_(std::move(file)), tokens_(read(file_)) {}
+
+void Tokens::read_again() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  tokens_ = read(file_);
+}
+
+std::vector<Tokens::Token> Tokens::read(const fs::path& file) {
+  std::vector<Token> all;
+  if (!fs::exists(file)) return all;
   try {
-    const Json document = parse_json(real_files().read(file_), file_.string());
+    const Json document = parse_json(real_files().read(file), file.string());
     for (const Json& one : document.at("tokens")) {
       Token token{one.at("id"), one.at("name"), one.at("role"), one.at("by"), {}, 0, 0, 0, ""};
       token.digest = Digest::parse(one.at("sha256").get<std::string>());
@@ -69,12 +77,13 @@ Tokens::Tokens(fs::path file) : file_(std::move(file)) {
       token.expires_ms = one.at("expires_ms");
       token.revoked_ms = one.at("revoked_ms");
       token.revoked_by = one.at("revoked_by");
-      tokens_.push_back(std::move(token));
+      all.push_back(std::move(token));
     }
   } catch (const Json::exception&) {
     throw Error(ErrorCode::kCorrupt, "the file of tokens is damaged",
-                "remove it and create the tokens anew", file_.string());
+                "remove it and create the tokens anew", file.string());
   }
+  return all;
 }
 
 void Tokens::save() {

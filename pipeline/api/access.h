@@ -37,6 +37,8 @@ class Tokens {
   // Reads the file where there is one; throws corrupt.
   explicit Tokens(fs::path file);
 
+  // Takes what the file says now; throws corrupt, and is then as it was.
+  void read_again();
   // {"id","name","role","expires"|null,"created","by","token"}: the only time that the token is
   // shown. Throws invalid (no such role, an odd name), conflict (a live token has the name).
   Json create(const std::string& name, const std::string& role, std::optional<int64_t> expires_ms,
@@ -57,6 +59,7 @@ class Tokens {
     bool live(int64_t now_ms) const;
   };
   static Json shown(const Token& token, int64_t now_ms);
+  static std::vector<Token> read(const fs::path& file);
   void save();
 
   const fs::path file_;

@@ -203,21 +203,27 @@ const Route* Api::find(std::string_view method, std::string_view path) {
   return nullptr;
 }
 
+void Api::admit(const Route& route, const ApiRequest& request) {
+  if (!may(request.role, route.role)) {
+    throw Error(ErrorCode::kDenied,
+                "this needs the role " + std::string(route.role) + "; " + request.user + " is " +
+                    (request.role.empty() ? "nobody" : request.role),
+                "`lockstep token create` makes a token with another role");
+  }
+  check_names(route, request);
+}
+
 ApiResponse Api::answer(const ApiRequest& request) {
   const Route* route = find(request.method, request.path);
   if (route) {
-    if (!may(request.role, route->role)) {
-      throw Error(ErrorCode::kDenied,
-                  "this needs the role " + std::string(route->role) + "; " + request.user + " is " +
-                      (request.role.empty() ? "nobody" : request.role),
-                  "`lockstep token create` makes a token with another role");
-    }
-    check_names(*route, request);
+    admit(*route, request);
     if (hold_ && keeps_something(*route)) {
       if (std::optional<Error> why = hold_()) throw *why;
     }
     Call call(request, read_parameters(*route, request.path));
-    return {200, route->handler(backend_, call)};
+    Json answer = route->handler(backend_, call);
+    if (!route->text) return {200, std::move(answer)};
+    return {200, Json(), answer.get<std::string>(), "text/plain; version=0.0.4; charset=utf-8"};
   }
   std::string asked = request.method.substr(0, 20) + " " + request.path.substr(0, 200);
   auto parts = split(request.path);
@@ -243,16 +249,28 @@ void Api::audit(const ApiRequest& request, int status) const {
 }
 
 ApiResponse Api::handle(const ApiRequest& request) {
-  ApiResponse response = try_answer(request);
+  ApiResponse response = caught([&] { return answer(request); });
   const Route* route = find(request.method, request.path);
   bool acts = request.method == "POST" && !(route && route->bytes);
   if (acts || response.status == 403) audit(request, response.status);
   return response;
 }
 
-ApiResponse Api::try_answer(const ApiRequest& request) {
+ApiResponse Api::guarded(const ApiRequest& request, const std::function<void(Backend&)>& act) {
+  ApiResponse response = caught([&]() -> ApiResponse {
+    const Route* route = find(request.method, request.path);
+    if (!route) throw Error(ErrorCode::kNotFound, "no such route");
+    admit(*route, request);
+    act(backend_);
+    return {};
+  });
+  if (response.status == 403) audit(request, response.status);
+  return response;
+}
+
+ApiResponse Api::caught(const std::function<ApiResponse()>& act) {
   try {
-    return answer(request);
+    return act();
   } catch (const Error& error) {
     return {http_status(error.code), error_document(error)};
   } catch (const std::exception& error) {

@@ -46,6 +46,9 @@ class Call {
   std::map<std::string, std::string> parameters_;
 };
 
+// What a route gives to those who ask for server-sent events.
+enum class Follows { kNothing, kEvents, kLog };
+
 struct Route {
   std::string_view method;              // "GET" or "POST"
   std::string_view pattern;             // "/v1/models/{name}"
@@ -56,6 +59,8 @@ struct Route {
   std::string_view summary;
   Json (*handler)(Backend&, const Call&);
   bool bytes = false;  // takes any body and the headers as they came, no JSON
+  bool text = false;   // answers a text, in Prometheus' format
+  Follows follows = Follows::kNothing;
 };
 
 // How long a route may wait for news, in milliseconds.
@@ -67,6 +72,9 @@ class Api {
 
   // Never throws: errors are answers. Safe from several threads where the backend is.
   ApiResponse handle(const ApiRequest& request);
+
+  // Runs `act` where `request` may have its route; 200, or an error document.
+  ApiResponse guarded(const ApiRequest& request, const std::function<void(Backend&)>& act);
 
   // Is told of everything that acts and of everything that was denied: {"who","role","peer",
   // "method","path","status","reason"}. Set before the first request; may be called from several
@@ -86,7 +94,8 @@ class Api {
  private:
   ApiResponse answer(const ApiRequest& request);
   static bool keeps_something(const Route& route);
-  ApiResponse try_answer(const ApiRequest& request);
+  static void admit(const Route& route, const ApiRequest& request);
+  static ApiResponse caught(const std::function<ApiResponse()>& act);
 
   Backend& backend_;
   Audit audit_;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "pipeline/base/json.h"
+#include "pipeline/core/store.h"
 
 namespace lockstep {
 
@@ -31,6 +32,12 @@ struct Patience {
   int64_t wait_ms = 0;
   std::function<bool()> gone;  // null: always there
   bool over() const { return gone && gone(); }
+};
+
+// Some of the events that are kept.
+struct EventPage {
+  int64_t first = 1, last = 0;  // of all that are kept; last is the newest ever given
+  std::vector<Event> events;
 };
 
 class Backend {
@@ -217,8 +224,9 @@ class Backend {
   // "bytes":N|null,"revision":N,"error":{"code","message","hint"}|null,"seconds", of one that is
   // done also "files","artifacts","size":N,"missing":[sha256…]}. Waits like run().
   virtual Json backup(int64_t seen, const Patience& patience) = 0;
-  // {"ok":bool,"checks":[{"name","ok":bool,"message","fix"}]}; "fix" is "" where nothing is to do
-  virtual Json doctor() = 0;
+  // {"ok":bool,"checks":[{"name","ok":bool,"message","fix"}]}; "fix" is null where nothing is to
+  // do. `deep`: the bytes of every champion are read, not of some.
+  virtual Json doctor(bool deep) = 0;
 
   // A forge's delivery: {"hook","event","source"}. Verified here; kept durably when this returns.
   // Throws not_found (no such hook), denied (its signature), invalid (its body), conflict (it was
@@ -231,6 +239,13 @@ class Backend {
   virtual Json health() = 0;
   // {"ok":true}; throws unavailable while it does not plan and train.
   virtual Json ready() = 0;
+  // Those behind `after`, at most `limit`.
+  virtual EventPage events(int64_t after, size_t limit) = 0;
+  // Prometheus' text format (docs/OPERATING.md lists the names).
+  virtual std::string metrics() = 0;
+  // The configuration is read, checked and, where nothing is wrong, taken:
+  // {"ok":bool,"time","errors":[as in check()],"changed":[text…],"needs_restart":[text…]}
+  virtual Json reload() = 0;
   // [{"id","name","role","created","expires"|null,"by","revoked"|null,"live":bool}]
   virtual Json tokens() = 0;
   // One of these with "token", this once. `expires`: "", a time, or a span from now ("90d").

@@ -235,7 +235,10 @@ const std::vector<Route> kWork = {
      {"run", "step", "offset", "wait_ms"},
      {},
      "log of a step's newest attempt, in that run or in any",
-     log},
+     log,
+     false,
+     false,
+     Follows::kLog},
     {"POST",
      "/v1/retry",
      "operator",
@@ -314,10 +317,10 @@ const std::vector<Route> kWork = {
      "/v1/doctor",
      "viewer",
      true,
-     {},
+     {"deep"},
      {},
      "is everything here that is needed?",
-     [](Backend& b, const Call&) { return b.doctor(); }},
+     [](Backend& b, const Call& c) { return b.doctor(c.query_number("deep", 0, 0, 1) == 1); }},
 };
 
 const std::vector<Route> kModels = {

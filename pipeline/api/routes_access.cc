@@ -4,6 +4,19 @@
 namespace lockstep {
 namespace {
 
+Json events(Backend& backend, const Call& call) {
+  int64_t after = call.query_number("after", 0, 0, INT64_MAX);
+  size_t limit = static_cast<size_t>(call.query_number("limit", 1000, 1, 10'000));
+  EventPage page = backend.events(after, limit);
+  Json all = Json::array();
+  for (const Event& event : page.events) {
+    all.push_back({{"id", event.id},
+                   {"event", event.kind},
+                   {"data", parse_json(event.data, "an event in the store")}});
+  }
+  return {{"first", page.first}, {"last", page.last}, {"events", all}};
+}
+
 Json create_token(Backend& backend, const Call& call) {
   return backend.token_create(call.need_text("name"), call.need_text("role"), call.text("expires"),
                               call.caller());
@@ -45,6 +58,35 @@ const std::vector<Route> kAccess = {
      {},
      "it plans and trains",
      [](Backend& b, const Call&) { return b.ready(); }},
+    {"GET",
+     "/metrics",
+     "viewer",
+     true,
+     {},
+     {},
+     "numbers for Prometheus",
+     [](Backend& b, const Call&) { return Json(b.metrics()); },
+     false,
+     true},
+    {"GET",
+     "/events",
+     "viewer",
+     true,
+     {"after", "limit"},
+     {},
+     "what happens, as it happens",
+     events,
+     false,
+     false,
+     Follows::kEvents},
+    {"POST",
+     "/v1/reload",
+     kAdmin,
+     true,
+     {},
+     {"reason"},
+     "read lockstep.yaml again",
+     [](Backend& b, const Call&) { return b.reload(); }},
     {"GET",
      "/v1/tokens",
      kAdmin,

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
@@ -54,10 +55,19 @@ std::shared_ptr<net::ssl::context> tls_of(const Listener& listener) {
 
 // An address that is listened on.
 struct Gate {
-  Gate(net::io_context& io, Listener listener_in, Tokens& tokens_in)
-      : listener(std::move(listener_in)), tokens(tokens_in), acceptor(io), pause(io) {}
+  Gate(net::io_context& io, const Listener& listener_in, Tokens& tokens_in)
+      : address(listener_in.address),
+        port(listener_in.port),
+        listener(std::make_shared<const Listener>(listener_in)),
+        seats(std::make_shared<Seats>(listener_in.connections, listener_in.connections_of_address)),
+        tokens(tokens_in),
+        acceptor(io),
+        pause(io) {}
 
-  const Listener listener;
+  const std::string address;
+  const uint16_t port;
+  std::shared_ptr<const Listener> listener;  // with `tls`, of the I/O thread once it runs
+  const std::shared_ptr<Seats> seats;
   Tokens& tokens;
   std::shared_ptr<net::ssl::context> tls;  // null: none
   Tcp::acceptor acceptor;
@@ -68,12 +78,16 @@ struct ServerLoop {
   net::io_context io{1};
   Local::acceptor acceptor{io};
   net::steady_timer pause{io};
+  net::steady_timer news{io};
+  std::atomic<bool> news_waits{false};
   std::vector<std::unique_ptr<Gate>> gates;
 };
 
 struct ApiServer::State {
-  State(Api& api, fs::path path_in, const ServerLimits& limits)
-      : path(std::move(path_in)), core(api, limits) {}
+  State(Api& api, fs::path path_in, const ServerLimits& limits, EventFeed* feed)
+      : path(std::move(path_in)),
+        core(api, feed, limits),
+        seats(std::make_shared<Seats>(limits.connections, limits.connections)) {}
 
   void bind();
   template <class Door, class Socket>
@@ -81,9 +95,11 @@ struct ApiServer::State {
   void welcome(ServerLoop& door, Local::socket socket);
   void welcome(Gate& gate, Tcp::socket socket);
   void drain();
+  void tell_news();
 
   const fs::path path;
   ServerCore core;
+  const std::shared_ptr<Seats> seats;  // of the Unix socket
   ServerLoop loop;  // after `core`: its destruction ends the sessions, which use `core`
   std::thread thread;
   struct stat made {};  // the socket file as we made it
@@ -144,8 +160,8 @@ void ApiServer::State::welcome(ServerLoop&, Local::socket socket) {
     return turn_away(socket, 403,
                      Error(ErrorCode::kDenied, "this daemon belongs to " + user_name(geteuid())));
   }
-  if (!core.enter("socket")) return turn_away(socket, 503, too_many());
-  Visit visit{"socket", {user_name(peer.uid), std::string(kAdmin)}, nullptr, nullptr};
+  if (!seats->enter("socket")) return turn_away(socket, 503, too_many());
+  Visit visit{"socket", {user_name(peer.uid), std::string(kAdmin)}, nullptr, nullptr, seats};
   std::make_shared<Session<LocalStream>>(core, LocalStream(std::move(socket)), std::move(visit))
       ->start();
 }
@@ -154,11 +170,11 @@ void ApiServer::State::welcome(Gate& gate, Tcp::socket socket) {
   beast::error_code ignored;
   socket.set_option(Tcp::no_delay(true), ignored);
   std::string address = socket.remote_endpoint().address().to_string();
-  if (!core.enter(address)) {
+  if (!gate.seats->enter(address)) {
     if (!gate.tls) turn_away(socket, 503, too_many());
     return;
   }
-  Visit visit{address, {}, &gate.tokens, &gate.listener};
+  Visit visit{address, {}, &gate.tokens, gate.listener, gate.seats};
   if (gate.tls) {
     std::make_shared<Session<TlsStream>>(core, TlsStream(std::move(socket), *gate.tls),
                                          std::move(visit))
@@ -175,8 +191,21 @@ void ApiServer::State::drain() {
   }
 }
 
-ApiServer::ApiServer(Api& api, fs::path socket, ServerLimits limits)
-    : state_(std::make_unique<State>(api, std::move(socket), limits)) {}
+// Many turns of the engine in a row are told together: a thousand followers cost little.
+void ApiServer::State::tell_news() {
+  static constexpr auto kPause = std::chrono::milliseconds(20);
+  if (loop.news_waits.exchange(true)) return;
+  net::post(loop.io, [this] {
+    loop.news.expires_after(kPause);
+    loop.news.async_wait([this](beast::error_code cancelled) {
+      loop.news_waits = false;
+      if (!cancelled) core.wake_all();
+    });
+  });
+}
+
+ApiServer::ApiServer(Api& api, fs::path socket, ServerLimits limits, EventFeed* feed)
+    : state_(std::make_unique<State>(api, std::move(socket), limits, feed)) {}
 
 ApiServer::~ApiServer() {
   stop();
@@ -201,8 +230,42 @@ uint16_t ApiServer::listen(const Listener& listener, Tokens& tokens) {
   return state_->loop.gates.back()->acceptor.local_endpoint().port();
 }
 
+void ApiServer::check(const Listener& listener) {
+  if (!listener.certificate.empty()) tls_of(listener);
+}
+
+void ApiServer::change(const Listener& listener) {
+  std::shared_ptr<net::ssl::context> tls;
+  if (!listener.certificate.empty()) tls = tls_of(listener);
+  for (auto& gate : state_->loop.gates) {
+    if (gate->address != listener.address || gate->port != listener.port) continue;
+    gate->seats->limit(listener.connections, listener.connections_of_address);
+    // Sessions have a listener and a context of their own to the end.
+    net::post(state_->loop.io, [gate = gate.get(), tls, listener] {
+      gate->listener = std::make_shared<const Listener>(listener);
+      gate->tls = tls;
+    });
+    return;
+  }
+  throw Error(ErrorCode::kNotFound,
+              "nothing listens on " + listener.address + " port " + std::to_string(listener.port));
+}
+
+std::map<std::string, size_t> ApiServer::connections() const {
+  std::map<std::string, size_t> all = {{"socket", state_->seats->taken()}};
+  for (const auto& gate : state_->loop.gates) {
+    all[gate->address + ":" + std::to_string(gate->port)] = gate->seats->taken();
+  }
+  return all;
+}
+
+size_t ApiServer::followers() const {
+  return state_->core.followers();
+}
+
 void ApiServer::start() {
   state_->bind();
+  if (state_->core.feed) state_->core.feed->on_news([state = state_.get()] { state->tell_news(); });
   state_->accept(state_->loop, Local::socket(state_->loop.io));
   for (auto& gate : state_->loop.gates) state_->accept(*gate, Tcp::socket(state_->loop.io));
   state_->thread = std::thread([state = state_.get()] {
@@ -219,6 +282,7 @@ void ApiServer::start() {
 void ApiServer::stop() {
   if (!state_->thread.joinable()) return;
   state_->core.stopping = true;
+  if (state_->core.feed) state_->core.feed->on_news(nullptr);
   struct stat now {};
   bool ours = stat(state_->path.c_str(), &now) == 0 && now.st_ino == state_->made.st_ino &&
               now.st_dev == state_->made.st_dev;

@@ -4,11 +4,13 @@
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <memory>
 #include <set>
 
 #include "pipeline/api/access.h"
 #include "pipeline/api/api.h"
+#include "pipeline/api/event_feed.h"
 #include "pipeline/base/files.h"
 
 namespace lockstep {
@@ -19,8 +21,8 @@ struct ServerLimits {
   std::chrono::milliseconds read{10'000};   // for one whole request, idle time before it included
   std::chrono::milliseconds write{30'000};  // for one whole answer
   size_t hook_bytes = 25 << 20;             // the body of a route that takes bytes
-  size_t connections = 256;                 // one more is told so and closed
-  size_t connections_of_peer = 64;          // of one address
+  size_t connections = 256;                 // on the Unix socket; one more is told so and closed
+  std::chrono::milliseconds heartbeat{15'000};  // of who follows and hears nothing
   size_t quick_workers = 8;
   size_t slow_workers = 64;  // for routes marked slow; further ones wait in line
 };
@@ -33,11 +35,14 @@ struct Listener {
   uint16_t port = 0;    // 0: any that is free (tests)
   std::set<std::string> hosts;
   fs::path certificate, key;  // PEM; empty: no TLS
+  size_t connections = 256;   // one more is told so and closed
+  size_t connections_of_address = 64;
 };
 
 class ApiServer {
  public:
-  ApiServer(Api& api, fs::path socket, ServerLimits limits = {});
+  // With a feed events and logs can be followed; it must outlive the server.
+  ApiServer(Api& api, fs::path socket, ServerLimits limits = {}, EventFeed* feed = nullptr);
   ~ApiServer();  // stops
   ApiServer(const ApiServer&) = delete;
   ApiServer& operator=(const ApiServer&) = delete;
@@ -45,6 +50,14 @@ class ApiServer {
   // Before start(). Binds at once and gives the port; throws unavailable (the address is taken or
   // not ours), invalid (certificate and key can't be read or do not fit).
   uint16_t listen(const Listener& listener, Tokens& tokens);
+  // Once it serves: hosts, limits and certificate of an address that is listened on, for those who
+  // come from now on. Throws as listen does, and not_found; then all is as it was.
+  void change(const Listener& listener);
+  // Can these be served? Throws as listen does; binds nothing.
+  static void check(const Listener& listener);
+  // "socket" and "ADDRESS:PORT" → open connections.
+  std::map<std::string, size_t> connections() const;
+  size_t followers() const;
   // Binds (mode 0600) and serves on its own thread. A socket file that nobody answers on is
   // replaced; throws conflict when somebody does, or when the path is no socket.
   void start();

@@ -6,6 +6,8 @@
 #include <boost/asio/post.hpp>
 #include <sstream>
 
+#include "pipeline/api/follower.h"
+#include "pipeline/api/story.h"
 #include "pipeline/base/clock.h"
 #include "pipeline/base/point.h"
 
@@ -100,11 +102,12 @@ ApiRequest read_request(http::request<http::string_body>& message, const Route* 
 
 http::response<http::string_body> compose(const ApiResponse& response, bool keep) {
   http::response<http::string_body> out(http::int_to_status(response.status), 11);
-  out.set(http::field::content_type, "application/json");
+  const bool text = !response.content_type.empty();
+  out.set(http::field::content_type, text ? response.content_type : "application/json");
   out.set(http::field::cache_control, "no-store");
   if (response.status == 503) out.set(http::field::retry_after, "5");
   if (response.status == 401) out.set(http::field::www_authenticate, "Bearer");
-  out.body() = dump(response.body);
+  out.body() = text ? response.text : dump(response.body);
   out.keep_alive(keep);
   out.prepare_payload();
   return out;
@@ -131,21 +134,58 @@ std::string plain_answer(int status, const Error& error) {
   return text.str();
 }
 
-bool ServerCore::enter(const std::string& peer) {
+bool Seats::enter(const std::string& peer) {
   std::lock_guard<std::mutex> lock(mutex_);
-  if (connections >= limits.connections) return false;
+  if (taken_ >= most_) return false;
   size_t& mine = peers_[peer];
-  if (peer != "socket" && mine >= limits.connections_of_peer) return false;
+  if (mine >= most_of_peer_) return false;
   ++mine;
-  ++connections;
+  ++taken_;
   return true;
 }
 
-void ServerCore::leave(const std::string& peer) {
+void Seats::leave(const std::string& peer) {
   std::lock_guard<std::mutex> lock(mutex_);
-  --connections;
+  --taken_;
   auto mine = peers_.find(peer);
   if (--mine->second == 0) peers_.erase(mine);
+}
+
+void Seats::limit(size_t most, size_t most_of_peer) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  most_ = most;
+  most_of_peer_ = most_of_peer;
+}
+
+size_t Seats::taken() const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return taken_;
+}
+
+void ServerCore::follow(std::weak_ptr<FollowerBase> follower, FollowerBase* key) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  followers_[key] = std::move(follower);
+}
+
+void ServerCore::unfollow(FollowerBase* key) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  followers_.erase(key);
+}
+
+size_t ServerCore::followers() const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return followers_.size();
+}
+
+void ServerCore::wake_all() {
+  std::vector<std::shared_ptr<FollowerBase>> all;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    for (const auto& [key, follower] : followers_) {
+      if (auto one = follower.lock()) all.push_back(std::move(one));
+    }
+  }
+  for (const auto& follower : all) follower->wake();
 }
 
 template <class Stream>
@@ -156,7 +196,7 @@ Session<Stream>::Session(ServerCore& core, Stream stream, Visit visit)
 
 template <class Stream>
 Session<Stream>::~Session() {
-  core_.leave(visit_.peer);
+  if (visit_.seats) visit_.seats->leave(visit_.peer);  // else a follower has it
 }
 
 template <class Stream>
@@ -278,7 +318,40 @@ void Session<Stream>::dispatch() {
   } catch (const Error& error) {
     return respond({http_status(error.code), error_document(error)}, parser_->keep_alive());
   }
+  if (follows()) return follow(std::move(request));
   run(route_ && route_->slow ? core_.slow : core_.quick, std::move(request));
+}
+
+template <class Stream>
+bool Session<Stream>::follows() const {
+  if (!route_ || route_->follows == Follows::kNothing || !core_.feed) return false;
+  std::string_view accept = view(parser_->get()[http::field::accept]);
+  if (accept.find("text/event-stream") != accept.npos) return true;
+  return route_->follows == Follows::kEvents && accept.find("json") == accept.npos;
+}
+
+// The first part is asked for while an error can still be an answer of its own.
+template <class Stream>
+void Session<Stream>::follow(ApiRequest request) {
+  std::string last_id(view(parser_->get()["Last-Event-ID"]));
+  core_.slow.post([self = this->shared_from_this(), request = std::move(request),
+                   last_id = std::move(last_id)] {
+    auto answer = std::make_shared<ApiResponse>();
+    auto story = std::make_shared<std::unique_ptr<Story>>();
+    auto first = std::make_shared<Story::Part>();
+    *answer = self->core_.api.guarded(request, [&](Backend& backend) {
+      *story = self->route_->follows == Follows::kLog
+                   ? log_story(backend, request, last_id)
+                   : event_story(*self->core_.feed, backend, request, last_id);
+      *first = (*story)->fetch();
+    });
+    net::post(self->stream_.get_executor(), [self, answer, story, first] {
+      if (answer->status != 200) return self->respond(*answer, self->parser_->keep_alive());
+      std::make_shared<Follower<Stream>>(self->core_, std::move(self->stream_),
+                                         std::move(self->visit_), std::move(*story))
+          ->start(std::move(*first));
+    });
+  });
 }
 
 // Closed at the other end, not only done with sending. Asked by the workers while they wait.

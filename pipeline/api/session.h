@@ -16,30 +16,61 @@
 #include <optional>
 #include <string>
 
+#include "pipeline/api/event_feed.h"
 #include "pipeline/api/server.h"
 #include "pipeline/api/workers.h"
 
 namespace lockstep {
 
+// How many connections a door takes, in all and of one peer. Safe from several threads.
+class Seats {
+ public:
+  Seats(size_t most, size_t most_of_peer) : most_(most), most_of_peer_(most_of_peer) {}
+
+  // False where all are taken.
+  bool enter(const std::string& peer);
+  void leave(const std::string& peer);
+  // Who is in stays.
+  void limit(size_t most, size_t most_of_peer);
+  size_t taken() const;
+
+ private:
+  mutable std::mutex mutex_;
+  size_t most_, most_of_peer_, taken_ = 0;
+  std::map<std::string, size_t> peers_;
+};
+
+// Who follows, as those see it that have news.
+class FollowerBase {
+ public:
+  virtual ~FollowerBase() = default;
+  virtual void wake() = 0;
+};
+
 // What all sessions share.
 struct ServerCore {
-  ServerCore(Api& api_in, const ServerLimits& limits_in)
-      : api(api_in), limits(limits_in), quick(limits.quick_workers), slow(limits.slow_workers) {}
+  ServerCore(Api& api_in, EventFeed* feed_in, const ServerLimits& limits_in)
+      : api(api_in),
+        feed(feed_in),
+        limits(limits_in),
+        quick(limits.quick_workers),
+        slow(limits.slow_workers) {}
 
   Api& api;
+  EventFeed* const feed;  // null: nobody can follow
   const ServerLimits limits;
   Workers quick, slow;
-  std::atomic<size_t> connections = 0;
   std::atomic<size_t> writing = 0;  // answers on their way out
   std::atomic<bool> stopping = false;
 
-  // False where the address has all the connections that it may have.
-  bool enter(const std::string& peer);
-  void leave(const std::string& peer);
+  void follow(std::weak_ptr<FollowerBase> follower, FollowerBase* key);
+  void unfollow(FollowerBase* key);
+  void wake_all();
+  size_t followers() const;
 
  private:
-  std::mutex mutex_;
-  std::map<std::string, size_t> peers_;
+  mutable std::mutex mutex_;
+  std::map<FollowerBase*, std::weak_ptr<FollowerBase>> followers_;
 };
 
 // Through which door a connection came, and whom it brings.
@@ -47,7 +78,8 @@ struct Visit {
   std::string peer;  // "socket", or the address
   Identity who;      // of the Unix socket: the kernel says; else of the last request's token
   Tokens* tokens = nullptr;  // null: the Unix socket
-  const Listener* door = nullptr;
+  std::shared_ptr<const Listener> door;
+  std::shared_ptr<Seats> seats;  // one is taken
 };
 
 using LocalStream = boost::beast::basic_stream<boost::asio::local::stream_protocol>;
@@ -57,7 +89,7 @@ using TlsStream = boost::beast::ssl_stream<boost::beast::tcp_stream>;
 template <class Stream>
 class Session : public std::enable_shared_from_this<Session<Stream>> {
  public:
-  // `visit.peer` has been let in by ServerCore::enter; the session leaves for it.
+  // `visit.peer` has taken one of the visit's seats; the session gives it back.
   Session(ServerCore& core, Stream stream, Visit visit);
   ~Session();
   void start();
@@ -75,6 +107,8 @@ class Session : public std::enable_shared_from_this<Session<Stream>> {
   std::pair<int, Error> identify();
   void read_body();
   void dispatch();
+  bool follows() const;
+  void follow(ApiRequest request);
   void run(Workers& workers, ApiRequest request);
   bool gone() const;
   void refuse(int status, const Error& error);

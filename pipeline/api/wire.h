@@ -34,6 +34,7 @@ struct ApiResponse {
   Json body;  // on errors: {"error":{"code","message","hint","where"[,"all":[…]]}}
   // Not empty: the body as json_text wrote it once; `body` is null then. Within one process only.
   std::string text;
+  std::string content_type;  // not empty: `text` is the body, and no JSON
 };
 
 // A document as people and scripts get it: laid out in lines, with a line feed at its end.

@@ -23,6 +23,7 @@ enum ExitCode : int {
 
 struct ServeOptions {
   bool verbose = false;
+  std::string log_format = "text";  // or "json"
 };
 
 struct InitOptions {

@@ -55,8 +55,21 @@ void add_serve(Commands& commands) {
                              "lockstep serve");
   auto options = std::make_shared<ServeOptions>();
   serve->add_flag("-v,--verbose", options->verbose, "Log more");
+  serve->add_option("--log-format", options->log_format, "text, or json: an object in each line")
+      ->check(CLI::IsMember({"text", "json"}));
   commands.on(serve, [options](Context& context) {
     return context.environment().serve(context.workspace(), *options);
+  });
+}
+
+void add_reload(Commands& commands) {
+  auto* reload =
+      commands.add("reload", kGroup, "Have the daemon read lockstep.yaml again", "lockstep reload");
+  commands.on(reload, [](Context& context) {
+    Json document = context.post({"v1", "reload"}, Json::object());
+    return context.show(
+        document, [&](const Doc& doc) { return render_reload(doc, context.style()); },
+        Doc(document).flag("ok") ? kExitDone : kExitFailed);
   });
 }
 
@@ -101,8 +114,12 @@ void add_gc(Commands& commands) {
 void add_doctor(Commands& commands) {
   auto* doctor =
       commands.add("doctor", kGroup, "Is everything here that is needed?", "lockstep doctor");
-  commands.on(doctor, [](Context& context) {
-    Json document = context.get({"v1", "doctor"});
+  auto deep = std::make_shared<bool>(false);
+  doctor->add_flag("--deep", *deep, "Read the bytes of every champion, not of some");
+  commands.on(doctor, [deep](Context& context) {
+    std::map<std::string, std::string> query;
+    if (*deep) query["deep"] = "1";
+    Json document = context.get({"v1", "doctor"}, query);
     return context.show(
         document, [&](const Doc& doc) { return render_doctor(doc, context.style()); },
         Doc(document).flag("ok") ? kExitDone : kExitFailed);
@@ -145,6 +162,7 @@ void add_workspace_commands(Commands& commands) {
   add_init(commands);
   add_check(commands);
   add_serve(commands);
+  add_reload(commands);
   add_table_commands(commands);
   add_import(commands);
   add_gc(commands);

@@ -48,6 +48,7 @@ std::string render_tables(const Doc& tables, const Style& style, bool first = tr
 std::string render_diff(const Doc& diff, const Style& style, bool first = true);
 std::string render_import(const Doc& import, const Style& style);
 std::string render_gc(const Doc& gc, const Style& style);
+std::string render_reload(const Doc& reload, const Style& style);
 std::string render_doctor(const Doc& doctor, const Style& style);
 // "error: message\n  at where\n  hint: …\n" of {"message","hint","where"}
 std::string render_problem(const Doc& problem, const Style& style, bool warning = false);

@@ -266,6 +266,24 @@ std::string render_gc(const Doc& gc, const Style& style) {
                          "kept " + plural(gc.number("held"), "artifact"));
 }
 
+std::string render_reload(const Doc& reload, const Style& style) {
+  std::string out;
+  for (const Doc& error : reload.list("errors")) {
+    out += transcript_line(style, style.red("error"), error.text("message"), error.text("where"));
+    if (error.has("hint")) out += transcript_line(style, "", "hint: " + error.text("hint"));
+  }
+  if (!reload.flag("ok")) {
+    return out + transcript_line(style, "kept", "the configuration as it was before");
+  }
+  std::vector<std::string> changed = reload.texts("changed");
+  out += transcript_line(style, "taken",
+                         changed.empty() ? "nothing has changed" : join(changed, ", "));
+  for (const std::string& what : reload.texts("needs_restart")) {
+    out += transcript_line(style, style.yellow("restart"), what + " needs a restart");
+  }
+  return out;
+}
+
 std::string render_doctor(const Doc& doctor, const Style& style) {
   Table table(style, {"", "", ""});
   for (const Doc& check : doctor.list("checks")) {

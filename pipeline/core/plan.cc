@@ -94,6 +94,7 @@ void Plan::set(StepId id, StepState state) {
   }
   if (selected(id)) open_ += (open(state) ? 1 : 0) - (open(step.state) ? 1 : 0);
   step.state = state;
+  changed_.push_back(id);
   if (state == StepState::kRun && selected(id)) {
     ready_.insert(id);
   } else {

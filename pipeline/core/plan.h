@@ -9,6 +9,7 @@
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "pipeline/core/conditions.h"
@@ -94,6 +95,8 @@ class Plan {
   // No selected step is waiting, to be run or running.
   bool finished() const { return open_ == 0; }
   size_t count(StepState state) const;  // of selected steps
+  // Steps whose state was set since the last call, in that order, some perhaps more than once.
+  std::vector<StepId> take_changed() { return std::exchange(changed_, {}); }
   // Steps whose present fingerprint this is.
   std::vector<StepId> wanting(const Digest& fingerprint) const;
 
@@ -132,6 +135,7 @@ class Plan {
   // What each step's accepted result gave, for those that read its outputs.
   std::vector<std::map<std::string, Digest>> outputs_;
   size_t open_ = 0;
+  std::vector<StepId> changed_;
 };
 
 }  // namespace lockstep

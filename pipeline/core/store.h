@@ -60,6 +60,13 @@ struct Intent {
   std::string target;  // the attempt, tag, channel, SOURCE@COMMIT, SOURCE@BRANCH or notification
 };
 
+// What happened, for those who follow: numbered 1, 2, 3 … without gaps, whatever process wrote it.
+struct Event {
+  int64_t id = 0;
+  std::string kind;  // "run", "step", "attempt", "alias", "release", "note"
+  std::string data;  // a JSON object in one line
+};
+
 class Store {
  public:
   virtual ~Store() = default;
@@ -94,7 +101,11 @@ class Store {
   virtual int64_t add_intent(const std::string& kind, const std::string& target) = 0;
   virtual void done_intent(int64_t id) = 0;
   virtual std::vector<Intent> intents() = 0;
+
+  // Gives the event's number. Of old ones only the newest kKeptEvents stay.
+  virtual int64_t add_event(const std::string& kind, const std::string& data) = 0;
 };
+inline constexpr int64_t kKeptEvents = 100'000;
 
 // A slice as it is remembered: its sum is read by every plan, its state where rows changed.
 struct RememberedSlice {

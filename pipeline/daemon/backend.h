@@ -66,7 +66,9 @@ class WorkspaceBackend : public Backend {
   // backend_care.cc
   Json replay(const std::string& model, std::optional<int64_t> version) override;
   Json gc(const Caller& caller) override;
-  Json doctor() override;
+
+  // backend_doctor.cc
+  Json doctor(bool deep) override;
 
   // backend_backup.cc
   Json start_backup(const std::string& to, bool artifacts) override;
@@ -77,6 +79,9 @@ class WorkspaceBackend : public Backend {
   Json look(const std::string& source) override;
   Json health() override;
   Json ready() override;
+  EventPage events(int64_t after, size_t limit) override { return daemon_.events(after, limit); }
+  std::string metrics() override { return daemon_.metrics().text(daemon_.numbers()); }
+  Json reload() override { return daemon_.reload(); }
   Json tokens() override;
   Json token_create(const std::string& name, const std::string& role, const std::string& expires,
                     const Caller& caller) override;

@@ -1,11 +1,11 @@
-// Replay, collection, and what could be wrong.
+// Replay and collection.
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
-#include <sys/statvfs.h>
 
 #include <algorithm>
 
 #include "connectors/oci_layout/layout.h"
+#include "pipeline/base/folder.h"
 #include "pipeline/base/process.h"
 #include "pipeline/daemon/backend.h"
 #include "pipeline/daemon/needed.h"
@@ -66,50 +66,6 @@ size_t keep_snapshots(SnapshotIndex& index, Artifacts& artifacts, bool dry,
     if (!dry) index.forget(slice, one.commit);
   }
   return given_up;
-}
-
-class Doctor {
- public:
-  template <class F>
-  void check(const std::string& name, const std::string& fix, F&& look) {
-    Json one = {{"name", name}, {"ok", true}, {"message", ""}, {"fix", nullptr}};
-    try {
-      one["message"] = look();
-    } catch (const Error& error) {
-      one["ok"] = false;
-      one["message"] = error.message;
-      one["fix"] = error.hint.empty() ? fix : error.hint;
-      ok = false;
-    }
-    checks.push_back(one);
-  }
-
-  bool ok = true;
-  Json checks = Json::array();
-};
-
-std::string free_space(const fs::path& folder) {
-  constexpr uint64_t kLow_bytes = 1ull << 30;
-  struct statvfs info {};
-  if (statvfs(folder.c_str(), &info) != 0) {
-    throw Error(ErrorCode::kUnavailable, "cannot ask for the free space of " + folder.string());
-  }
-  uint64_t bytes = uint64_t{info.f_bavail} * info.f_frsize;
-  std::string text = fmt::format("{:.1f} GiB free", double(bytes) / double(1ull << 30));
-  if (bytes < kLow_bytes) throw Error(ErrorCode::kUnavailable, "only " + text);
-  return text;
-}
-
-std::string program_answers(const std::string& name, const std::vector<std::string>& arguments) {
-  ProcessRequest call;
-  call.argv = {name};
-  call.argv.insert(call.argv.end(), arguments.begin(), arguments.end());
-  ProcessResult result = run_process(call);
-  if (!result.ok()) {
-    throw Error(ErrorCode::kUnavailable, name + " does not run: " + printable(result.err));
-  }
-  std::string said = result.err.empty() ? result.out : result.err;
-  return printable(said.substr(0, said.find('\n')), 80);
 }
 
 }  // namespace
@@ -275,64 +231,6 @@ Json WorkspaceBackend::gc(const Caller& caller) {
           {"snapshots", snapshots},
           {"held", kept.size()},
           {"dry_run", caller.dry_run}};
-}
-
-Json WorkspaceBackend::doctor() {
-  Doctor doctor;
-  const Workspace& workspace = daemon_.parts().workspace();
-  doctor.check("workspace", "", [&] { return (workspace.folder / "lockstep.yaml").string(); });
-  std::unique_ptr<SourceSet> sources = daemon_.parts().open_sources();
-  for (const SourceSpec& spec : workspace.sources) {
-    doctor.check("source " + spec.name, "look at its place and branch in lockstep.yaml", [&] {
-      return spec.branch + " is at " + sources->at(spec.name).head().substr(0, 7);
-    });
-  }
-  doctor.check("workflows", "`lockstep check` shows every error", [&] {
-    Json checked = check();
-    if (checked.at("ok").get<bool>()) {
-      return fmt::format("{} steps, {} models", checked.at("instances").get<size_t>(),
-                         checked.at("models").get<size_t>());
-    }
-    throw Error(ErrorCode::kInvalid,
-                fmt::format("{} errors, the first: {}", checked.at("errors").size(),
-                            checked.at("errors")[0].at("message").get<std::string>()));
-  });
-  doctor.check("runner", "build or install lockstep-runner beside lockstep",
-               [] { return Parts::program("lockstep-runner").string(); });
-  doctor.check("lockstep-torch", "only torch/… actions need it; build it with libtorch", [] {
-    return program_answers(Parts::program("lockstep-torch").string(), {"actions", "--json"});
-  });
-  doctor.check("git", "install git; remote sources are fetched with it",
-               [] { return program_answers("git", {"--version"}); });
-  doctor.check("disk", "free some space", [&] { return free_space(daemon_.parts().state()); });
-  doctor.check("champions", "run `lockstep run`: what is damaged or missing is trained again", [&] {
-    std::vector<Digest> digests = daemon_.in_loop([](Engine& engine) {
-      std::vector<Digest> all;
-      for (const auto& [name, model] : engine.registry().models) {
-        const Version* version = model.version(model.alias(kChampion));
-        if (version) all.push_back(version->digest);
-      }
-      return all;
-    });
-    for (const Digest& digest : digests) daemon_.artifacts().get(digest);
-    return fmt::format("{} models, bytes verified", digests.size());
-  });
-  if (workspace.registry) {
-    doctor.check("registry", "look at its place and credentials in lockstep.yaml", [&] {
-      daemon_.parts().registry()->resolve("latest");
-      return workspace.registry->place;
-    });
-  }
-  doctor.check("outbox", "look at `status` and `notifications` in lockstep.yaml", [&] {
-    const Json troubles = daemon_.effects().outbox().troubles();
-    if (troubles.empty()) return std::string("nothing waits because it was refused");
-    throw Error(ErrorCode::kUnavailable,
-                fmt::format("{} not taken, the first: {} {}: {}", troubles.size(),
-                            troubles[0].at("what").get<std::string>(),
-                            troubles[0].at("target").get<std::string>(),
-                            troubles[0].at("error").get<std::string>()));
-  });
-  return {{"ok", doctor.ok}, {"checks", doctor.checks}};
 }
 
 }  // namespace lockstep

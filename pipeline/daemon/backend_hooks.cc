@@ -72,16 +72,23 @@ Json WorkspaceBackend::hook(const std::string& name, const HookBytes& bytes) {
       std::string more = *times > 1 ? fmt::format(" ({} since the last line)", *times) : "";
       spdlog::warn("a delivery to hook {} is refused: {}{}", name, error.what(), more);
     }
+    daemon_.metrics().delivered(name, std::string(word(error.code)));
     throw;
   }
   point("hook.verified");
-  daemon_.in_loop([&](Engine& engine) {
-    remember(engine, *hook, delivery);
-    // A request may come after the preview that it is to show.
-    if (delivery.event != HookEvent::kPullRequest || delivery.from_fork) return;
-    for (const HookRef& ref : delivery.refs) engine.comment({hook->source, ref.branch});
-  });
+  try {
+    daemon_.in_loop([&](Engine& engine) {
+      remember(engine, *hook, delivery);
+      // A request may come after the preview that it is to show.
+      if (delivery.event != HookEvent::kPullRequest || delivery.from_fork) return;
+      for (const HookRef& ref : delivery.refs) engine.comment({hook->source, ref.branch});
+    });
+  } catch (const Error& error) {
+    daemon_.metrics().delivered(name, std::string(word(error.code)));
+    throw;
+  }
   point("hook.durable");
+  daemon_.metrics().delivered(name, "accepted");
   daemon_.hint();
   return {{"hook", name}, {"event", word(delivery.event)}, {"source", hook->source}};
 }

@@ -169,6 +169,7 @@ Json WorkspaceBackend::status() {
                 {"held", held_json(engine.held())},
                 {"trouble", trouble ? Json(trouble->message) : Json()},
                 {"outbox", daemon_.effects().outbox().troubles()},
+                {"reload", daemon_.last_reload()},
                 {"runner", runner_json(daemon_.parts().state() / "runner")}};
   });
 }

@@ -8,6 +8,7 @@
 #include "pipeline/base/steady.h"
 #include "pipeline/daemon/restore.h"
 #include "pipeline/engine/world.h"
+#include "pipeline/systemd/notify.h"
 
 namespace lockstep {
 namespace {
@@ -18,6 +19,17 @@ std::map<std::string, std::string> prefixed(Store& store, const std::string& pre
   std::map<std::string, std::string> out;
   for (const auto& [name, value] : store.all(prefix)) out[name.substr(prefix.size())] = value;
   return out;
+}
+
+// Bytes at the end that begin a character without ending it; 0..3.
+size_t unfinished_utf8(std::string_view text) {
+  for (size_t back = 1; back <= std::min<size_t>(3, text.size()); ++back) {
+    auto byte = static_cast<unsigned char>(text[text.size() - back]);
+    if ((byte & 0xc0) == 0x80) continue;
+    size_t length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
+    return length > back ? back : 0;
+  }
+  return 0;
 }
 
 }  // namespace
@@ -31,6 +43,21 @@ const fs::path& sound(const fs::path& state) {
 }
 
 }  // namespace
+
+EngineOptions engine_options(const Parts& parts) {
+  const Policies& policies = parts.workspace().policies;
+  EngineOptions options;
+  options.slots = parts.slots();
+  options.max_new = policies.max_new;
+  options.cancel_superseded = policies.superseded == SupersededPolicy::kCancel;
+  for (const SourceSpec& spec : parts.workspace().sources) {
+    if (spec.status) options.told_sources.insert(spec.name);
+  }
+  for (const NotificationSpec& spec : parts.workspace().notifications) {
+    for (const std::string& event : spec.on) options.told_events[event].insert(receiver_name(spec));
+  }
+  return options;
+}
 
 Daemon::Daemon(const fs::path& folder)
     : parts_(folder),
@@ -58,19 +85,11 @@ void Daemon::begin() {
   ask_sources_ = parts_.open_sources();
   workflows_ = std::make_unique<GitWorkflows>(parts_, *survey_sources_);
   surveyor_ = std::make_unique<Surveyor>(survey_sources_->watched(), *workflows_, *slice_cache_);
-  EngineOptions options;
-  options.slots = parts_.slots();
-  options.max_new = parts_.workspace().policies.max_new;
-  options.cancel_superseded = parts_.workspace().policies.superseded == SupersededPolicy::kCancel;
-  for (const SourceSpec& spec : parts_.workspace().sources) {
-    if (spec.status) options.told_sources.insert(spec.name);
-  }
-  for (const NotificationSpec& spec : parts_.workspace().notifications) {
-    for (const std::string& event : spec.on) options.told_events[event].insert(receiver_name(spec));
-  }
+  events_db_ = std::make_unique<Database>(parts_.state() / "state.db");
+  feed_.begin(SqliteEvents(*events_db_).last());
   engine_ = std::make_unique<Engine>(
       store_, ledger_, ledger_.load(), clock_,
-      [this](const Digest& digest) { return artifacts_.has(digest); }, options);
+      [this](const Digest& digest) { return artifacts_.has(digest); }, engine_options(parts_));
   effects_ = std::make_unique<Effects>(*this);
   loop_thread_ = std::thread([this] { loop(); });
   survey_thread_ = std::thread([this] { survey_loop(); });
@@ -119,11 +138,15 @@ void Daemon::finish_active() {
 }
 
 void Daemon::loop() {
+  Watchdog watchdog;  // a turn that hangs sends no pings
   try {
     point("daemon.intents.read");
     effects_->act(engine_->take_intents(), *engine_);
     anybody_asked_ = engine_->anybody_asked();
-    while (!loop_over_) turn();
+    while (!loop_over_) {
+      turn();
+      if (serving_) watchdog.alive();
+    }
   } catch (const std::exception& error) {
     // The turn was rolled back; what the store has is sound. A new process begins from there.
     {
@@ -138,10 +161,18 @@ void Daemon::loop() {
 void Daemon::turn() {
   try {
     if (!blind_) {
-      bool turned = engine_->turn(kTurnWait_ms);
-      effects_->act(engine_->take_intents(), *engine_);
+      engine_->inbox().wait(kTurnWait_ms);
+      const auto begin = std::chrono::steady_clock::now();
+      bool turned = engine_->turn(0);
+      std::vector<Intent> intents = engine_->take_intents();
+      metrics_.intended(intents, clock_.now_ms());
+      effects_->act(intents, *engine_);
       anybody_asked_ = engine_->anybody_asked();
-      if (turned) tell_progress();
+      if (turned) {
+        const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+        metrics_.turned(took.count());
+        tell_turn();
+      }
     }
   } catch (const Error& error) {
     if (!serving_ || error.code != ErrorCode::kUnavailable) throw;
@@ -174,6 +205,13 @@ void Daemon::wait_for(std::future<void>& told) {
 std::string Daemon::failure() {
   std::lock_guard<std::mutex> lock(mutex_);
   return failure_;
+}
+
+void Daemon::tell_turn() {
+  std::vector<Event> events = engine_->take_events();
+  metrics_.happened(events);
+  feed_.publish(events);
+  tell_progress();
 }
 
 void Daemon::tell_progress() {
@@ -366,20 +404,25 @@ void Daemon::work() {
   point("daemon.adopt.before");
   adopt();
   point("daemon.adopt.after");
-  server_ = std::make_unique<ApiServer>(api_, parts_.socket());
+  server_ = std::make_unique<ApiServer>(api_, parts_.socket(), ServerLimits(), &feed_);
   if (serving_) listen();
   server_->start();
+}
+
+Listener listener_of(const ListenerSpec& spec) {
+  return {spec.address,
+          spec.port,
+          {spec.hosts.begin(), spec.hosts.end()},
+          spec.certificate,
+          spec.key,
+          spec.connections,
+          spec.connections_of_address};
 }
 
 // Only who serves for long does so on the network.
 void Daemon::listen() {
   for (const ListenerSpec& spec : parts_.workspace().listeners) {
-    Listener listener{spec.address,
-                      spec.port,
-                      {spec.hosts.begin(), spec.hosts.end()},
-                      spec.certificate,
-                      spec.key};
-    uint16_t port = server_->listen(listener, tokens_);
+    uint16_t port = server_->listen(listener_of(spec), tokens_);
     spdlog::info("listening on {} port {}{}", spec.address, port,
                  spec.certificate.empty() ? ", without TLS" : "");
   }
@@ -410,13 +453,20 @@ fs::path Daemon::log_file(const std::string& attempt) const {
   return parts_.state() / "logs" / (attempt + ".log");
 }
 
+// A character whose rest is yet to come is left for the next piece.
 std::string Daemon::read_log(const std::string& attempt, uint64_t offset, uint64_t max_bytes) {
+  std::string piece;
+  bool last = false;
   if (fs::exists(log_file(attempt))) {
     MappedFile all(log_file(attempt));
     std::string_view text = all.bytes();
-    return offset >= text.size() ? "" : std::string(text.substr(offset, max_bytes));
+    if (offset < text.size()) piece = text.substr(offset, max_bytes);
+    last = offset + piece.size() >= text.size();
+  } else if (effects_->working()) {
+    piece = effects_->executor().log(attempt, offset, max_bytes);
   }
-  return effects_->working() ? effects_->executor().log(attempt, offset, max_bytes) : "";
+  if (!last) piece.resize(piece.size() - unfinished_utf8(piece));
+  return piece;
 }
 
 // Under the lock: else who has just looked, and is about to wait, would never be woken.

@@ -12,12 +12,14 @@
 #include <thread>
 
 #include "pipeline/api/api.h"
+#include "pipeline/api/event_feed.h"
 #include "pipeline/api/server.h"
 #include "pipeline/base/fd.h"
 #include "pipeline/daemon/audit_log.h"
 #include "pipeline/daemon/backup.h"
 #include "pipeline/daemon/effects.h"
 #include "pipeline/daemon/git_workflows.h"
+#include "pipeline/daemon/metrics.h"
 #include "pipeline/daemon/parts.h"
 #include "pipeline/daemon/plan_memory.h"
 #include "pipeline/engine/engine.h"
@@ -98,6 +100,16 @@ class Daemon {
   Tokens& tokens() { return tokens_; }
   AuditLog& audit() { return audit_; }
   Backups& backups() { return backups_; }
+  Metrics& metrics() { return metrics_; }
+  EventFeed& feed() { return feed_; }
+  // The numbers of this moment; those of the engine are missing where it does not answer in time.
+  ProcessNumbers numbers();
+  EventPage events(int64_t after, size_t limit);
+  // Reads the configuration again and takes it where nothing is wrong (Backend::reload). Throws
+  // unavailable where nobody serves.
+  Json reload();
+  // What the last one answered; null: there was none.
+  Json last_reload();
   Effects& effects() { return *effects_; }
   bool serving() const { return serving_; }
   bool stopping() const { return stop_ || failed_; }
@@ -136,7 +148,8 @@ class Daemon {
   }
   // The same, with the plan that found what is stale.
   Preview preview(const Trigger& trigger, const std::map<std::string, std::string>& commits);
-  // Log bytes of an attempt from `offset`: of the runner while it has them, then as they were kept.
+  // Log bytes of an attempt, whole characters, from `offset`: of the runner while it has them, then
+  // as they were kept.
   std::string read_log(const std::string& attempt, uint64_t offset, uint64_t max_bytes);
   fs::path log_file(const std::string& attempt) const;
   // Sources for questions; hold the lock while using them.
@@ -160,6 +173,7 @@ class Daemon {
   void stop_accepting(const Error& error);  // trouble.cc
   void accept_again();
   void begin_again();
+  void tell_turn();
   void tell_progress();
   void survey_loop();
   void survey(SurveyRequest& request);
@@ -188,6 +202,8 @@ class Daemon {
   int64_t forget_old();  // forget.cc
   void forget_logs();
   bool tend(int64_t now_ms);
+  void say_state(const std::map<std::string, std::string>& away);
+  void take_parts();        // running.cc
   int64_t run_schedules();  // schedules.cc
   bool plan_tick(const std::string& workflow, int64_t now_ms);
   bool plan_followers();
@@ -216,6 +232,7 @@ class Daemon {
   std::map<std::string, std::string> in_vain_;
   std::map<std::string, Quiet> quiet_;   // source → what serve() waits with
   std::set<std::string> too_many_tags_;  // sources that were told of
+  std::string said_state_;               // serve(): what the service manager was told last
   int64_t next_tick_ms_ = 0, next_forget_ms_ = 0, next_follower_ms_ = 0;  // of serve()
   std::atomic<bool> left_open_{false};  // something is to be planned, whatever the heads say
   std::mutex survey_mutex_;             // the surveyor is used by one thread at a time
@@ -224,6 +241,11 @@ class Daemon {
   Tokens tokens_;
   AuditLog audit_;
   Backups backups_;
+  Metrics metrics_;
+  EventFeed feed_;
+  std::unique_ptr<Database> events_db_;
+  std::mutex events_mutex_;  // of events_db_
+  std::mutex reload_mutex_;  // one at a time
   std::unique_ptr<Backend> backend_;
   Api api_;
   std::unique_ptr<ApiServer> server_;
@@ -236,10 +258,12 @@ class Daemon {
   Progress progress_;
   Look last_look_;
   std::map<std::string, int64_t> quiet_until_;
+  Json last_reload_;
   uint64_t looked_ = 0;  // the newest of `asked_` that serve() has looked for
 
   Fd wake_;  // readable: somebody has asked
   std::atomic<uint64_t> asked_{0};
+  std::atomic<bool> parts_changed_{false};  // serve() is to look at other sources
   std::atomic<bool> loop_over_{false}, stop_{false}, failed_{false}, working_{false},
       serving_{false}, anybody_asked_{false};
   std::atomic<bool> blind_{false};  // the engine's memory is not what the store has
@@ -248,6 +272,8 @@ class Daemon {
   std::thread loop_thread_, survey_thread_;
 };
 
+Listener listener_of(const ListenerSpec& spec);
+EngineOptions engine_options(const Parts& parts);
 // The workspace's commands and queries over a daemon.
 std::unique_ptr<Backend> make_backend(Daemon& daemon);
 

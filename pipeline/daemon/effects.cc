@@ -4,6 +4,8 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <string_view>
 
 #include "connectors/oci_layout/image.h"
 #include "connectors/oci_layout/layout.h"
@@ -64,7 +66,10 @@ void Effects::stop() {
 
 void Effects::work(Inbox& inbox) {
   RunnerPlace place;
-  place.program = Parts::program("lockstep-runner");
+  // A runner that is a service of its own is waited for, never started here: it would end with us.
+  const char* runner = std::getenv("LOCKSTEP_RUNNER");
+  const bool external = runner && std::string_view(runner) == "external";
+  if (!external) place.program = Parts::program("lockstep-runner");
   place.state = daemon_.parts().state() / "runner";
   place.options = {"--idle-exit", "600"};  // seconds without attempts and without a daemon
   auto executor = std::make_unique<LocalExecutor>(
@@ -92,6 +97,11 @@ LocalExecutor& Effects::executor() {
   std::lock_guard<std::mutex> lock(mutex_);
   if (!executor_) throw Error(ErrorCode::kUnavailable, "no runner is at work for this workspace");
   return *executor_;
+}
+
+void Effects::take_parts() {
+  reopen_ = true;
+  reopen_releases_ = true;
 }
 
 void Effects::act(const std::vector<Intent>& intents, Engine& engine) {
@@ -257,6 +267,7 @@ Effects::Outcomes Effects::start(const std::vector<Pending*>& due) {
   if (!snapshots_) snapshots_ = std::make_unique<Database>(daemon_.parts().state() / "state.db");
   SqliteSnapshotIndex index(*snapshots_);
   const SnapshotUse snapshots{index, [](const std::string& text) { spdlog::warn("{}", text); }};
+  if (reopen_.exchange(false)) sources_ = daemon_.parts().open_sources();
   Watched watched = sources_->watched();
   from = {watched.tables, watched.code,
           [this](const std::string& name) { return daemon_.parts().secret(name); }, &snapshots};
@@ -331,6 +342,7 @@ Json Effects::build(const std::string& tag) {
 std::optional<Error> Effects::hold_training_rows(const std::string& tag) {
   std::set<SourceCommit> commits =
       daemon_.in_loop([&](Engine& engine) { return training_commits(engine.registry(), {tag}); });
+  if (reopen_releases_.exchange(false)) release_sources_ = daemon_.parts().open_sources();
   return holder_.hold(release_sources_->watched().tables, commits);
 }
 

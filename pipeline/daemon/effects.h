@@ -3,6 +3,7 @@
 // Knows nothing of why an intent was made.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <exception>
@@ -41,6 +42,8 @@ class Effects {
   void work(Inbox& inbox);
   // The runner's side; throws unavailable before work().
   LocalExecutor& executor();
+  // Other sources from here on.
+  void take_parts();
   bool working() const { return executor_ != nullptr; }
   // Runs one attempt beside the engine, for a replay, and waits for its end.
   AttemptResult run_once(const AttemptSpec& spec);
@@ -72,9 +75,10 @@ class Effects {
   std::optional<Error> hold_training_rows(const std::string& tag);
 
   Daemon& daemon_;
-  std::unique_ptr<SourceSet> sources_;          // for the attempts' lane
-  std::unique_ptr<SourceSet> release_sources_;  // for the releases' lane
-  CommitHolder holder_;                         // theirs
+  std::unique_ptr<SourceSet> sources_;                        // for the attempts' lane
+  std::unique_ptr<SourceSet> release_sources_;                // for the releases' lane
+  CommitHolder holder_;                                       // theirs
+  std::atomic<bool> reopen_{false}, reopen_releases_{false};  // the lanes' sources, before next use
   std::mutex mutex_;
   std::condition_variable changed_;
   Lane attempts_, releases_;

@@ -2,8 +2,10 @@
 #include <pwd.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <iostream>
 #include <optional>
@@ -14,6 +16,7 @@
 #include "pipeline/cli/cli.h"
 #include "pipeline/daemon/daemon.h"
 #include "pipeline/daemon/init.h"
+#include "pipeline/daemon/log_format.h"
 #include "pipeline/daemon/restore.h"
 
 namespace lockstep {
@@ -91,20 +94,42 @@ ApiCall elsewhere() {
   return remote_api({url, variable("LOCKSTEP_TOKEN"), variable("LOCKSTEP_CA_FILE")});
 }
 
+// What is wrong is said by reload() itself.
+void reload(Daemon& daemon) {
+  try {
+    daemon.reload();
+  } catch (const std::exception& error) {
+    spdlog::error("reload: {}", error.what());
+  }
+}
+
+// Each follower of events is a descriptor.
+void raise_file_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, 65536);
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int serve(const fs::path& folder, const ServeOptions& options) {
+  log_as(options.log_format);
   spdlog::set_level(options.verbose ? spdlog::level::debug : spdlog::level::info);
   // Signals are taken by one thread that waits for them; no handler runs in the middle of a turn.
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  raise_file_limit();
   Daemon daemon(fs::absolute(folder));
   std::atomic<bool> over{false};
   std::thread waiter([&] {
     timespec tick{0, 200'000'000};
     while (!over) {
-      if (sigtimedwait(&set, nullptr, &tick) > 0) daemon.stop();
+      const int signal = sigtimedwait(&set, nullptr, &tick);
+      if (signal == SIGTERM || signal == SIGINT) daemon.stop();
+      if (signal == SIGHUP) reload(daemon);
     }
   });
   int code = 3;

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <set>
 #include <thread>
 
 #include "connectors/dolt/remote.h"
@@ -13,6 +15,8 @@
 #include "connectors/git_tables/table_store.h"
 #include "connectors/git_tables/writer.h"
 #include "connectors/mysql/table_store.h"
+#include "pipeline/api/server.h"
+#include "pipeline/daemon/log_format.h"
 #include "pipeline/store/artifact_store.h"
 #include "pipeline/yaml/diagnostics.h"
 
@@ -26,7 +30,7 @@ constexpr uint32_t kAttemptsPerCard = 8;
 std::string read_secret_ref(const SecretRef& ref, const std::string& what) {
   if (ref.kind == SecretRef::Kind::kEnv) {
     const char* value = std::getenv(ref.variable.c_str());
-    if (value) return value;
+    if (value) return mask_in_logs(value), value;
     throw Error(
         ErrorCode::kNotFound,
         fmt::format("{} is not set: there is no environment variable {}", what, ref.variable),
@@ -34,6 +38,7 @@ std::string read_secret_ref(const SecretRef& ref, const std::string& what) {
   }
   std::string text = real_files().read(ref.file, kMaxSecret_bytes);
   while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
+  mask_in_logs(text);
   return text;
 }
 
@@ -146,51 +151,185 @@ Source& SourceSet::at(const std::string& name) const {
 }
 
 Parts::Parts(const fs::path& folder) {
+  all_.push_back(load(folder));
+  Loaded& loaded = *all_.back();
+  for (const SourceSpec& spec : loaded.workspace.sources) {
+    if (!spec.remote.address.empty()) {
+      loaded.remotes[spec.name] = dolt_remote(spec, loaded.workspace.folder / ".lockstep");
+    }
+  }
+  now_ = &loaded;
+}
+
+std::unique_ptr<Parts::Loaded> Parts::load(const fs::path& folder) {
   fs::path file = folder / "lockstep.yaml";
   Diagnostics diagnostics;
+  auto loaded = std::make_unique<Loaded>();
   std::string text = real_files().read(file, kMaxWorkspaceFile_bytes);
-  digest_ = sha256(text);
+  loaded->digest = sha256(text);
   std::optional<Workspace> parsed = parse_workspace(text, file, diagnostics);
   diagnostics.throw_if_any();
-  workspace_ = std::move(*parsed);
-  names_ = workspace_sources(workspace_);
-  warnings_ = diagnostics.warnings();
-  for (const SourceSpec& spec : workspace_.sources) {
-    if (!spec.remote.address.empty()) remotes_[spec.name] = dolt_remote(spec, state());
+  loaded->workspace = std::move(*parsed);
+  loaded->names = workspace_sources(loaded->workspace);
+  loaded->warnings = diagnostics.warnings();
+  return loaded;
+}
+
+namespace {
+
+// Where it stands in the file is not what it says.
+template <class Spec>
+bool same(Spec a, Spec b) {
+  a.where.clear();
+  b.where.clear();
+  return a == b;
+}
+
+template <class Spec>
+bool all_same(const std::vector<Spec>& a, const std::vector<Spec>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), same<Spec>);
+}
+
+template <class Spec>
+const Spec* named(const std::vector<Spec>& all, const std::string& name) {
+  for (const Spec& one : all) {
+    if (one.name == name) return &one;
   }
+  return nullptr;
+}
+
+std::vector<std::string> differences(const Workspace& a, const Workspace& b) {
+  std::vector<std::string> out;
+  auto note = [&](const char* section, bool equal) {
+    if (!equal) out.push_back(section);
+  };
+  note("sources", all_same(a.sources, b.sources));
+  note("pools", all_same(a.pools, b.pools));
+  note("releases", a.registry.has_value() == b.registry.has_value() &&
+                       (!a.registry || same(*a.registry, *b.registry)));
+  note("channel", a.channel == b.channel);
+  note("imports", all_same(a.imports, b.imports));
+  note("listeners", all_same(a.listeners, b.listeners));
+  note("hooks", all_same(a.hooks, b.hooks));
+  note("secrets", a.secrets == b.secrets);
+  note("policies", a.policies == b.policies);
+  return out;
+}
+
+}  // namespace
+
+// What can't be changed while it is in use stays as it was; gives the names of that.
+std::vector<std::string> Parts::hold_back(const Loaded& old, Loaded& fresh) {
+  std::vector<std::string> held;
+  Workspace& workspace = fresh.workspace;
+  if (workspace.releases != old.workspace.releases) {
+    held.push_back("releases.folder");
+    workspace.releases = old.workspace.releases;
+  }
+  auto place = [](const ListenerSpec& one) { return fmt::format("{}:{}", one.address, one.port); };
+  std::set<std::string> before, after;
+  for (const ListenerSpec& one : old.workspace.listeners) before.insert(place(one));
+  for (const ListenerSpec& one : workspace.listeners) after.insert(place(one));
+  for (const std::string& one : before) {
+    if (!after.count(one)) held.push_back(fmt::format("listener {}, which is gone", one));
+  }
+  for (const std::string& one : after) {
+    if (!before.count(one)) held.push_back(fmt::format("listener {}, which is new", one));
+  }
+  for (SourceSpec& spec : workspace.sources) {
+    const SourceSpec* known = named(old.workspace.sources, spec.name);
+    bool has_server = known && old.remotes.count(spec.name);
+    if (!spec.remote.address.empty() && !has_server) {
+      fresh.remotes[spec.name] = dolt_remote(spec, workspace.folder / ".lockstep");
+    }
+    if (!has_server) continue;
+    fresh.remotes[spec.name] = old.remotes.at(spec.name);
+    if (same(spec, *known)) continue;
+    held.push_back(fmt::format("source {}, whose server runs", spec.name));
+    spec = *known;
+  }
+  return held;
+}
+
+// Everything that the file names and that can be had without a network.
+void Parts::check(const Loaded& loaded) {
+  std::vector<Error> wrong;
+  auto look = [&](const auto& act) {
+    try {
+      act();
+    } catch (const Error& error) {
+      wrong.push_back(error);
+    }
+  };
+  const Workspace& workspace = loaded.workspace;
+  look([&] { open(loaded); });
+  for (const HookSource& hook : workspace.hooks) {
+    for (const SecretRef& secret : hook.secrets) {
+      look([&] { read_secret_ref(secret, "a secret of hook " + hook.name); });
+    }
+  }
+  for (const auto& [name, secret] : workspace.secrets) {
+    look([&, n = name, s = secret] { read_secret_ref(s, "secret " + n); });
+  }
+  for (const ListenerSpec& spec : workspace.listeners) {
+    look([&] { ApiServer::check({spec.address, spec.port, {}, spec.certificate, spec.key}); });
+  }
+  if (workspace.registry && workspace.registry->credentials.password) {
+    look([&] {
+      read_secret_ref(*workspace.registry->credentials.password, "the password of the registry");
+    });
+  }
+  if (!wrong.empty()) throw Errors(std::move(wrong));
+}
+
+Parts::Reloaded Parts::reload() {
+  const Loaded& old = now();
+  std::unique_ptr<Loaded> fresh = load(old.workspace.folder);
+  Reloaded done;
+  done.needs_restart = hold_back(old, *fresh);
+  check(*fresh);
+  done.changed = differences(old.workspace, fresh->workspace);
+  all_.push_back(std::move(fresh));
+  now_ = all_.back().get();
+  return done;
 }
 
 std::string Parts::releases_shown() const {
-  fs::path inside = workspace_.releases.lexically_relative(workspace_.folder);
+  fs::path inside = workspace().releases.lexically_relative(workspace().folder);
   bool outside = inside.empty() || *inside.begin() == "..";
-  return (outside ? workspace_.releases : inside).string();
+  return (outside ? workspace().releases : inside).string();
 }
 
 std::string Parts::owner() const {
-  return sha256(workspace_.folder.string()).hex().substr(0, 16);
+  return sha256(workspace().folder.string()).hex().substr(0, 16);
 }
 
 std::unique_ptr<SourceSet> Parts::open_sources() const {
+  return open(now());
+}
+
+std::unique_ptr<SourceSet> Parts::open(const Loaded& loaded) {
   auto set = std::make_unique<SourceSet>();
-  for (const SourceSpec& spec : workspace_.sources) {
+  const fs::path state = loaded.workspace.folder / ".lockstep";
+  for (const SourceSpec& spec : loaded.workspace.sources) {
     if (spec.kind == SourceKind::kGitTables) {
-      set->tables[spec.name] = std::make_unique<GitTableStore>(tables_config(spec, state()));
+      set->tables[spec.name] = std::make_unique<GitTableStore>(tables_config(spec, state));
     } else if (!spec.remote.address.empty()) {
       set->tables[spec.name] =
-          std::make_unique<DoltTableStore>(dolt_config(remotes_.at(spec.name)));
+          std::make_unique<DoltTableStore>(dolt_config(loaded.remotes.at(spec.name)));
     } else if (spec.kind == SourceKind::kDolt) {
       set->tables[spec.name] = std::make_unique<DoltTableStore>(dolt(spec));
     } else if (spec.kind == SourceKind::kMysql) {
-      set->tables[spec.name] = std::make_unique<MysqlTableStore>(mysql(spec, state()));
+      set->tables[spec.name] = std::make_unique<MysqlTableStore>(mysql(spec, state));
     } else {
-      set->code[spec.name] = std::make_unique<GitCodeRepo>(origin(spec, state()));
+      set->code[spec.name] = std::make_unique<GitCodeRepo>(origin(spec, state));
     }
   }
   return set;
 }
 
 std::unique_ptr<TableWriter> Parts::open_writer(const std::string& source) const {
-  for (const SourceSpec& spec : workspace_.sources) {
+  for (const SourceSpec& spec : workspace().sources) {
     if (spec.name != source || !keeps_tables(spec.kind)) continue;
     if (!spec.remote.address.empty()) {
       throw Error(ErrorCode::kDenied,
@@ -230,8 +369,8 @@ std::string Parts::sheet(const ImportSpec& import) const {
 }
 
 std::string Parts::secret(const std::string& name) const {
-  auto found = workspace_.secrets.find(name);
-  if (found == workspace_.secrets.end()) {
+  auto found = workspace().secrets.find(name);
+  if (found == workspace().secrets.end()) {
     throw Error(ErrorCode::kNotFound, fmt::format("lockstep.yaml declares no secret {}", name),
                 "add it under `secrets:` as env:NAME or file:PATH");
   }
@@ -261,7 +400,7 @@ HookSpec Parts::hook(const HookSource& hook) const {
 std::vector<Slot> Parts::slots() const {
   std::vector<Slot> slots;
   uint32_t cores = std::max(1u, std::thread::hardware_concurrency());
-  for (const PoolSpec& pool : workspace_.pools) {
+  for (const PoolSpec& pool : workspace().pools) {
     if (pool.devices.empty()) {
       uint32_t count = pool.slots > 0 ? pool.slots : cores;
       slots.push_back({{pool.name, pool.name, "cpu", pool.memory_bytes}, count, 0, 0});
@@ -291,8 +430,8 @@ NetworkRules Parts::network() const {
 }
 
 std::unique_ptr<RegistryClient> Parts::registry() const {
-  if (!workspace_.registry) return nullptr;
-  const RegistrySpec& spec = *workspace_.registry;
+  if (!workspace().registry) return nullptr;
+  const RegistrySpec& spec = *workspace().registry;
   RegistryOptions options;
   if (spec.plain_http) options.plain_http = true;
   options.credentials.username = spec.credentials.username;

@@ -2,6 +2,7 @@
 // Knows nothing of plans or commands.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
@@ -34,14 +35,23 @@ class Parts {
   // Reads lockstep.yaml; throws Errors with all that is wrong in it, not_found without the file.
   explicit Parts(const fs::path& folder);
 
-  const Workspace& workspace() const { return workspace_; }
+  // What is given stays valid, and as it is, whatever is reloaded later.
+  const Workspace& workspace() const { return now().workspace; }
   // Of the bytes of lockstep.yaml.
-  const Digest& digest() const { return digest_; }
-  const WorkspaceSources& names() const { return names_; }
-  const std::vector<Error>& warnings() const { return warnings_; }
+  const Digest& digest() const { return now().digest; }
+  const WorkspaceSources& names() const { return now().names; }
+  const std::vector<Error>& warnings() const { return now().warnings; }
+
+  struct Reloaded {
+    std::vector<std::string> changed;        // sections of the file: "pools", "hooks"
+    std::vector<std::string> needs_restart;  // what stays as it was
+  };
+  // Reads lockstep.yaml again, looks whether all that it names can be had (secrets, certificates),
+  // and takes it. Throws Errors with all that is wrong; then everything is as it was.
+  Reloaded reload();
   // The folder of images as people see it: relative where it is inside the workspace.
   std::string releases_shown() const;
-  fs::path state() const { return workspace_.folder / ".lockstep"; }
+  fs::path state() const { return workspace().folder / ".lockstep"; }
   // The word under which this workspace keeps commits in repositories (GitRepository::keep).
   std::string owner() const;
   fs::path socket() const { return state() / "socket"; }
@@ -69,12 +79,24 @@ class Parts {
   std::unique_ptr<RegistryClient> registry() const;
 
  private:
-  Digest digest_;
-  Workspace workspace_;
-  WorkspaceSources names_;
-  std::vector<Error> warnings_;
-  // By source: each has one server of our own, which ends with this object.
-  std::map<std::string, std::shared_ptr<DoltRemote>> remotes_;
+  // The file as it was read once.
+  struct Loaded {
+    Digest digest;
+    Workspace workspace;
+    WorkspaceSources names;
+    std::vector<Error> warnings;
+    // By source: each has one server of our own, which ends with the last who has it.
+    std::map<std::string, std::shared_ptr<DoltRemote>> remotes;
+  };
+  const Loaded& now() const { return *now_; }
+  static std::unique_ptr<Loaded> load(const fs::path& folder);
+  static std::unique_ptr<SourceSet> open(const Loaded& loaded);
+  static void check(const Loaded& loaded);
+  static std::vector<std::string> hold_back(const Loaded& old, Loaded& fresh);
+
+  // Every one that was ever taken: who read from an older one may still do.
+  std::vector<std::unique_ptr<Loaded>> all_;
+  std::atomic<const Loaded*> now_{nullptr};
 };
 
 }  // namespace lockstep

@@ -13,6 +13,7 @@
 #include "pipeline/base/steady.h"
 #include "pipeline/core/names.h"
 #include "pipeline/daemon/daemon.h"
+#include "pipeline/systemd/notify.h"
 
 namespace lockstep {
 namespace {
@@ -100,6 +101,10 @@ std::map<std::string, std::string> Daemon::look_for_changes() {
   {
     std::lock_guard<std::mutex> lock(survey_mutex_);
     heads = surveyor_->heads(&errors);
+  }
+  for (const auto& [name, commit] : heads) metrics_.commit_seen(name, commit);
+  for (const SourceSpec& spec : parts_.workspace().sources) {
+    metrics_.looked(spec.name, !errors.count(spec.name), clock_.now_ms());
   }
   keep_look({heads, errors});
   auto cursors = in_loop([](Engine& engine) { return engine.cursors(); });
@@ -271,6 +276,13 @@ void Daemon::look_now() {
   }
 }
 
+// For `systemctl status`; said when it changes.
+void Daemon::say_state(const std::map<std::string, std::string>& away) {
+  std::string text = "watching " + std::to_string(parts_.workspace().sources.size()) + " sources";
+  for (const auto& [name, error] : away) text += fmt::format("; {} can't be read", name);
+  if (std::exchange(said_state_, text) != text) notify_status(text);
+}
+
 // What the clock asks for; `now_ms` of steady_ms(), but schedules are on the wall. False while the
 // store is in trouble.
 bool Daemon::tend(int64_t now_ms) {
@@ -293,7 +305,7 @@ int Daemon::serve() {
   serving_ = true;
   begin();
   work();
-  Signals signals(parts_);
+  auto signals = std::make_unique<Signals>(parts_);
   spdlog::info("serving {} on {}", parts_.workspace().folder.string(), parts_.socket().string());
   // What an earlier process left is planned with the first look that finds all sources: a run goes
   // on, whose attempts are adopted by fingerprint; an alias that moved is released.
@@ -305,8 +317,10 @@ int Daemon::serve() {
   int64_t next_look_ms = 0, pause_ms = 0;  // of steady_ms(): looks go on when the clock is put back
   bool waiting = false;                    // a preview, for the end of a run
   bool away = false;                       // some source
+  notify_ready("at work");
   while (!stop_ && !failed_) {
-    bool signal = signals.wait(kTick_ms, wake_.get());
+    if (parts_changed_.exchange(false)) signals = std::make_unique<Signals>(parts_);
+    bool signal = signals->wait(kTick_ms, wake_.get());
     uint64_t asked = asked_;
     int64_t now = steady_ms();
     if (!tend(now)) continue;
@@ -327,11 +341,12 @@ int Daemon::serve() {
       looked_ = asked;
     }
     changed_.notify_all();
-    if (signals.silent()) signals.open(parts_);
+    say_state(last_look().errors);
+    if (signals->silent()) signals->open(parts_);
     next_tick_ms_ = 0;  // what was planned may have another schedule
     away = !last_look().errors.empty();
     pause_ms = !away ? 0 : std::clamp(pause_ms * 2, kFirstPause_ms, kRemoteLook_ms);
-    int64_t quiet_ms = signals.silent() ? kRemoteLook_ms : kSlowLook_ms;
+    int64_t quiet_ms = signals->silent() ? kRemoteLook_ms : kSlowLook_ms;
     next_look_ms = steady_ms() + (away ? pause_ms : quiet_ms);
     for (const auto& [source, until_ms] : quiet_until()) {
       next_look_ms = std::min(next_look_ms, steady_ms() + until_ms - clock_.now_ms());
@@ -339,8 +354,10 @@ int Daemon::serve() {
   }
   if (failed_) {
     spdlog::error("stopped: {}", failure());
+    notify_stopping("stopped: " + failure());
     return 3;
   }
+  notify_stopping("stopping; what is running goes on in the runner");
   spdlog::info("stopping; what is running goes on in the runner and is taken by the next serve");
   return 0;
 }

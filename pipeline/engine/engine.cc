@@ -79,6 +79,7 @@ bool Engine::turn(int64_t wait_ms) {
     if (auto* result = std::get_if<AttemptResult>(&message)) results.push_back(*result);
   }
   point("engine.turn.before");
+  new_events_.clear();
   try {
     store_.begin();
     take_all(messages);
@@ -88,6 +89,7 @@ bool Engine::turn(int64_t wait_ms) {
     store_.rollback();  // the caller begins again from what the store has
     when_durable_.clear();
     new_intents_.clear();
+    new_events_.clear();
     for (AttemptResult& result : results) {
       waiting_.emplace_back(std::in_place_type<AttemptResult>, std::move(result));
     }
@@ -115,7 +117,9 @@ void Engine::take_all(std::vector<Message>& messages) {
   if (held_) return;
   start_ready();
   cut_waiting();
+  tell_news();
   finish_run();
+  tell_news();
 }
 
 std::vector<Intent> Engine::take_intents() {
@@ -221,6 +225,7 @@ void Engine::append(const std::vector<Fact>& facts) {
     Entry entry = log_.append(fact, clock_.now_ms());
     point("engine.fact.written");
     registry_.apply(entry);
+    tell_fact(entry);
     const AliasMove* move = std::get_if<AliasMove>(&fact);
     if (!move) continue;
     point("engine.alias.moved");

@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "pipeline/base/clock.h"
@@ -68,6 +69,8 @@ struct Run {
   std::vector<Json> moves, releases;
   std::vector<GateReport> gates_failed;
   size_t gates_passed = 0;
+  std::map<StepId, StepState> told;  // what those who follow know of each step
+  size_t notes_told = 0;
   std::vector<std::string> added, retired, notes;
   Json held;                  // null, or what waits for approve-change
   std::string superseded_by;  // the run that took its place; empty: none
@@ -97,6 +100,8 @@ class Engine {
   void hold(bool held);
   // Intents that became durable since the last call; after construction all that were left.
   std::vector<Intent> take_intents();
+  // What the last turn wrote for those who follow (docs/API.md, "Following").
+  std::vector<Event> take_events() { return std::exchange(new_events_, {}); }
 
   // ---- what a Command may do (inside a turn) ----
   void append(const std::vector<Fact>& facts);
@@ -121,6 +126,8 @@ class Engine {
   void announce(const std::string& event, const Json& data);
   // The comment on the branch's pull request is brought in line with its preview, if it has one.
   void comment(const Variant& branch);
+  // Other slots and policies from here on; what runs on a slot that is gone goes on.
+  void reconfigure(EngineOptions options) { options_ = std::move(options); }
   // Said with the present run, or the last one.
   void note(const std::string& text);
   // Approves what is held; throws not_found when nothing is.
@@ -253,6 +260,14 @@ class Engine {
   std::vector<std::string> missing(const ChannelSpec& channel) const;
   void intend(const std::string& kind, const std::string& target);
 
+  // what happened (engine_events.cc)
+  void tell(const std::string& kind, Json data);
+  void tell_news();
+  void tell_steps(Run& run);
+  void tell_fact(const Entry& entry);
+  void tell_attempt(const AttemptRecord& attempt);
+  void keep(const RunRecord& run);  // and tells of its result
+
   Store& store_;
   FactLog& log_;
   Registry registry_;
@@ -267,6 +282,7 @@ class Engine {
   std::map<std::string, Digest> decided_;  // model or step → what the newest plan accepted
   std::set<SourceCommit> off_branch_;      // of live attempts, as the last survey saw it
   std::vector<Intent> new_intents_;
+  std::vector<Event> new_events_;
   std::set<int64_t> under_way_;  // intents that were handed over and are not confirmed
   std::set<int64_t> again_;      // of these: asked for anew meanwhile
   std::vector<std::function<void()>> when_durable_;  // answers of the turn under way

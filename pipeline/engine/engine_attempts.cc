@@ -226,6 +226,7 @@ void Engine::succeed(AttemptRecord& record, const AttemptResult& result) {
   record.state = AttemptState::kSucceeded;
   record.finished_ms = clock_.now_ms();
   past_.put(record);
+  tell_attempt(record);
   bool wanted = active_ && !active_->plan->wanting(record.fingerprint).empty();
   // What a plan of the watched branches asked for is theirs, though a preview wants it too.
   bool theirs = wanted && active_->variant && !record.context.contains("preview");
@@ -295,6 +296,7 @@ void Engine::fail(AttemptRecord& record, const AttemptResult& result) {
   record.error = replace_invalid_utf8(result.error);
   record.finished_ms = clock_.now_ms();
   past_.put(record);
+  tell_attempt(record);
   if (!active_) return;
   size_t allowed = record.context.value("attempts", size_t{1});
   bool used_up = past_.failures(record.fingerprint) >= allowed;

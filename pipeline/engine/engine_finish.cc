@@ -156,7 +156,7 @@ void Engine::finish_run() {
   ask_followers();
   ++run.revision;
   run.record.document = run_document(run, registry_, clock_.now_ms());
-  store_.put(run.record);
+  keep(run.record);
   point("engine.run.finished");
   retell(run.record.id, run.record.result);
   announce_failure(run);

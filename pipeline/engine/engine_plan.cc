@@ -278,7 +278,7 @@ bool Engine::hold_accident(SurveyDone& done, const std::vector<std::string>& add
   run->survey = done.survey;
   run->held = held;
   run->record.document = run_document(*run, registry_, clock_.now_ms());
-  store_.put(run->record);
+  keep(run->record);
   speak(run->record.id, run->record.commits, std::nullopt);
   answer(done, run->record.id);
   if (!active_) last_ = std::move(run);
@@ -299,11 +299,12 @@ Json Engine::approve() {
 std::vector<std::string> Engine::supersede() {
   std::vector<std::string> superseded;
   if (active_) {
+    tell_news();
     active_->record.result = active_->cancelling ? "cancelled" : "superseded";
     if (!active_->cancelling) superseded.push_back(active_->record.id);
     active_->record.finished_ms = clock_.now_ms();
     active_->record.document = run_document(*active_, registry_, clock_.now_ms());
-    store_.put(active_->record);
+    keep(active_->record);
     retell(active_->record.id, active_->record.result);
     // A preview has no successor: it begins again.
     if (active_->variant) superseded.clear(), active_.reset();
@@ -316,7 +317,7 @@ std::vector<std::string> Engine::supersede() {
     left.result = "superseded";
     left.finished_ms = clock_.now_ms();
     if (left.document.is_object()) left.document["result"] = "superseded";
-    store_.put(left);
+    keep(left);
     retell(left.id, left.result);
     superseded.push_back(left.id);
   }
@@ -408,7 +409,7 @@ void Engine::plan_run(World& world, const OpenSteps& open) {
 void Engine::record_run(const SurveyDone& done) {
   active_->record.id = fmt::format("r{}", store_.next("run"));
   active_->record.document = run_document(*active_, registry_, clock_.now_ms());
-  store_.put(active_->record);
+  keep(active_->record);
   speak(active_->record.id, active_->record.commits, active_->variant);
   answer(done, active_->record.id);
 }

@@ -170,7 +170,7 @@ void Engine::close_preview() {
   run.record.finished_ms = clock_.now_ms();
   ++run.revision;
   run.record.document = run_document(run, registry_, clock_.now_ms());
-  store_.put(run.record);
+  keep(run.record);
   settle_preview(*run.variant, commit_of(*run.survey, *run.variant), &run);
   retell(run.record.id, run.record.result);
   comment(*run.variant);

@@ -66,9 +66,12 @@ class Inbox {
   void push(Message message);
   // Everything that is there, in order; waits up to `wait_ms` for the first.
   std::vector<Message> drain(int64_t wait_ms);
+  size_t size() const;
+  // Waits up to `wait_ms` for a message, and leaves it there.
+  void wait(int64_t wait_ms);
 
  private:
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Message> messages_;
 };

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -136,12 +137,17 @@ void Server::watch_attempt(Attempt& attempt) {
 }
 
 void Server::run() {
+  notify_ready("serving " + options_.socket.string());
   while (!stop_ && !idle_too_long()) turn();
+  notify_stopping("attempts go on; the next runner takes them up");
 }
 
 void Server::turn() {
   epoll_event events[64];
   int wait_ms = options_.idle_exit_s > 0 ? 500 : 60'000;
+  watchdog_.alive();
+  const int64_t patience_ms = watchdog_.patience_ms();
+  if (patience_ms >= 0) wait_ms = static_cast<int>(std::min<int64_t>(wait_ms, patience_ms));
   int count = epoll_wait(epoll_.get(), events, 64, wait_ms);
   if (count < 0 && errno != EINTR) failed("epoll");
   for (int i = 0; i < count; ++i) on_event(events[i].data.fd, events[i].events);

@@ -17,6 +17,7 @@
 #include "pipeline/runner/machine.h"
 #include "pipeline/runner/service.h"
 #include "pipeline/runner/shim.h"
+#include "pipeline/systemd/notify.h"
 
 namespace lockstep {
 
@@ -78,6 +79,7 @@ class Server {
   Fd epoll_, listener_, signals_;
   std::map<int, std::unique_ptr<Connection>> connections_;
   std::unordered_map<int, std::string> shims_;  // pidfd → attempt
+  Watchdog watchdog_;
   bool stop_ = false;
   int64_t idle_since_ms_ = 0;
 };

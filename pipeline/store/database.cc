@@ -13,7 +13,7 @@
 namespace lockstep {
 namespace {
 
-constexpr int kSchemaVersion = 4;
+constexpr int kSchemaVersion = 5;
 
 // The tables of the store are the state (docs/FORMATS.md). `ledger` is append-only.
 constexpr const char* kSchema = R"sql(
@@ -71,6 +71,12 @@ CREATE TABLE snapshots(slice BLOB NOT NULL, at TEXT NOT NULL, parts BLOB NOT NUL
 // Runs are trimmed from the oldest on; attempts by the run they belong to.
 constexpr const char* kVersion4 = R"sql(
 CREATE INDEX attempts_by_run ON attempts(run);
+)sql";
+
+// What happened, for those who follow. AUTOINCREMENT: a number is never given twice, and one that
+// was rolled back is given again, so there are no gaps.
+constexpr const char* kVersion5 = R"sql(
+CREATE TABLE events(id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, data TEXT NOT NULL);
 )sql";
 
 // SQLite calls a page of its shared index that can't be grown an I/O error, without a reason.
@@ -264,7 +270,8 @@ void Database::migrate() {
   if (version < 1) execute(kSchema);
   if (version < 2) execute(version_2().c_str());
   if (version < 3) execute(kVersion3);
-  execute(kVersion4);
+  if (version < 4) execute(kVersion4);
+  execute(kVersion5);
   execute(fmt::format("PRAGMA user_version={}", kSchemaVersion).c_str());
   commit();
   // Of an older file: written anew once, so that it can become smaller from now on. Where there is

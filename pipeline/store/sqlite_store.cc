@@ -302,6 +302,37 @@ int64_t SqliteStore::count_runs() {
   return row.step() ? row.number(0) : 0;
 }
 
+int64_t SqliteStore::add_event(const std::string& kind, const std::string& data) {
+  constexpr int64_t kTrimEvery = 1024;
+  db_.prepare("INSERT INTO events(kind, data) VALUES(?,?)").bind(kind).bind(data).run();
+  Statement row = db_.prepare("SELECT last_insert_rowid()");
+  row.step();
+  const int64_t id = row.number(0);
+  if (id % kTrimEvery == 0) {
+    db_.prepare("DELETE FROM events WHERE id<=?").bind(id - kKeptEvents).run();
+  }
+  return id;
+}
+
+std::vector<Event> SqliteEvents::read(int64_t after, size_t limit) {
+  Statement rows = db_.prepare("SELECT id, kind, data FROM events WHERE id>? ORDER BY id LIMIT ?");
+  rows.bind(after).bind(static_cast<int64_t>(limit));
+  std::vector<Event> all;
+  while (rows.step()) all.push_back({rows.number(0), rows.text(1), rows.text(2)});
+  return all;
+}
+
+int64_t SqliteEvents::last() {
+  Statement row = db_.prepare("SELECT seq FROM sqlite_sequence WHERE name='events'");
+  return row.step() ? row.number(0) : 0;
+}
+
+int64_t SqliteEvents::first() {
+  Statement row = db_.prepare("SELECT MIN(id) FROM events");
+  const int64_t first = row.step() ? row.number(0) : 0;
+  return first > 0 ? first : last() + 1;
+}
+
 std::string SqliteStore::revision() {
   Statement row = db_.prepare("SELECT hex(id) FROM revision");
   return row.step() ? row.text(0) : std::string();

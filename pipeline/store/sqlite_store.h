@@ -40,6 +40,7 @@ class SqliteStore : public Store {
   int64_t add_intent(const std::string& kind, const std::string& target) override;
   void done_intent(int64_t id) override;
   std::vector<Intent> intents() override;
+  int64_t add_event(const std::string& kind, const std::string& data) override;
 
   int64_t count_runs();
   // Forgets at most `most` of the oldest runs that are over, beyond the newest `keep` (0: any
@@ -63,6 +64,19 @@ class SqliteStore : public Store {
   std::vector<std::string> attempts_to_forget(const std::string& run,
                                               const std::function<bool(const Digest&)>& needed);
 
+  Database& db_;
+};
+
+// Reads what SqliteStore::add_event wrote, on a connection of its own or the same.
+class SqliteEvents {
+ public:
+  explicit SqliteEvents(Database& db) : db_(db) {}
+  // Those behind `after`, at most `limit`, in order.
+  std::vector<Event> read(int64_t after, size_t limit);
+  int64_t last();   // the newest one's number; 0: there was none yet
+  int64_t first();  // the oldest one's that is kept; last() + 1 where there is none
+
+ private:
   Database& db_;
 };
 

@@ -137,7 +137,7 @@ class FakeBackend : public Backend {
     return answer("replay", {{"model", model}, {"version", number(version)}});
   }
   Json gc(const Caller& caller) override { return answer("gc", Json::object(), caller); }
-  Json doctor() override { return answer("doctor"); }
+  Json doctor(bool deep) override { return answer("doctor", {{"deep", deep}}); }
   Json hook(const std::string& name, const HookBytes& delivery) override {
     return answer("hook", {{"name", name}, {"headers", delivery.headers.size()}});
   }
@@ -150,6 +150,29 @@ class FakeBackend : public Backend {
   Json look(const std::string& source) override { return answer("look", {{"source", source}}); }
   Json health() override { return answer("health"); }
   Json ready() override { return answer("ready"); }
+  EventPage events(int64_t after, size_t limit) override {
+    answer("events", {{"after", after}, {"limit", limit}});
+    std::lock_guard lock(mutex_);
+    EventPage page{kept.empty() ? last_event + 1 : kept.front().id, last_event, {}};
+    for (const Event& event : kept) {
+      if (event.id > after && page.events.size() < limit) page.events.push_back(event);
+    }
+    return page;
+  }
+  std::string metrics() override {
+    answer("metrics");
+    return "lockstep_up 1\n";
+  }
+  Json reload() override { return answer("reload"); }
+  // The events of the store; under the lock.
+  void keep_event(Event event) {
+    std::lock_guard lock(mutex_);
+    last_event = event.id;
+    kept.push_back(std::move(event));
+  }
+  std::deque<Event> kept;
+  int64_t last_event = 0;
+
   Json tokens() override { return answer("tokens"); }
   Json token_create(const std::string& name, const std::string& role, const std::string& expires,
                     const Caller& caller) override {

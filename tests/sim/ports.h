@@ -107,6 +107,10 @@ class FaultyStore : public Store {
     store_.done_intent(id);
   }
   std::vector<Intent> intents() override { return store_.intents(); }
+  // Is the turn's as everything else; a crash before or after it is one beside another write.
+  int64_t add_event(const std::string& kind, const std::string& data) override {
+    return store_.add_event(kind, data);
+  }
 
   void new_process() { counted_ = 0; }
   // kActsTooSoon: who is told of an intent before it is durable.

@@ -17,6 +17,7 @@ struct Room {
 // `lockstep-torch` is apart from the engine, the runner knows nobody, and nobody includes daemon.
 inline const std::vector<Room> kRooms = {
     {"pipeline/base", {}, {"openssl", "json", "fmt"}},
+    {"pipeline/systemd", {"pipeline/base"}, {"systemd"}},
     {"pipeline/formats", {"pipeline/base"}, {"flatbuffers"}},
     {"pipeline/calendar", {"pipeline/base"}, {"absl"}},
     {"pipeline/yaml", {"pipeline/base"}, {"yaml-cpp"}},
@@ -66,7 +67,7 @@ inline const std::vector<Room> kRooms = {
      {"boost", "openssl", "httplib"}},
     {"pipeline/cli", {"pipeline/base", "pipeline/api/wire.h"}, {"cli11"}},
     {"pipeline/daemon", {"*"}, {}},
-    {"pipeline/runner", {"pipeline/base"}, {}},
+    {"pipeline/runner", {"pipeline/base", "pipeline/systemd"}, {}},
     {"workflows/torch", {"pipeline/base", "pipeline/formats"}, {"torch", "cli11"}},
     {"examples", {"pipeline/base", "pipeline/formats"}, {}},
 };
@@ -93,6 +94,8 @@ inline const std::vector<Library> kLibraries = {
     {"cli11", {"CLI/"}},
     {"torch", {"torch/", "ATen/", "c10/"}},
     {"absl", {"absl/"}},
+    {"systemd", {"systemd/"}},
+    {"prometheus", {"prometheus/"}},
     {"catch2", {"catch2/"}},
 };
 inline const std::vector<std::string> kBroughtByBase = {"json", "fmt"};

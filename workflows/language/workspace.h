@@ -30,6 +30,7 @@ struct CredentialSpec {
   std::filesystem::path key;          // private key file
   std::filesystem::path known_hosts;  // empty: the user's own
   std::filesystem::path ca_file;      // PEM; empty: the machine's
+  bool operator==(const CredentialSpec&) const = default;
 };
 
 enum class SourceKind { kGitTables, kDolt, kMysql, kGitRepo };
@@ -44,18 +45,21 @@ struct ServerPlace {
   std::string database;
   std::filesystem::path data_folder;  // where the server keeps its databases, if on this machine
   std::optional<bool> verify_tls;     // left out: by where the server is
+  bool operator==(const ServerPlace&) const = default;
 };
 
 // How changed rows of a table without versions are found.
 struct ChangesSpec {
   std::string by = "scan";  // "versioned", "column", "scan"
   std::string column;       // of "column"
+  bool operator==(const ChangesSpec&) const = default;
 };
 
 // A Dolt remote that is kept as a clone in a server of our own.
 struct RemoteSpec {
   std::string address;  // file:///…, https://…, OWNER/DATABASE; empty: there is a server
   std::string program = "dolt";  // an absolute path, or looked up in PATH
+  bool operator==(const RemoteSpec&) const = default;
 };
 
 // Where a source's forge is told how its commits did.
@@ -81,6 +85,7 @@ struct SourceSpec {
   std::optional<StatusSpec> status;           // kGitTables, kGitRepo
   std::map<std::string, ChangesSpec> tables;  // kMysql: empty: every table, by scan
   std::string where;                          // file:line:column
+  bool operator==(const SourceSpec&) const = default;
 };
 
 // A place for attempts: the machine's cores, or cards of which each is such a place.
@@ -90,6 +95,7 @@ struct PoolSpec {
   uint64_t memory_bytes = 0;      // what its attempts share; with devices: of each; 0: no limit
   std::vector<uint32_t> devices;  // CUDA indices; empty: the cores
   std::string where;
+  bool operator==(const PoolSpec&) const = default;
 };
 
 struct RegistrySpec {
@@ -97,6 +103,7 @@ struct RegistrySpec {
   bool plain_http = false;
   CredentialSpec credentials;
   std::string where;
+  bool operator==(const RegistrySpec&) const = default;
 };
 
 // A sheet that `lockstep import NAME` brings into a table.
@@ -113,6 +120,7 @@ struct ImportSpec {
   std::vector<ScheduleSpec> schedule;          // when `serve` does it by itself
   CredentialSpec credentials;
   std::string where;
+  bool operator==(const ImportSpec&) const = default;
 };
 
 // A webhook: who sends it, and what it is about.
@@ -123,6 +131,7 @@ struct HookSource {
   std::vector<SecretRef> secrets;  // newest first; each is accepted
   std::string signature_header;    // dolthub alone
   std::string where;
+  bool operator==(const HookSource&) const = default;
 };
 
 // An address on the network on which the API is served to who has a token.
@@ -131,7 +140,10 @@ struct ListenerSpec {
   uint16_t port = 0;
   std::vector<std::string> hosts;          // Host headers that are taken, lower-case, no port
   std::filesystem::path certificate, key;  // PEM; empty: no TLS, on loopback only
+  uint32_t connections = 256;              // at once
+  uint32_t connections_of_address = 64;    // of these, of one address
   std::string where;
+  bool operator==(const ListenerSpec&) const = default;
 };
 
 // Who is told of what happens: an address, signed as Standard Webhooks, or a program.
@@ -160,6 +172,7 @@ struct Policies {
   // Of runs that are over, with their attempts; and of what attempts printed.
   Keep keep_runs = {0, 90ll * 86'400'000}, keep_logs = {0, 30ll * 86'400'000};
   SupersededPolicy superseded = SupersededPolicy::kFinish;
+  bool operator==(const Policies&) const = default;
 };
 
 struct Workspace {

@@ -54,6 +54,23 @@ void read_tls(Fields& fields, const WorkspaceReading& reading, ListenerSpec& lis
   tls.finish();
 }
 
+void read_limits(Fields& fields, const WorkspaceReading& reading, ListenerSpec& listener) {
+  constexpr int64_t kMost = 60'000;
+  const YamlNode* node = fields.take("limits");
+  if (node == nullptr) return;
+  Fields limits(*node, fields.of("limits"), reading.diagnostics);
+  auto read = [&](const char* name, uint32_t& value) {
+    const YamlNode* number = limits.take(name);
+    if (number == nullptr) return;
+    value = static_cast<uint32_t>(
+        read_integer(*number, limits.of(name), 1, kMost, reading.diagnostics).value_or(value));
+  };
+  read("connections", listener.connections);
+  listener.connections_of_address = std::min(listener.connections_of_address, listener.connections);
+  read("connections-of-address", listener.connections_of_address);
+  limits.finish();
+}
+
 void read_hosts(const YamlNode& node, const std::string& what, Diagnostics& diagnostics,
                 ListenerSpec& listener) {
   for (std::string& host : read_texts(node, what, diagnostics)) {
@@ -81,6 +98,7 @@ void read_listener(const YamlNode& node, const WorkspaceReading& reading, Worksp
     read_address(*address, fields.of("address"), diagnostics, listener);
   }
   read_tls(fields, reading, listener);
+  read_limits(fields, reading, listener);
   if (const YamlNode* hosts = fields.take("hosts")) {
     read_hosts(*hosts, fields.of("hosts"), diagnostics, listener);
   }

@@ -17,9 +17,9 @@ using namespace std::chrono_literals;
 namespace {
 
 struct Listening {
-  explicit Listening(bool tls = false, ServerLimits limits = {})
-      : server(api, folder.path() / "socket", limits) {
-    Listener listener{"127.0.0.1", 0, {"localhost", "127.0.0.1"}, {}, {}};
+  explicit Listening(bool tls = false, size_t of_address = 64)
+      : server(api, folder.path() / "socket") {
+    Listener listener{"127.0.0.1", 0, {"localhost", "127.0.0.1"}, {}, {}, 256, of_address};
     if (tls) {
       make_certificate();
       listener.certificate = folder.path() / "cert.pem";
@@ -150,9 +150,7 @@ TEST_CASE("another Host, a browser's page, and heads that may be read in two way
 }
 
 TEST_CASE("one address has a limited number of connections") {
-  ServerLimits limits;
-  limits.connections_of_peer = 4;
-  Listening served(false, limits);
+  Listening served(false, 4);
   std::vector<int> held;
   for (int i = 0; i < 4; ++i) held.push_back(served.connected());
   std::string answer;

@@ -40,6 +40,7 @@ const std::vector<std::pair<std::vector<std::string>, std::string>> kCommands = 
     {{"replay", "m@2"}, "replay"},
     {{"gc"}, "gc"},
     {{"doctor"}, "doctor"},
+    {{"reload"}, "reload"},
 };
 
 }  // namespace
