@@ -10,7 +10,7 @@
 #include <ctime>
 #include <thread>
 
-#include "connectors/oci_registry/http.h"
+#include "connectors/http/http.h"
 #include "pipeline/base/process.h"
 #include "pipeline/base/text.h"
 #include "pipeline/calendar/cron.h"
@@ -121,14 +121,15 @@ std::string program_answers(const std::string& name, const std::vector<std::stri
 }
 
 // Who would refuse this machine's certificates and tokens if its clock were wrong.
-std::string clock_beside(const std::string& place, const CredentialSpec& credentials, bool plain) {
+std::string clock_beside(const RegistrySpec& spec, const NetworkRules& network) {
   constexpr int64_t kMost_s = 60;
   HttpOptions options;
-  options.ca_file = credentials.ca_file;
+  options.ca_file = spec.credentials.ca_file;
   options.read_timeout_ms = 5000;
+  options.network = network;
   HttpRequest request;
-  request.url = parse_url(
-      fmt::format("{}://{}/v2/", plain ? "http" : "https", place.substr(0, place.find('/'))));
+  request.url = parse_url(fmt::format("{}://{}/v2/", spec.plain_http ? "http" : "https",
+                                      spec.place.substr(0, spec.place.find('/'))));
   const std::string date = HttpClient(options).send(request).header("date");
   std::tm read{};
   if (date.empty() || !strptime(date.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &read)) {
@@ -392,7 +393,7 @@ class Examination {
       return spec.place;
     });
     doctor_.check("clock", "is the registry there?",
-                  [&] { return clock_beside(spec.place, spec.credentials, spec.plain_http); });
+                  [&] { return clock_beside(spec, daemon_.parts().network()); });
   }
 
   WorkspaceBackend& backend_;

@@ -211,6 +211,9 @@ std::vector<std::string> differences(const Workspace& a, const Workspace& b) {
   note("imports", all_same(a.imports, b.imports));
   note("listeners", all_same(a.listeners, b.listeners));
   note("hooks", all_same(a.hooks, b.hooks));
+  note("notifications", all_same(a.notifications, b.notifications));
+  note("network", a.private_hosts == b.private_hosts);
+  note("public-url", a.public_url == b.public_url);
   note("secrets", a.secrets == b.secrets);
   note("policies", a.policies == b.policies);
   return out;
@@ -267,6 +270,14 @@ void Parts::check(const Loaded& loaded) {
     for (const SecretRef& secret : hook.secrets) {
       look([&] { read_secret_ref(secret, "a secret of hook " + hook.name); });
     }
+  }
+  for (const NotificationSpec& receiver : workspace.notifications) {
+    if (!receiver.secret) continue;
+    look([&] { read_secret_ref(*receiver.secret, "the secret of notifications"); });
+  }
+  for (const SourceSpec& source : workspace.sources) {
+    if (!source.status) continue;
+    look([&] { read_secret_ref(source.status->token, "the token of source " + source.name); });
   }
   for (const auto& [name, secret] : workspace.secrets) {
     look([&, n = name, s = secret] { read_secret_ref(s, "secret " + n); });
@@ -425,7 +436,7 @@ fs::path Parts::program(const std::string& name) {
 
 NetworkRules Parts::network() const {
   NetworkRules rules;
-  rules.listed = {workspace_.private_hosts.begin(), workspace_.private_hosts.end()};
+  rules.listed = {workspace().private_hosts.begin(), workspace().private_hosts.end()};
   return rules;
 }
 

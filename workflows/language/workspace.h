@@ -69,6 +69,7 @@ struct StatusSpec {
   std::string repository;  // OWNER/NAME there; empty: from the source's place
   SecretRef token;
   std::filesystem::path ca_file;
+  bool operator==(const StatusSpec&) const = default;
 };
 
 struct SourceSpec {
@@ -154,6 +155,7 @@ struct NotificationSpec {
   std::filesystem::path ca_file;
   std::vector<std::string> command;  // instead of `url`
   std::string where;
+  bool operator==(const NotificationSpec&) const = default;
 };
 
 // What happens to attempts that a newer plan no longer wants.
