@@ -200,9 +200,19 @@ void Server::on_readable(Connection& connection) {
 }
 
 void Server::serve(Connection& connection) {
+  bool paused = true;
+  // Where all replies go out at once nothing else wakes those requests that are read already.
+  while (paused && !connection.broken && connection.unsent() <= kPauseAtBytes) {
+    paused = answer(connection);
+    flush(connection);
+  }
+}
+
+// True when it left off because too much is unsent.
+bool Server::answer(Connection& connection) {
   try {
-    while (!connection.broken && !connection.session.closing &&
-           connection.unsent() <= kPauseAtBytes) {
+    while (!connection.broken && !connection.session.closing) {
+      if (connection.unsent() > kPauseAtBytes) return true;
       std::optional<Frame> request = connection.reader.next();
       if (!request) break;
       bool subscribed = connection.session.subscribed;
@@ -216,7 +226,7 @@ void Server::serve(Connection& connection) {
           {{"code", std::string(word(e.code))}, {"message", e.message}, {"hint", e.hint}}}});
     connection.session.closing = true;
   }
-  flush(connection);
+  return false;
 }
 
 void Server::flush(Connection& connection) {

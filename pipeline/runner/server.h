@@ -64,6 +64,7 @@ class Server {
   void accept_all();
   void on_readable(Connection& connection);
   void serve(Connection& connection);
+  bool answer(Connection& connection);
   void flush(Connection& connection);
   void send_finished(Connection& connection);
   void on_finished(int pidfd);

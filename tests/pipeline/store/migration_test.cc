@@ -28,7 +28,7 @@ int64_t number(Database& db, const std::string& sql) {
 }  // namespace
 
 TEST_CASE("a store of every older format opens with all that was in it") {
-  const int version = GENERATE(1, 2, 3);
+  const int version = GENERATE(1, 2, 3, 4);
   CAPTURE(version);
   TempFolder folder;
   const fs::path file = folder.path() / "state.db";
@@ -36,7 +36,7 @@ TEST_CASE("a store of every older format opens with all that was in it") {
   {
     Database db(file);
     SqliteStore store(db);
-    CHECK(number(db, "PRAGMA user_version") == 4);
+    CHECK(number(db, "PRAGMA user_version") == 5);
     CHECK(number(db, "PRAGMA auto_vacuum") == 2);
     CHECK(db.problems().empty());
     const std::vector<RunRecord> runs = store.runs(10);
@@ -76,7 +76,7 @@ TEST_CASE("a store of a newer format is refused with the way out") {
   } catch (const Error& error) {
     CHECK(error.code == ErrorCode::kConflict);
     CHECK_THAT(error.message, Catch::Contains("newer Lockstep (store version 99"));
-    CHECK_THAT(error.hint, Catch::Contains("state.db.v4"));
+    CHECK_THAT(error.hint, Catch::Contains("state.db.v5"));
   }
 }
 
