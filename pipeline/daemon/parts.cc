@@ -267,9 +267,7 @@ void Parts::check(const Loaded& loaded) {
   const Workspace& workspace = loaded.workspace;
   look([&] { open(loaded); });
   for (const HookSource& hook : workspace.hooks) {
-    for (const SecretRef& secret : hook.secrets) {
-      look([&] { read_secret_ref(secret, "a secret of hook " + hook.name); });
-    }
+    look([&] { Parts::hook(hook); });
   }
   for (const NotificationSpec& receiver : workspace.notifications) {
     if (!receiver.secret) continue;
@@ -397,7 +395,7 @@ std::string Parts::secret_of(const NotificationSpec& receiver) const {
                          "the secret of the notification at " + receiver.where);
 }
 
-HookSpec Parts::hook(const HookSource& hook) const {
+HookSpec Parts::hook(const HookSource& hook) {
   HookSpec spec;
   spec.name = hook.name;
   spec.forge = forge_named(hook.forge);
@@ -405,6 +403,7 @@ HookSpec Parts::hook(const HookSource& hook) const {
   for (const SecretRef& secret : hook.secrets) {
     spec.secrets.push_back(read_secret_ref(secret, "a secret of hook " + hook.name));
   }
+  check_hook(spec);
   return spec;
 }
 

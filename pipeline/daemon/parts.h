@@ -64,8 +64,8 @@ class Parts {
   // What a source's forge is spoken to with, and what a receiver's notifications are signed with.
   std::string token(const SourceSpec& source) const;
   std::string secret_of(const NotificationSpec& receiver) const;
-  // A hook with its secrets, read now.
-  HookSpec hook(const HookSource& hook) const;
+  // A hook with its secrets, read now. Throws what check_hook throws.
+  static HookSpec hook(const HookSource& hook);
   // The value of a secret of the workspace, read now; throws not_found, naming where it was
   // looked for and never the value.
   std::string secret(const std::string& name) const;

@@ -129,7 +129,8 @@ std::map<std::string, std::string> Daemon::look_for_changes() {
     trigger.code_too = trigger.code_too || !data;
     spdlog::info("{} {} is at {}", data ? "data" : "code", name, commit.substr(0, 7));
   }
-  const bool left_open = left_open_;
+  // Taken before the plan: a store that heals while it is made sets it again, for another plan.
+  const bool left_open = left_open_.exchange(false);
   if (trigger.kind.empty() && left_open) {
     trigger.kind = "data";
     trigger.code_too = true;
@@ -137,7 +138,7 @@ std::map<std::string, std::string> Daemon::look_for_changes() {
   if (!trigger.kind.empty()) {
     trigger.who = "lockstep";
     std::optional<Error> error = have_planned({trigger, heads, nullptr});
-    if (!error) left_open_ = false;
+    if (error && left_open) left_open_ = true;
     if (error && !errors.empty()) in_vain_ = heads;
   }
   if (!errors.empty()) heads.clear();

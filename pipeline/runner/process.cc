@@ -62,9 +62,21 @@ struct Prepared {
   int input, output, error;
   uint64_t memory_bytes;
   bool dies_with_parent;
+  const std::function<void(pid_t)>* record;
 };
 
-// Runs in the child that shares our memory: system calls only. Returns when something failed.
+// False when it failed. Whoever kills the parent from now on finds what is to be killed with it.
+bool recorded(const std::function<void(pid_t)>& record) {
+  try {
+    if (record) record(getpid());
+    return true;
+  } catch (const std::exception&) {
+    errno = EIO;
+    return false;
+  }
+}
+
+// Runs in the child that shares our memory. Returns when something failed.
 void become(const Prepared& p) {
   sigset_t none;
   sigemptyset(&none);
@@ -81,6 +93,7 @@ void become(const Prepared& p) {
   }
   if (dup2(p.input, 0) < 0 || dup2(p.output, 1) < 0 || dup2(p.error, 2) < 0) return;
   if (chdir(p.folder) != 0) return;
+  if (!recorded(*p.record)) return;
   sigprocmask(SIG_SETMASK, &none, nullptr);
   execve(p.path, p.argv, p.env);
 }
@@ -123,7 +136,8 @@ pid_t launch(const Launch& launch) {
                     launch.output,
                     launch.error < 0 ? launch.output : launch.error,
                     launch.memory_bytes,
-                    launch.dies_with_parent};
+                    launch.dies_with_parent,
+                    &launch.record};
   volatile int failure = 0;
   pid_t pid = vfork();
   if (pid == 0) {
@@ -137,7 +151,10 @@ pid_t launch(const Launch& launch) {
   }
   if (failure != 0) {
     waitpid(pid, nullptr, 0);
-    throw Error(failure == ENOENT ? ErrorCode::kNotFound : ErrorCode::kDenied,
+    const ErrorCode code = failure == ENOENT ? ErrorCode::kNotFound
+                           : failure == EIO  ? ErrorCode::kUnavailable
+                                             : ErrorCode::kDenied;
+    throw Error(code,
                 fmt::format("cannot execute {}: {}", printable(path), std::strerror(failure)));
   }
   return pid;

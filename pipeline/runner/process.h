@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -21,11 +22,14 @@ struct Launch {
   int input = -1;                // stdin; -1: empty
   uint64_t memory_bytes = 0;     // RLIMIT_DATA; 0: none
   bool dies_with_parent = true;
+  // Called in the new process, with its pid, before the program is executed. It has our memory
+  // while we wait, so it must leave nothing behind there but what it writes to files.
+  std::function<void(pid_t)> record;
 };
 
 // Starts the program; it leads a session and group of its own.
 // argv[0] without a slash is looked up in the PATH of `env`. The caller must be single-threaded.
-// Throws not_found or denied when the program can't be executed.
+// Throws not_found or denied when the program can't be executed, unavailable when `record` threw.
 pid_t launch(const Launch& launch);
 
 // Makes this process inherit the orphans of its descendants.

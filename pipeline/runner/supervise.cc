@@ -60,8 +60,7 @@ class Supervisor {
       ending_.error = stop_reason_;
       return ending_;
     }
-    worker_ ? hand_over(program) : start(program);
-    started(pid_);
+    worker_ ? hand_over(program, started) : start(program, started);
     point("shim.program.recorded");
     while (!exited_) turn();
     point("shim.program.ended");
@@ -73,7 +72,7 @@ class Supervisor {
   }
 
  private:
-  void start(const Program& program) {
+  void start(const Program& program, const std::function<void(pid_t)>& started) {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) {
       throw Error(ErrorCode::kUnavailable, fmt::format("no pipe: {}", std::strerror(errno)));
@@ -87,6 +86,7 @@ class Supervisor {
     launch_as.folder = program.folder;
     launch_as.output = write_end.get();
     launch_as.memory_bytes = order_.memory_bytes;
+    launch_as.record = started;
     point("shim.exec.before");
     pid_ = launch(launch_as);
     point("shim.exec.after");
@@ -164,7 +164,8 @@ class Supervisor {
   }
 
   // The worker's child writes to a named pipe, so that its output is masked and cut like any.
-  void hand_over(const Program& program) {
+  void hand_over(const Program& program, const std::function<void(pid_t)>& started) {
+    started(worker_->pid);
     if (mkfifo(program.pipe.c_str(), 0600) != 0) {
       throw Error(ErrorCode::kUnavailable, fmt::format("no pipe: {}", std::strerror(errno)));
     }

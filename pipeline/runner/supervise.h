@@ -27,7 +27,8 @@ struct Ending {
 
 // Starts the program and returns when it and all its descendants are gone. SIGUSR1 (cancelled)
 // and SIGTERM (lost) must be blocked; they, and a timeout, end the program's group by SIGTERM and,
-// after the grace time, by SIGKILL. `started` is told the program's pid.
+// after the grace time, by SIGKILL. `started` is told the program's pid
+// before the program does anything.
 // Throws not_found or denied when the program can't be executed.
 // With a warm `worker` the order's action runs in that instead, and stopping means ending it; times
 // and memory are then not known. A worker that dies by itself makes the attempt lost.

@@ -122,9 +122,10 @@ TEST_CASE("a store of version 1 is brought forward with what it holds") {
       REQUIRE(row.step());
       triggers = row.text(0);
     }
-    db.execute((triggers + "; DROP INDEX attempts_by_run; DROP TABLE revision; DROP TABLE "
-                           "slice_sums; DROP TABLE snapshots; "
-                           "PRAGMA user_version=1")
+    db.execute((triggers +
+                "; DROP INDEX attempts_by_run; DROP TABLE events; DROP TABLE revision; DROP TABLE "
+                "slice_sums; DROP TABLE snapshots; "
+                "PRAGMA user_version=1")
                    .c_str());
   }
   Database db(folder.path() / "s.db");
@@ -142,7 +143,9 @@ TEST_CASE("a store of version 2 is brought forward, and knows the slices it knew
     Database db(folder.path() / "s.db");
     SqliteStore(db).set("cursor/tables", "abc");
     SqliteSliceCache(db).update("g", "c1", {{"a", {{sha256("a"), 1}, "1"}}}, true);
-    db.execute("DROP INDEX attempts_by_run; DROP TABLE snapshots; PRAGMA user_version=2");
+    db.execute(
+        "DROP INDEX attempts_by_run; DROP TABLE events; DROP TABLE snapshots; PRAGMA "
+        "user_version=2");
   }
   Database db(folder.path() / "s.db");
   CHECK(SqliteStore(db).get("cursor/tables") == "abc");
