@@ -22,7 +22,8 @@ Follower<Stream>::Follower(ServerCore& core, Stream stream, Visit visit,
       stream_(std::move(stream)),
       visit_(std::move(visit)),
       story_(std::move(story)),
-      timer_(stream_.get_executor()) {}
+      timer_(stream_.get_executor()),
+      known_at_(std::chrono::steady_clock::now()) {}
 
 template <class Stream>
 Follower<Stream>::~Follower() {
@@ -78,8 +79,18 @@ void Follower<Stream>::take(Story::Part part) {
   rest();
 }
 
+// A token that is revoked or has ended lets nobody follow for longer than a heartbeat.
+template <class Stream>
+bool Follower<Stream>::let_in() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now - known_at_ < core_.limits.heartbeat) return true;
+  known_at_ = now;
+  return visit_.still_known();
+}
+
 template <class Stream>
 void Follower<Stream>::write(std::string text, bool end) {
+  if (!let_in()) return close();
   busy_ = true;
   out_ = std::move(text);
   lowest().expires_after(core_.limits.write);  // of the write alone: reading has begun before

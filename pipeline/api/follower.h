@@ -29,6 +29,7 @@ class Follower : public FollowerBase, public std::enable_shared_from_this<Follow
   void take(Story::Part part);
   void write(std::string text, bool end);
   void rest();
+  bool let_in();
   void close();
 
   ServerCore& core_;
@@ -38,6 +39,7 @@ class Follower : public FollowerBase, public std::enable_shared_from_this<Follow
   boost::asio::steady_timer timer_;
   std::string out_;  // what is being written
   char ignored_[16];
+  std::chrono::steady_clock::time_point known_at_;  // when the token was last looked at
   bool busy_ = false, over_ = false;
 };
 

@@ -162,6 +162,12 @@ size_t Seats::taken() const {
   return taken_;
 }
 
+bool Visit::still_known() const {
+  if (!tokens) return true;
+  std::optional<Identity> now = tokens->identify(bearer, SystemClock().now_ms());
+  return now && now->role == who.role;
+}
+
 void ServerCore::follow(std::weak_ptr<FollowerBase> follower, FollowerBase* key) {
   std::lock_guard<std::mutex> lock(mutex_);
   followers_[key] = std::move(follower);
@@ -285,6 +291,7 @@ std::pair<int, Error> Session<Stream>::identify() {
     std::optional<Identity> who =
         visit_.tokens->identify(given.substr(kBearer.size()), SystemClock().now_ms());
     if (who) visit_.who = *who;
+    if (who) visit_.bearer = given.substr(kBearer.size());
   }
   bool anyone = route_ && route_->role == kAnyone;
   if (!visit_.who.role.empty() || anyone) return {0, invalid("")};

@@ -80,6 +80,10 @@ struct Visit {
   Tokens* tokens = nullptr;  // null: the Unix socket
   std::shared_ptr<const Listener> door;
   std::shared_ptr<Seats> seats;  // one is taken
+  std::string bearer;            // the token that `who` was last known by
+
+  // Is who came with a token still to be let in?
+  bool still_known() const;
 };
 
 using LocalStream = boost::beast::basic_stream<boost::asio::local::stream_protocol>;

@@ -47,7 +47,7 @@ class EventStory : public Story {
     Part part;
     if (!resumes_) {
       part.text = "id: " + std::to_string(cursor_) + "\n\n";  // so that it can be resumed from here
-      resumes_ = true;
+      resumes_ = live_ = true;
       return part;
     }
     EventPage page = backend_.events(cursor_, kPage);

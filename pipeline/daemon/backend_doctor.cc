@@ -347,6 +347,14 @@ class Examination {
 
   void work() {
     doctor_.check("outbox", "the log of `lockstep serve` says what hinders them", [&] {
+      const Json troubles = daemon_.effects().outbox().troubles();
+      if (!troubles.empty()) {
+        wrong(fmt::format("{} not taken, the first: {} {}: {}", troubles.size(),
+                          troubles[0].at("what").get<std::string>(),
+                          troubles[0].at("target").get<std::string>(),
+                          troubles[0].at("error").get<std::string>()),
+              "look at `status` and `notifications` in lockstep.yaml");
+      }
       return daemon_.in_loop([&](Engine& engine) {
         std::vector<Intent> intents = engine.store().intents();
         const int64_t age_ms = daemon_.metrics().oldest_intent_ms(intents, engine.now_ms());

@@ -18,7 +18,7 @@ namespace {
 
 struct Listening {
   explicit Listening(bool tls = false, size_t of_address = 64)
-      : server(api, folder.path() / "socket") {
+      : server(api, folder.path() / "socket", limits(), &feed) {
     Listener listener{"127.0.0.1", 0, {"localhost", "127.0.0.1"}, {}, {}, 256, of_address};
     if (tls) {
       make_certificate();
@@ -28,6 +28,12 @@ struct Listening {
     port = server.listen(listener, tokens);
     server.start();
     token = tokens.create("ci", "operator", std::nullopt, "ann", 1).at("token");
+  }
+
+  static ServerLimits limits() {
+    ServerLimits limits;
+    limits.heartbeat = 100ms;
+    return limits;
   }
 
   void make_certificate() const {
@@ -82,6 +88,7 @@ struct Listening {
   FakeBackend backend;
   Api api{backend};
   Tokens tokens{folder.path() / "tokens.json"};
+  EventFeed feed;
   ApiServer server;
   uint16_t port = 0;
   std::string token;
@@ -165,6 +172,33 @@ TEST_CASE("one address has a limited number of connections") {
     std::this_thread::sleep_for(10ms);
   }
   CHECK(answer.substr(9, 3) == "200");
+}
+
+TEST_CASE("who follows by a token that is revoked is let go at the next heartbeat") {
+  Listening served;
+  int fd = served.connected();
+  timeval patience{10, 0};
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  const std::string request =
+      "GET /events HTTP/1.1\r\nHost: localhost\r\n" + served.bearer() + "\r\n";
+  REQUIRE(send(fd, request.data(), request.size(), MSG_NOSIGNAL) == ssize_t(request.size()));
+  std::string all;
+  auto more = [&] {
+    char piece[4096];
+    ssize_t got = recv(fd, piece, sizeof piece, 0);
+    if (got > 0) all.append(piece, static_cast<size_t>(got));
+    return got > 0;
+  };
+  while (all.find(":\n\n:\n\n") == all.npos && more()) {
+  }
+  REQUIRE(all.find(":\n\n:\n\n") != all.npos);  // two heartbeats: it is still known
+  served.tokens.revoke("ci", "ann", 2);
+  const size_t then = all.size();
+  while (more()) {
+  }
+  CHECK(all.size() <= then + 6);  // one or two heartbeats may have been under way
+  CHECK(recv(fd, all.data(), 1, 0) == 0);
+  close(fd);
 }
 
 TEST_CASE("over TLS, verified") {
