@@ -38,6 +38,7 @@ void Checks::after_turn(World& world) {
   same_registry(world);
   cursors(world);
   runs(world);
+  told(world, true);
   revision_ = world.sqlite.revision();
   intents_ = ids_of(world.sqlite.intents());
 }
@@ -60,6 +61,7 @@ void Checks::after_restart(World& world, bool unheard) {
   attempts(world);
   intents(world);
   cursors(world);
+  told(world, false);
   for (const auto& [id, training] : world.runner.ever()) {
     must(world.sqlite.attempt(id).has_value(), "acts on what is durable",
          "attempt {} was started, and the store does not know it", id);
@@ -135,6 +137,7 @@ void Checks::attempts(World& world) {
 
 // An attempt ended as the runner says; what the machine lost is no failure.
 void Checks::ended(World& world, const AttemptRecord& attempt) {
+  over_.push_back(attempt.id);
   auto training = world.runner.ever().find(attempt.id);
   if (training == world.runner.ever().end() || world.not_started.count(attempt.id)) return;
   AttemptEnd end = training->second.result.end;
@@ -206,6 +209,8 @@ void Checks::facts(World& world, bool heard) {
       if (const AliasMove* move = std::get_if<AliasMove>(&entry.fact)) moved(world, *move);
       if (const Version* version = std::get_if<Version>(&entry.fact)) made(world, *version);
     }
+    if (const auto* move = std::get_if<AliasMove>(&entry.fact)) moves_.push_back(told_as(*move));
+    if (const auto* move = std::get_if<ChannelMove>(&entry.fact)) moves_.push_back(told_as(*move));
     if (const Release* release = std::get_if<Release>(&entry.fact)) {
       must(release->tag.starts_with(md5_hex(manifest_of(*release))), "tags",
            "release {} is not named by its manifest", release->tag);

@@ -25,6 +25,10 @@ void must(bool holds, const char* rule, fmt::format_string<Args...> what, Args&&
   if (!holds) throw Violation{rule, fmt::format(what, std::forward<Args>(args)...)};
 }
 
+// A move as it is compared with what is told of it.
+std::string told_as(const AliasMove& move);
+std::string told_as(const ChannelMove& move);
+
 class Checks {
  public:
   void after_turn(World& world);
@@ -46,6 +50,7 @@ class Checks {
   void same_registry(World& world);
   void cursors(World& world);
   void runs(World& world);
+  void told(World& world, bool heard);  // check_told.cc
   void remember(World& world);
 
   void rest_of_channels(World& world);
@@ -60,7 +65,12 @@ class Checks {
   std::map<std::string, std::string> planned_;  // source → commit of the last plan
   std::string revision_;                        // of the store, after the last turn
   std::vector<int64_t> intents_;                // that were there then
-  bool fresh_ = true;                           // no survey was taken by this process
+  // What is to be told, and what was.
+  std::vector<std::string> moves_, over_;
+  int64_t last_event_ = 0;
+  std::set<std::string> told_attempts_;
+  std::map<std::string, std::string> told_runs_;
+  bool fresh_ = true;  // no survey was taken by this process
 };
 
 }  // namespace lockstep::sim

@@ -109,6 +109,7 @@ class FaultyStore : public Store {
   std::vector<Intent> intents() override { return store_.intents(); }
   // Is the turn's as everything else; a crash before or after it is one beside another write.
   int64_t add_event(const std::string& kind, const std::string& data) override {
+    if (wrong_ == Wrong::kForgetsEvent && ++told_ % 11 == 0) return 0;
     return store_.add_event(kind, data);
   }
 
@@ -122,7 +123,7 @@ class FaultyStore : public Store {
   Faults& faults_;
   Wrong wrong_;
   std::map<std::string, std::string> early_;  // kCursorTooEarly: what outlives the turn
-  int64_t looks_ = 0, added_ = 0, counted_ = 0;
+  int64_t looks_ = 0, added_ = 0, counted_ = 0, told_ = 0;
 };
 
 inline void FaultyStore::rollback() {

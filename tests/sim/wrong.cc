@@ -27,6 +27,7 @@ const std::vector<WrongEngine>& wrong_engines() {
       {Wrong::kIgnoresGate, "ignores-gate", "every version is said to be perfect", 5},
       {Wrong::kPreviewIsWatched, "preview-is-watched", "a branch is planned as the watched one", 5},
       {Wrong::kForces, "forces", "known results are made again", 5},
+      {Wrong::kForgetsEvent, "forgets-event", "every eleventh event is told and not kept", 5},
   };
   return kAll;
 }

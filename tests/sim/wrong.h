@@ -32,6 +32,7 @@ enum class Wrong {
   kIgnoresGate,
   kPreviewIsWatched,
   kForces,
+  kForgetsEvent,
 };
 
 struct WrongEngine {
