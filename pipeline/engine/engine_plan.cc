@@ -276,6 +276,7 @@ bool Engine::hold_accident(SurveyDone& done, const std::vector<std::string>& add
                  clock_.now_ms(),
                  clock_.now_ms()};
   run->survey = done.survey;
+  run->data = data_json(*done.survey);
   run->held = held;
   run->record.document = run_document(*run, registry_, clock_.now_ms());
   keep(run->record);
@@ -324,13 +325,27 @@ std::vector<std::string> Engine::supersede() {
   return superseded;
 }
 
-// Whoever waits for a run that was superseded can follow it.
+// Whoever waits for a run that was superseded can follow it, and is told which of its steps that
+// does not have.
 void Engine::name_successor(const std::vector<std::string>& runs) {
+  const Graph& graph = *active_->survey->graph;
   for (const std::string& id : runs) {
-    if (last_ && last_->record.id == id) last_->superseded_by = active_->record.id;
     RunRecord run = *store_.run(id);
-    if (run.document.is_object()) run.document["superseded_by"] = active_->record.id;
+    if (!run.document.is_object()) continue;
+    std::vector<std::string> missing;
+    for (const Json& step : run.document.value("steps", Json::array())) {
+      const std::string state = step.value("state", ""), name = step.value("step", "");
+      auto now = graph.by_name.find(name);
+      bool open = state == "waiting" || state == "run" || state == "running";
+      bool has = now != graph.by_name.end() && active_->plan->selected(now->second);
+      if (open && !has) missing.push_back(name);
+    }
+    run.document["superseded_by"] = active_->record.id;
+    run.document["left_out"] = missing;
     store_.put(run);
+    if (!last_ || last_->record.id != id) continue;
+    last_->superseded_by = active_->record.id;
+    last_->left_out = std::move(missing);
   }
 }
 
@@ -376,6 +391,7 @@ void Engine::open_run(const SurveyDone& done) {
   active_ = std::make_unique<Run>();
   Run& run = *active_;
   run.survey = done.survey;
+  run.data = data_json(*done.survey);
   run.trigger = done.trigger;
   run.notes = done.survey->notes;
   for (const Problem& problem : done.survey->graph->problems) {
