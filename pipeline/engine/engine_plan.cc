@@ -325,30 +325,6 @@ std::vector<std::string> Engine::supersede() {
   return superseded;
 }
 
-// Whoever waits for a run that was superseded can follow it, and is told which of its steps that
-// does not have.
-void Engine::name_successor(const std::vector<std::string>& runs) {
-  const Graph& graph = *active_->survey->graph;
-  for (const std::string& id : runs) {
-    RunRecord run = *store_.run(id);
-    if (!run.document.is_object()) continue;
-    std::vector<std::string> missing;
-    for (const Json& step : run.document.value("steps", Json::array())) {
-      const std::string state = step.value("state", ""), name = step.value("step", "");
-      auto now = graph.by_name.find(name);
-      bool open = state == "waiting" || state == "run" || state == "running";
-      bool has = now != graph.by_name.end() && active_->plan->selected(now->second);
-      if (open && !has) missing.push_back(name);
-    }
-    run.document["superseded_by"] = active_->record.id;
-    run.document["left_out"] = missing;
-    store_.put(run);
-    if (!last_ || last_->record.id != id) continue;
-    last_->superseded_by = active_->record.id;
-    last_->left_out = std::move(missing);
-  }
-}
-
 // `renamed-from` that can't be followed is said; the plan goes on without it.
 void Engine::carry_renamed(Run& run) {
   for (const auto& [model, step] : run.survey->graph->producer) {
