@@ -82,7 +82,10 @@ class Backend {
   //  "code":[{"source","paths","files","commit"}],
   //  "changes":[{"source","table","slice"|null,"added","removed","changed"} of rows,
   //             or {"source","paths","files":N} of code],
-  //  "steps":[{"step","state":"waiting"|"run" (not started)|"running"|"done"|"failed"|"cancelled"|
+  //  "models":N that its steps register,"left_out":[step…] that it had yet to do, of a superseded
+  //  one, and the one in its place does not have,
+  //  "steps" without those that were current and stayed so:
+  //           [{"step","state":"waiting"|"run" (not started)|"running"|"done"|"failed"|"cancelled"|
   //            "current"|"deferred"|"blocked","model"|null,"version"|null,"attempt"|null,
   //            "seconds"|null,
   //            "error"|null,"reasons":[…],"waits_for":[…],"metrics":{…last live line}}],

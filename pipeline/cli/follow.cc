@@ -103,19 +103,6 @@ int run_exit_code(const Doc& run) {
 
 namespace {
 
-// Steps that a superseded run was yet to do, and that the run after it does not have.
-std::vector<std::string> left_out(const Doc& superseded, const Doc& run) {
-  std::set<std::string> has;
-  for (const Doc& step : run.list("steps")) has.insert(step.text("step"));
-  std::vector<std::string> missing;
-  for (const Doc& step : superseded.list("steps")) {
-    std::string state = step.text("state");
-    bool open = state == "waiting" || state == "run" || state == "running";
-    if (open && !has.count(step.text("step"))) missing.push_back(step.text("step"));
-  }
-  return missing;
-}
-
 // A newer plan has taken the run's place and adopted its attempts: its end is the one to wait for,
 // as far as it has the same steps to do.
 Json await_successor(Context& context, const Json& superseded) {
@@ -124,7 +111,7 @@ Json await_successor(Context& context, const Json& superseded) {
   context.err() << "run " << clean(old.text("run")) << " is superseded by run " << clean(id) << "\n"
                 << std::flush;
   Json document = await_run(context, id);
-  std::vector<std::string> missing = left_out(old, Doc(document));
+  std::vector<std::string> missing = old.texts("left_out");
   if (missing.empty()) return document;
   context.err() << "run " << clean(id) << " left out " << compress_names(missing, 90) << "\n";
   return superseded;

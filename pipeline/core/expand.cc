@@ -149,12 +149,13 @@ class Expansion {
     return fmt::format("{}[{}]", tmpl.name, fmt::join(parts, ","));
   }
 
-  std::string reference(const std::string& name, const Values& matrix, const Values& env) const {
+  std::string reference(const std::string& name, const Values& matrix, const Values& env) {
     std::string rest = name.substr(name.find('.') + 1);
     if (name.starts_with("inputs.") && inputs_.contains(rest)) return input_text(inputs_[rest]);
     const Values& from = name.starts_with("matrix.") ? matrix
                          : name.starts_with("env.")  ? env
                                                      : commits_;
+    if (&from == &commits_) graph.commits_read.insert(rest);
     auto found = from.find(rest);
     if (found == from.end()) {
       throw Error(ErrorCode::kInvalid, fmt::format("${{{{ {} }}}} has no value", name));
@@ -171,7 +172,7 @@ class Expansion {
   }
 
   // A name built from data: each value is encoded, the whole is bounded.
-  std::string name_text(const TemplateText& text, const Values& matrix, const Values& env) const {
+  std::string name_text(const TemplateText& text, const Values& matrix, const Values& env) {
     bool first = begins_with_reference(text);
     std::string name = resolve_text(text, [&](const std::string& ref) {
       std::string value = encode_value(reference(ref, matrix, env), first);
@@ -181,7 +182,7 @@ class Expansion {
     return bounded_name(name);
   }
 
-  Json resolve_json(const Json& value, const Values& matrix, const Values& env) const {
+  Json resolve_json(const Json& value, const Values& matrix, const Values& env) {
     if (value.is_string()) {
       const std::string& text = value.get_ref<const std::string&>();
       if (text.find("${{") == std::string::npos) return value;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -104,6 +105,8 @@ struct Graph {
   std::map<std::string, std::string> home;
   std::map<std::string, std::vector<std::string>> tags;
   std::map<std::string, std::vector<WorkflowInput>> inputs;
+  // Sources whose commits stand in some step (`${{ commit.SOURCE }}`), or would if they were known.
+  std::set<std::string> commits_read;
   // Steps that the data asks for are left out (a table could not be read, two values have one
   // name): nothing may be retired because of their absence.
   bool incomplete = false;
@@ -118,6 +121,7 @@ struct Graph {
 struct AxisValues {
   std::vector<std::string> values;
   uint64_t unmapped = 0;  // rows whose value is NULL or empty and not mapped: reported
+  bool operator==(const AxisValues&) const = default;
 };
 using AxisReader = std::function<AxisValues(const MatrixAxis&)>;
 
@@ -127,6 +131,25 @@ using AxisReader = std::function<AxisValues(const MatrixAxis&)>;
 // a cycle, unavailable when a source is away.
 Graph expand(const std::vector<Workflow>& workflows, const AxisReader& axis,
              const std::map<std::string, std::string>& commits);
+
+// The last graph, for as long as it would be expanded to the same again: the workflows, the values
+// of every axis, and the commits that stand in steps are as they were.
+class Graphs {
+ public:
+  // What expand() gives.
+  std::shared_ptr<const Graph> expanded(const std::vector<Workflow>& workflows,
+                                        const AxisReader& axis,
+                                        const std::map<std::string, std::string>& commits);
+
+ private:
+  bool stands(const std::vector<Workflow>& workflows, const AxisReader& axis,
+              const std::map<std::string, std::string>& commits) const;
+
+  std::vector<Workflow> workflows_;
+  std::vector<std::pair<MatrixAxis, AxisValues>> axes_;
+  std::map<std::string, std::string> commits_;  // those that were read and are known
+  std::shared_ptr<const Graph> graph_;          // null: every graph is another one
+};
 
 // Fills order, dependents, producer and by_name from the steps. Throws invalid on a cycle or on
 // two producers, naming them.

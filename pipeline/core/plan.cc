@@ -217,7 +217,7 @@ void Plan::settle(StepId id) {
   PlannedStep next;
   next.forced = step.forced;
   if (!gather(id, next)) return enter(id, std::move(next));
-  next.recipe = make_recipe(*survey_, id, next.inputs);
+  next.recipe = world_.recipe(*survey_, id, next.inputs);
   const Digest& fingerprint = next.recipe->fingerprint;
   bool same = step.recipe && step.recipe->fingerprint == fingerprint;
   if (same && (step.state == StepState::kDone || step.state == StepState::kCurrent)) {

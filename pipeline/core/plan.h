@@ -47,10 +47,10 @@ struct UsedModel {
 
 struct PlannedStep {
   StepState state = StepState::kWaiting;
-  std::optional<Recipe> recipe;  // unset while waiting or blocked
-  InputDigests inputs;           // beside `recipe`
-  std::vector<UsedModel> used;   // models among the inputs
-  std::string note;              // why blocked, failed or deferred; one line
+  std::shared_ptr<const Recipe> recipe;  // null while waiting or blocked
+  InputDigests inputs;                   // beside `recipe`
+  std::vector<UsedModel> used;           // models among the inputs
+  std::string note;                      // why blocked, failed or deferred; one line
   std::vector<StepId> waits_for;
   bool early = false;   // went ahead on a champion whose producer was undecided
   bool forced = false;  // runs although a result is known
@@ -60,6 +60,11 @@ struct PlannedStep {
 class World {
  public:
   virtual ~World() = default;
+  // What make_recipe() gives, which somebody may have kept.
+  virtual std::shared_ptr<const Recipe> recipe(const Survey& survey, StepId step,
+                                               const InputDigests& inputs) {
+    return std::make_shared<const Recipe>(make_recipe(survey, step, inputs));
+  }
   // A known result whose bytes are present, or null. Valid until the next call.
   virtual const ResultRecord* result(const Digest& fingerprint) = 0;
   virtual bool live(const Digest& fingerprint) = 0;

@@ -188,6 +188,39 @@ Recipe make_recipe(const Survey& survey, StepId step, const InputDigests& inputs
   return recipe;
 }
 
+bool Recipes::same(const Known& known, const Survey& survey, const Step& step,
+                   const InputDigests& inputs) {
+  if (!known.recipe || known.inputs != inputs) return false;
+  for (size_t i = 0; i < step.lock_files.size(); ++i) {
+    if (known.lock_files[i] != survey.code[step.lock_files[i].value].digest) return false;
+  }
+  for (size_t i = 0; i < step.inputs.size(); ++i) {
+    if (step.inputs[i].kind != InputKind::kRows) continue;
+    const auto& was = known.columns[i];
+    const auto& now = survey.slices[step.inputs[i].slice.value].columns;
+    if (was != now && (!was || !now || *was != *now)) return false;
+  }
+  return true;
+}
+
+std::shared_ptr<const Recipe> Recipes::of(const Survey& survey, StepId id,
+                                          const InputDigests& inputs) {
+  if (graph_ != survey.graph) {
+    graph_ = survey.graph;
+    known_.assign(graph_->steps.size(), {});
+  }
+  Known& known = known_[id.value];
+  const Step& step = graph_->step(id);
+  if (same(known, survey, step, inputs)) return known.recipe;
+  known = {inputs, {}, {}, std::make_shared<const Recipe>(make_recipe(survey, id, inputs))};
+  for (CodeId lock : step.lock_files) known.lock_files.push_back(survey.code[lock.value].digest);
+  for (const StepInput& input : step.inputs) {
+    bool rows = input.kind == InputKind::kRows;
+    known.columns.push_back(rows ? survey.slices[input.slice.value].columns : nullptr);
+  }
+  return known.recipe;
+}
+
 std::vector<Reason> explain(const Survey& survey, StepId step, const InputDigests& inputs,
                             const std::string& before) {
   if (before.empty()) return {{"", "first", "never run before"}};

@@ -4,6 +4,7 @@
 // Knows nothing of results, models' champions or where digests come from.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,6 +21,28 @@ struct Recipe {
   Digest fingerprint;
 };
 Recipe make_recipe(const Survey& survey, StepId step, const InputDigests& inputs);
+
+// Recipes kept for the next plan over the same graph: made again only where what they are made of
+// differs. Gives what make_recipe() gives.
+class Recipes {
+ public:
+  std::shared_ptr<const Recipe> of(const Survey& survey, StepId step, const InputDigests& inputs);
+
+ private:
+  using Columns = std::vector<std::string>;
+  // What a survey may change of a step's recipe.
+  struct Known {
+    InputDigests inputs;
+    std::vector<Digest> lock_files;
+    std::vector<std::shared_ptr<const Columns>> columns;  // by input
+    std::shared_ptr<const Recipe> recipe;
+  };
+  static bool same(const Known& known, const Survey& survey, const Step& step,
+                   const InputDigests& inputs);
+
+  std::shared_ptr<const Graph> graph_;  // held, so that no other one has its address
+  std::vector<Known> known_;            // by StepId
+};
 
 struct Reason {
   std::string input;     // the input's name, or "with.seed", "uses", "env.X" …

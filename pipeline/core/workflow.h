@@ -59,6 +59,7 @@ struct InputTemplate {
 
   // kModel
   TemplateText model;
+  bool operator==(const InputTemplate&) const = default;
 };
 
 // One dimension of a step's matrix: a list, or the values of a table's column.
@@ -68,12 +69,14 @@ struct MatrixAxis {
   std::string source, table, column;   // when `table` is not empty
   std::optional<std::string> null_as;  // what NULL and empty values are called, if mapped
   std::string place;
+  bool operator==(const MatrixAxis&) const = default;
 };
 
 struct Bound {  // of a metric, by the gate
   std::string metric;
   std::optional<double> min;
   std::optional<double> max;
+  bool operator==(const Bound&) const = default;
 };
 
 struct Resources {
@@ -81,12 +84,14 @@ struct Resources {
   uint64_t memory_bytes = 0;  // 0: not declared
   uint64_t gpu_memory_bytes = 0;
   uint32_t cpus = 1;
+  bool operator==(const Resources&) const = default;
 };
 
 struct EnvironmentSpec {
   std::vector<std::string> files;  // lock files in the code repo, by blob id
   std::map<std::string, std::vector<std::string>> probes;  // name → argv; output enters the recipe
   bool exact = false;  // the measured environment enters the fingerprint
+  bool operator==(const EnvironmentSpec&) const = default;
 };
 
 // `if:` of a step: which changes since its last accepted result count. What is left empty restricts
@@ -96,6 +101,7 @@ struct Conditions {
   std::vector<std::pair<std::string, std::string>> tables;  // source and name of tables that count
   std::vector<std::string> slices;                          // row inputs that count
   uint64_t min_changed_rows = 1;  // so many rows, over all row inputs that count
+  bool operator==(const Conditions&) const = default;
 };
 
 // `concurrency:`: attempts of one group go one at a time, in the whole workspace.
@@ -103,6 +109,7 @@ struct ConcurrencySpec {
   TemplateText group;  // may refer to matrix values
   // What no newer plan wants is cancelled (or finished); left out: as the workspace's policy says.
   std::optional<bool> cancel_in_progress;
+  bool operator==(const ConcurrencySpec&) const = default;
 };
 
 struct StepTemplate {
@@ -128,6 +135,7 @@ struct StepTemplate {
   int attempts = 1;
   std::optional<Conditions> condition;
   std::vector<ConcurrencySpec> concurrency;  // its own and the workflow's
+  bool operator==(const StepTemplate&) const = default;
 };
 
 struct ChannelSpec {
@@ -136,6 +144,7 @@ struct ChannelSpec {
   std::string image;                // image name
   int64_t max_wait_ms = 600'000;
   std::string place;
+  bool operator==(const ChannelSpec&) const = default;
 };
 
 // A tick by cron(5) in a time zone.
@@ -148,6 +157,7 @@ struct ScheduleSpec {
 struct AfterSpec {
   std::vector<std::string> names;
   bool any = false;  // however it ended; else only where all of that workflow's steps are done
+  bool operator==(const AfterSpec&) const = default;
 };
 
 enum class ValueType { kString, kNumber, kInteger, kBoolean, kChoice };
@@ -161,6 +171,7 @@ struct WorkflowInput {
   std::vector<std::string> options;  // of a choice
   std::string description;
   std::string place;  // file:line:column, for messages
+  bool operator==(const WorkflowInput&) const = default;
 };
 
 struct Workflow {
@@ -181,7 +192,11 @@ struct Workflow {
   Json values = Json::object();  // of inputs, where they are not the defaults
   std::vector<StepTemplate> steps;
   std::vector<ChannelSpec> channels;
+  bool operator==(const Workflow&) const = default;
 };
+
+// Equal in everything that they say; of JSON values the types, too: 1 is not 1.0.
+bool identical(const std::vector<Workflow>& a, const std::vector<Workflow>& b);
 
 // The parts of `text` with every reference replaced through `value` (throws what `value` throws).
 template <class F>

@@ -169,7 +169,7 @@ size_t WorkspaceBackend::free_checkpoints(bool dry) {
       DryWorld dry_world(engine, seen);
       std::unique_ptr<Plan> plan = engine.preview(seen, trigger, dry_world);
       for (StepId id : seen->graph->order) {
-        const std::optional<Recipe>& recipe = plan->at(id).recipe;
+        const auto& recipe = plan->at(id).recipe;
         auto last = engine.store().last_attempt("", seen->graph->step(id).name);
         if (recipe) needed.insert(runner.checkpoint(recipe->fingerprint.hex()));
         if (!recipe && last) needed.insert(runner.checkpoint(last->fingerprint.hex()));

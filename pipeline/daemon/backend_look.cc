@@ -282,7 +282,7 @@ Json WorkspaceBackend::lag() {
       Item item{name, std::string(word(plan->at(id).state)), "", 0, Json::array(), {}, false, {}};
       if (model) item.number = model->alias(kChampion);
       const Version* champion = item.number > 0 ? model->version(item.number) : nullptr;
-      const std::optional<Recipe>& recipe = plan->at(id).recipe;
+      const auto& recipe = plan->at(id).recipe;
       bool same = champion && recipe && recipe->fingerprint == champion->fingerprint;
       item.behind = !same;
       if (champion) item.slices = champion->slices;

@@ -87,9 +87,10 @@ void Daemon::begin() {
   surveyor_ = std::make_unique<Surveyor>(survey_sources_->watched(), *workflows_, *slice_cache_);
   events_db_ = std::make_unique<Database>(parts_.state() / "state.db");
   feed_.begin(SqliteEvents(*events_db_).last());
+  seen_ = std::make_unique<SeenArtifacts>(artifacts_, clock_);
   engine_ = std::make_unique<Engine>(
       store_, ledger_, ledger_.load(), clock_,
-      [this](const Digest& digest) { return artifacts_.has(digest); }, engine_options(parts_));
+      [this](const Digest& digest) { return seen_->has(digest); }, engine_options(parts_));
   effects_ = std::make_unique<Effects>(*this);
   loop_thread_ = std::thread([this] { loop(); });
   survey_thread_ = std::thread([this] { survey_loop(); });
@@ -163,6 +164,7 @@ void Daemon::turn() {
     if (!blind_) {
       engine_->inbox().wait(kTurnWait_ms);
       const auto begin = std::chrono::steady_clock::now();
+      seen_->look_again();
       bool turned = engine_->turn(0);
       std::vector<Intent> intents = engine_->take_intents();
       metrics_.intended(intents, clock_.now_ms());

@@ -218,6 +218,7 @@ class Daemon {
   Database db_;
   SqliteStore store_;
   ArtifactStore artifacts_;
+  std::unique_ptr<SeenArtifacts> seen_;  // by the engine, in its loop
   PlanMemory plans_;
   std::unique_ptr<Database> survey_db_;
   std::unique_ptr<SqliteSliceCache> slice_cache_;

@@ -52,9 +52,11 @@ struct Tally {
 
 Tally tally_of(const Json& run) {
   Tally tally;
+  const bool counted = run.contains("models");  // else of an earlier version: it lists all steps
+  if (counted) tally.models = count_of(run, "models");
   for (const Json& step : list_of(run, "steps")) {
     const std::string state = text_of(step, "state"), model = text_of(step, "model");
-    tally.models += model.empty() ? 0 : 1;
+    tally.models += counted || model.empty() ? 0 : 1;
     tally.retrained += !model.empty() && state == "done" ? 1 : 0;
     if (state == "failed") tally.failed.push_back(text_of(step, "step"));
     if (state == "blocked") tally.blocked.push_back(text_of(step, "step"));
@@ -192,7 +194,8 @@ Verdict verdict_of(const Json& run) {
             next.empty() ? "superseded by a newer commit" : "superseded by run " + next};
   }
   if (result == "cancelled") return {StatusState::kCancelled, "cancelled: " + outcome(tally)};
-  if (list_of(run, "steps").empty() && !list_of(run, "notes").empty() && result != "done") {
+  const bool planned = !list_of(run, "steps").empty() || count_of(run, "current") > 0;
+  if (!planned && !list_of(run, "notes").empty() && result != "done") {
     const Json& why = list_of(run, "notes").front();
     return {StatusState::kFailure, why.is_string() ? why.get<std::string>() : "not planned"};
   }

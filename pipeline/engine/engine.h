@@ -66,14 +66,16 @@ struct Run {
   std::vector<Wait> waits;
   std::vector<double> chain;
   Json planned = Json::object();  // {"counts", "waits_for"} at its start
+  Json data = Json::array();      // what was read (data_json)
   std::vector<Json> moves, releases;
   std::vector<GateReport> gates_failed;
   size_t gates_passed = 0;
   std::map<StepId, StepState> told;  // what those who follow know of each step
   size_t notes_told = 0;
   std::vector<std::string> added, retired, notes;
-  Json held;                  // null, or what waits for approve-change
-  std::string superseded_by;  // the run that took its place; empty: none
+  Json held;                          // null, or what waits for approve-change
+  std::string superseded_by;          // the run that took its place; empty: none
+  std::vector<std::string> left_out;  // steps it had yet to do, and that run does not have
   int64_t revision = 0;
 };
 
@@ -275,6 +277,7 @@ class Engine {
   EngineOptions options_;
   Inbox inbox_;
   Past past_;
+  Recipes recipes_;  // of whatever was planned last
   std::unique_ptr<World> world_;
   std::unique_ptr<Run> active_, last_;
   std::vector<ChannelSpec> channels_;      // of the last plan's graph
@@ -303,6 +306,8 @@ Membership membership(const Graph& graph, const Registry& registry,
 
 // {"source","branch"}, {"source","tag"} or {"workflow","inputs"}.
 Json variant_json(const Variant& variant, const Json& inputs);
+// What was read: per table its rows, and how many values it is cut into.
+Json data_json(const Survey& survey);
 // The JSON document of a run (pipeline/api/backend.h, run()).
 Json run_document(const Run& run, const Registry& registry, int64_t now_ms);
 // Why a step of a plan is to be run: what differs from its last accepted result; where nothing

@@ -145,7 +145,7 @@ std::vector<InputFile> Engine::input_files(StepId id) {
       if (declared != graph.tmpl(producer).outputs.end()) {
         file.file = declared->second.substr(declared->second.rfind('/') + 1);
       }
-      const std::optional<Recipe>& recipe = active_->plan->at(producer).recipe;
+      const auto& recipe = active_->plan->at(producer).recipe;
       const ResultRecord* result = recipe ? past_.result(recipe->fingerprint) : nullptr;
       if (result && result->folders.count(output)) file.folder = result->folders.at(output);
     }

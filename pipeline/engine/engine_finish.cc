@@ -1,4 +1,4 @@
-// Ends of runs: releases are cut from the aliases, the run gets its result.
+// Ends of runs: releases are cut from the aliases, the run gets its result or a successor.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -131,6 +131,30 @@ std::vector<std::string> Engine::wanted_attempts() const {
     if (!active_->plan->wanting(attempt.fingerprint).empty()) ids.push_back(id);
   }
   return ids;
+}
+
+// Whoever waits for a run that was superseded can follow it, and is told which of its steps that
+// does not have.
+void Engine::name_successor(const std::vector<std::string>& runs) {
+  const Graph& graph = *active_->survey->graph;
+  for (const std::string& id : runs) {
+    RunRecord run = *store_.run(id);
+    if (!run.document.is_object()) continue;
+    std::vector<std::string> missing;
+    for (const Json& step : run.document.value("steps", Json::array())) {
+      const std::string state = step.value("state", ""), name = step.value("step", "");
+      auto now = graph.by_name.find(name);
+      bool open = state == "waiting" || state == "run" || state == "running";
+      bool has = now != graph.by_name.end() && active_->plan->selected(now->second);
+      if (open && !has) missing.push_back(name);
+    }
+    run.document["superseded_by"] = active_->record.id;
+    run.document["left_out"] = missing;
+    store_.put(run);
+    if (!last_ || last_->record.id != id) continue;
+    last_->superseded_by = active_->record.id;
+    last_->left_out = std::move(missing);
+  }
 }
 
 void Engine::finish_run() {

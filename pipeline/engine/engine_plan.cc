@@ -276,6 +276,7 @@ bool Engine::hold_accident(SurveyDone& done, const std::vector<std::string>& add
                  clock_.now_ms(),
                  clock_.now_ms()};
   run->survey = done.survey;
+  run->data = data_json(*done.survey);
   run->held = held;
   run->record.document = run_document(*run, registry_, clock_.now_ms());
   keep(run->record);
@@ -324,16 +325,6 @@ std::vector<std::string> Engine::supersede() {
   return superseded;
 }
 
-// Whoever waits for a run that was superseded can follow it.
-void Engine::name_successor(const std::vector<std::string>& runs) {
-  for (const std::string& id : runs) {
-    if (last_ && last_->record.id == id) last_->superseded_by = active_->record.id;
-    RunRecord run = *store_.run(id);
-    if (run.document.is_object()) run.document["superseded_by"] = active_->record.id;
-    store_.put(run);
-  }
-}
-
 // `renamed-from` that can't be followed is said; the plan goes on without it.
 void Engine::carry_renamed(Run& run) {
   for (const auto& [model, step] : run.survey->graph->producer) {
@@ -376,6 +367,7 @@ void Engine::open_run(const SurveyDone& done) {
   active_ = std::make_unique<Run>();
   Run& run = *active_;
   run.survey = done.survey;
+  run.data = data_json(*done.survey);
   run.trigger = done.trigger;
   run.notes = done.survey->notes;
   for (const Problem& problem : done.survey->graph->problems) {

@@ -22,6 +22,7 @@ void Past::begin_again() {
   live_.clear();
   live_fingerprints_.clear();
   cache_.clear();
+  accepted_.clear();
   for (AttemptRecord& attempt : store_.live_attempts()) {
     live_fingerprints_.insert(attempt.fingerprint);
     live_.emplace(attempt.id, std::move(attempt));
@@ -89,8 +90,11 @@ void Past::forgive(const Digest& fingerprint, const std::string& except) {
 }
 
 std::optional<Digest> Past::accepted(const std::string& name) {
+  auto known = accepted_.find(name);
+  if (known != accepted_.end()) return known->second;
   std::string hex = store_.get(kAccepted + name);
-  return hex.empty() ? std::nullopt : std::optional(Digest::parse(hex));
+  if (hex.empty()) return std::nullopt;
+  return accepted_[name] = Digest::parse(hex);
 }
 
 std::string Past::last_recipe(const std::string& name) {
@@ -103,8 +107,9 @@ std::string Past::last_recipe(const std::string& name) {
 }
 
 void Past::accept(const std::string& name, const Digest& fingerprint) {
-  std::string hex = fingerprint.hex();
-  if (store_.get(kAccepted + name) != hex) store_.set(kAccepted + name, hex);
+  if (accepted(name) == fingerprint) return;
+  store_.set(kAccepted + name, fingerprint.hex());
+  accepted_[name] = fingerprint;
 }
 
 }  // namespace lockstep

@@ -52,6 +52,7 @@ class Past {
   std::map<std::string, AttemptRecord> live_;  // by id
   std::multiset<Digest> live_fingerprints_;
   std::unordered_map<Digest, ResultRecord, DigestHash> cache_;
+  std::unordered_map<std::string, Digest> accepted_;  // as the store has it; asked for so far
 };
 
 }  // namespace lockstep

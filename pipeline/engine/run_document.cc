@@ -31,7 +31,8 @@ Json names_json(const Graph& graph, const std::vector<StepId>& ids) {
   return all;
 }
 
-// What was read: per table its rows, and how many values it is cut into.
+}  // namespace
+
 Json data_json(const Survey& survey) {
   struct Total {
     uint64_t rows = 0;
@@ -64,6 +65,8 @@ Json data_json(const Survey& survey) {
   return all;
 }
 
+namespace {
+
 Json code_json(const Survey& survey) {
   Json all = Json::array();
   for (size_t i = 0; i < survey.code.size(); ++i) {
@@ -88,6 +91,23 @@ Json changes_json(const Survey& survey) {
                    {"changed", delta.rows.changed}});
   }
   return all;
+}
+
+// A step that was current and stays so is only counted: a run's document costs what the run did.
+bool is_listed(const Run& run, StepId id) {
+  if (!run.plan->selected(id)) return false;
+  if (run.plan->at(id).state != StepState::kCurrent) return true;
+  auto known = run.steps.find(id);
+  return known != run.steps.end() &&
+         (!known->second.attempt.empty() || !known->second.reasons.empty());
+}
+
+size_t count_models(const Run& run) {
+  size_t count = 0;
+  for (uint32_t i = 0; run.plan && i < run.survey->graph->steps.size(); ++i) {
+    count += !run.survey->graph->steps[i].registers.empty() && run.plan->selected(StepId{i});
+  }
+  return count;
 }
 
 Json step_json(const Run& run, StepId id, const Registry& registry) {
@@ -186,7 +206,7 @@ Json run_document(const Run& run, const Registry& registry, int64_t now_ms) {
   Json steps = Json::array();
   if (run.plan) {
     for (StepId id : run.survey->graph->order) {
-      if (run.plan->selected(id)) steps.push_back(step_json(run, id, registry));
+      if (is_listed(run, id)) steps.push_back(step_json(run, id, registry));
     }
   }
   auto count = [&](StepState state) { return run.plan ? run.plan->count(state) : 0; };
@@ -201,6 +221,8 @@ Json run_document(const Run& run, const Registry& registry, int64_t now_ms) {
   return {{"run", record.id},
           {"result", record.result},
           {"superseded_by", run.superseded_by.empty() ? Json() : Json(run.superseded_by)},
+          {"left_out", run.left_out},
+          {"models", count_models(run)},
           {"executed", run.plan ? executed(run) : 0},
           {"current", count(StepState::kCurrent)},
           {"deferred", count(StepState::kDeferred)},
@@ -215,7 +237,7 @@ Json run_document(const Run& run, const Registry& registry, int64_t now_ms) {
           {"revision", run.revision},
           {"planned", run.planned},
           {"commits", record.commits},
-          {"data", data_json(*run.survey)},
+          {"data", run.data},
           {"code", code_json(*run.survey)},
           {"changes", changes_json(*run.survey)},
           {"steps", steps},

@@ -4,6 +4,11 @@
 
 namespace lockstep {
 
+std::shared_ptr<const Recipe> EngineWorld::recipe(const Survey& survey, StepId step,
+                                                  const InputDigests& inputs) {
+  return engine_.recipes_.of(survey, step, inputs);
+}
+
 const ResultRecord* EngineWorld::result(const Digest& fingerprint) {
   return engine_.past_.result(fingerprint);
 }
@@ -60,7 +65,8 @@ void EngineWorld::accept(StepId id, const PlannedStep& planned, const ResultReco
   engine_.past_.accept(accepted_as(step), planned.recipe->fingerprint);
   engine_.decided_[accepted_as(step)] = planned.recipe->fingerprint;
   if (step.registers.empty()) return;
-  StepRun& step_run = engine_.active_->steps[id];
+  auto known = engine_.active_->steps.find(id);
+  const StepRun step_run = known == engine_.active_->steps.end() ? StepRun() : known->second;
   // A forced attempt whose bytes differ is a candidate of its own, although its fingerprint is
   // the champion's.
   std::optional<Candidate> made =

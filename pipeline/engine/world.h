@@ -9,6 +9,8 @@ class EngineWorld : public World {
  public:
   explicit EngineWorld(Engine& engine) : engine_(engine) {}
 
+  std::shared_ptr<const Recipe> recipe(const Survey& survey, StepId step,
+                                       const InputDigests& inputs) override;
   const ResultRecord* result(const Digest& fingerprint) override;
   bool live(const Digest& fingerprint) override;
   bool used_up(const Digest& fingerprint, bool asked) override;

@@ -23,6 +23,15 @@ Digest digest_of_file(const fs::path& file) {
   return hash.finish();
 }
 
+// A folder's change time moves with the names in it, and no program can set it.
+std::string stamp_of(const fs::path& folder, int64_t* newest_ns) {
+  struct stat info {};
+  if (stat(folder.c_str(), &info) != 0) return "";
+  int64_t changed_ns = int64_t{info.st_ctim.tv_sec} * 1'000'000'000 + info.st_ctim.tv_nsec;
+  *newest_ns = std::max(*newest_ns, changed_ns);
+  return fmt::format("{}:{}:{} ", folder.filename().string(), info.st_ino, changed_ns);
+}
+
 }  // namespace
 
 ArtifactStore::ArtifactStore(fs::path folder, Files& files)
@@ -111,22 +120,37 @@ void ArtifactStore::remove(const Digest& digest) {
   point("artifact.remove.after");
 }
 
-// A folder's change time moves with the names in it, and no program can set it.
 std::string ArtifactStore::stamp(int64_t* newest_ns) {
   constexpr int kFolders = 256;
   std::string text;
   *newest_ns = 0;
-  auto add = [&](const fs::path& folder) {
-    struct stat info {};
-    if (stat(folder.c_str(), &info) != 0) return;
-    int64_t changed_ns = int64_t{info.st_ctim.tv_sec} * 1'000'000'000 + info.st_ctim.tv_nsec;
-    *newest_ns = std::max(*newest_ns, changed_ns);
-    text += fmt::format("{}:{}:{} ", folder.filename().string(), info.st_ino, changed_ns);
-  };
+  auto add = [&](const fs::path& folder) { text += stamp_of(folder, newest_ns); };
   add(folder_);
   add(folder_ / "sha256");
   for (int i = 0; i < kFolders; ++i) add(folder_ / "sha256" / fmt::format("{:02x}", i));
   return sha256(text).hex();
+}
+
+std::string ArtifactStore::folder_stamp(const Digest& digest, int64_t* newest_ns) const {
+  *newest_ns = 0;
+  return stamp_of(place(digest).parent_path(), newest_ns);
+}
+
+bool SeenArtifacts::has(const Digest& digest) {
+  constexpr int64_t kTick_ns = 100'000'000;  // more than a tick of any kernel's file times
+  Folder& folder = folders_[digest.bytes[0]];
+  if (folder.looked != look_) {
+    int64_t changed_ns = 0;
+    std::string stamp = artifacts_.folder_stamp(digest, &changed_ns);
+    if (stamp.empty() || stamp != folder.stamp) folder.there.clear();
+    bool may_change = clock_.now_ms() * 1'000'000 < changed_ns + kTick_ns;
+    folder.stamp = may_change ? std::string() : std::move(stamp);
+    folder.looked = look_;
+  }
+  if (folder.there.count(digest)) return true;
+  if (!artifacts_.has(digest)) return false;
+  folder.there.insert(digest);
+  return true;
 }
 
 }  // namespace lockstep

@@ -2,8 +2,11 @@
 // Knows nothing of what refers to them.
 #pragma once
 
+#include <array>
 #include <functional>
+#include <unordered_set>
 
+#include "pipeline/base/clock.h"
 #include "pipeline/base/files.h"
 #include "pipeline/core/artifacts.h"
 
@@ -28,12 +31,38 @@ class ArtifactStore : public Artifacts {
   // Another text after every artifact that came or went, by whatever program, and the time in ns
   // since 1970 of the newest of these changes. One within a tick of that time may be missed.
   std::string stamp(int64_t* newest_ns);
+  // The same of the folder that this digest's bytes are in; empty: there is none.
+  std::string folder_stamp(const Digest& digest, int64_t* newest_ns) const;
 
  private:
   fs::path place(const Digest& digest) const;
 
   fs::path folder_;
   Files& files_;
+};
+
+// Which artifacts are there, for who asks about thousands again and again: what was seen in a
+// folder holds while that folder stays as it is, whatever program changes it. One thread at a time.
+class SeenArtifacts {
+ public:
+  SeenArtifacts(ArtifactStore& artifacts, Clock& clock) : artifacts_(artifacts), clock_(clock) {}
+
+  // As ArtifactStore::has() at this moment, or at some since the last look_again().
+  bool has(const Digest& digest);
+  // Folders are looked at anew, each when it is next asked for.
+  void look_again() { ++look_; }
+
+ private:
+  struct Folder {
+    uint64_t looked = 0;  // in which look
+    std::string stamp;    // empty: it may have changed unseen
+    std::unordered_set<Digest, DigestHash> there;
+  };
+
+  ArtifactStore& artifacts_;
+  Clock& clock_;
+  uint64_t look_ = 1;
+  std::array<Folder, 256> folders_;  // by the first byte of the digest
 };
 
 }  // namespace lockstep

@@ -95,9 +95,9 @@ std::shared_ptr<Survey> Surveyor::survey(const SurveyOptions& options) {
       }
     }
   }
-  survey->graph = std::make_shared<Graph>(expand(
+  survey->graph = graphs_.expanded(
       workflows, [&](const MatrixAxis& axis) { return axis_values(axis, *survey); },
-      survey->commits));
+      survey->commits);
   read_slices(*survey);
   read_code(*survey);
   read_history(*survey, options);

@@ -74,6 +74,7 @@ class Surveyor {
   Watched watched_;
   Workflows& workflows_;
   SliceReader slices_;
+  Graphs graphs_;
   std::map<SliceGroup, GroupReading> groups_;     // of the survey under way
   std::map<SliceGroup, std::string> failed_;      // groups that could not be read, and why
   std::map<std::string, SliceGroup> axis_group_;  // "source/table/column" → a group with that cut

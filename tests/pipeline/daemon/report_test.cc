@@ -63,6 +63,18 @@ TEST_CASE("one line says what became of a run") {
   CHECK(verdict_of(run_of("cancelled", many)).state == StatusState::kCancelled);
 }
 
+TEST_CASE("a run that lists only what it had to do counts its models") {
+  Json run = run_of("done", Json::array({step("c-1", "done")}));
+  run.update({{"models", 40}, {"current", 39}});
+  CHECK(verdict_of(run).line == "1 of 40 models retrained");
+  run["steps"] = Json::array();
+  CHECK(verdict_of(run).line == "40 models current");
+  run.update({{"result", "failed"}, {"notes", {"a table is away"}}});
+  CHECK(verdict_of(run).line == "40 models current");
+  run["current"] = 0;  // nothing was planned
+  CHECK(verdict_of(run).line == "a table is away");
+}
+
 TEST_CASE("a preview whose models a gate rejects is no good to merge") {
   Json run = run_of("done", Json::array({step("c-3", "done", Json::array({kReason}))}));
   run["preview"] = {{"models",

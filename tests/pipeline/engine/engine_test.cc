@@ -58,6 +58,9 @@ TEST_CASE("a commit trains exactly what it changed") {
   CHECK(document.at("executed") == 1);
   CHECK(document.at("current") == 2);
   CHECK(document.at("data").at(0).at("rows") == 3);
+  CHECK(document.at("models") == 3);
+  REQUIRE(document.at("steps").size() == 1);  // the others are counted
+  CHECK(document.at("steps").at(0).at("step") == kB);
 }
 
 TEST_CASE("nothing changed: no run, unless a person waits for one") {

@@ -247,11 +247,24 @@ TEST_CASE("a superseded run names the one that took its place") {
   std::string second = b.by_hand();
   CHECK(b.document(first).at("superseded_by") == second);
   CHECK(b.document(second).at("superseded_by").is_null());
+  CHECK(b.document(first).at("left_out").empty());
   SECTION("also after a new process has taken it up") {
     b.restart();
     std::string third = b.by_hand();
     CHECK(b.document(second).at("superseded_by") == third);
   }
+  b.finish_all("2");
+}
+
+TEST_CASE("a superseded run names the steps that the one in its place does not have") {
+  Ready b;
+  b.edit(1, "changed");
+  std::string first = b.by_hand({"intent-a"});
+  b.rows({{2, "b"}, {3, "c"}});
+  std::string second = b.by_hand();
+  CHECK(b.document(first).at("superseded_by") == second);
+  CHECK(b.document(first).at("left_out") == Json{kA});
+  CHECK(b.document(second).at("left_out").empty());
   b.finish_all("2");
 }
 

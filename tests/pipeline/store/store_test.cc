@@ -198,6 +198,46 @@ TEST_CASE("damaged bytes are dropped, whole ones stay") {
   CHECK(artifacts.get(digest) == "some bytes");
 }
 
+TEST_CASE("artifacts that were seen are there for as long as they are") {
+  struct Later : Clock {
+    int64_t ahead_ms = 0;
+    int64_t now_ms() override { return SystemClock().now_ms() + ahead_ms; }
+  } clock;
+  TempFolder folder;
+  ArtifactStore artifacts(folder.path() / "artifacts");
+  SeenArtifacts seen(artifacts, clock);
+  const Digest one = sha256("one");
+  CHECK_FALSE(seen.has(one));
+  artifacts.put("one");
+  CHECK(seen.has(one));  // within one look, too
+  // Right after a change another one may have the same time: nothing is taken for granted.
+  fs::remove(artifacts.path(one));
+  seen.look_again();
+  CHECK_FALSE(seen.has(one));
+  artifacts.put("one");
+  for (int64_t ahead_ms : {0, 60'000, 120'000}) {
+    clock.ahead_ms = ahead_ms;
+    seen.look_again();
+    CHECK(seen.has(one));
+  }
+  SECTION("a file that somebody removes") {
+    fs::remove(artifacts.path(one));
+  }
+  SECTION("a folder that somebody removes") {
+    fs::remove_all(artifacts.path(one).parent_path());
+  }
+  SECTION("a folder in another's place") {
+    const fs::path place = artifacts.path(one).parent_path();
+    fs::rename(place, folder.path() / "away");
+    fs::create_directory(place);
+  }
+  SECTION("one that is removed as it should be") {
+    artifacts.remove(one);
+  }
+  seen.look_again();
+  CHECK_FALSE(seen.has(one));
+}
+
 TEST_CASE("artifacts that come or go move the stamp") {
   TempFolder folder;
   ArtifactStore artifacts(folder.path() / "artifacts");
