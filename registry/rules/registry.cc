@@ -9,12 +9,22 @@ namespace {
 
 constexpr size_t kMd5Digits = 32;
 
-// Applies one fact. Every function checks before it changes anything.
+// What a version has in common with the one before it is in memory once.
+void share(Version& version, const Version& before) {
+  version.slices.share(before.slices);
+  version.upstreams.share(before.upstreams);
+  version.metrics.share(before.metrics);
+  version.environment.share(before.environment);
+  version.committers.share(before.committers);
+}
+
+// Applies one fact, which is then in the registry. Every function checks before it changes
+// anything.
 class Applier {
  public:
   Applier(Registry& registry, const Entry& entry) : registry_(registry), entry_(entry) {}
 
-  void operator()(const Version& version) const {
+  void operator()(Version& version) const {
     if (version.model.empty()) corrupt("a version without a model");
     if (version.number <= registry_.highest(version.model)) {
       corrupt("number " + std::to_string(version.number) + " of " + version.model +
@@ -25,13 +35,14 @@ class Applier {
       corrupt(version.model + " has a version with this fingerprint and digest already");
     }
     ModelState& model = registry_.models[version.model];
-    model.versions.push_back(version);
+    if (!model.versions.empty()) share(version, model.versions.back());
     model.created_ms.push_back(entry_.time_ms);
     model.highest = version.number;
     model.by_fingerprint.emplace(version.fingerprint, version.number);
+    model.versions.push_back(std::move(version));
   }
 
-  void operator()(const AliasMove& move) const {
+  void operator()(AliasMove& move) const {
     ModelState& model = known_model(move.model);
     if (move.alias.empty()) corrupt("an alias without a name");
     need_version(model, move.model, move.to);
@@ -44,7 +55,7 @@ class Applier {
     } else {
       model.aliases[move.alias] = move.to;
     }
-    model.moves.push_back({entry_.seq, entry_.time_ms, move});
+    model.moves.push_back({entry_.seq, entry_.time_ms, std::move(move)});
   }
 
   void operator()(const Pin& pin) const {
@@ -82,11 +93,12 @@ class Applier {
     }
   }
 
-  void operator()(const GateReport& report) const {
+  void operator()(GateReport& report) const {
     ModelState& model = known_model(report.model);
     if (report.version == 0) corrupt("a gate report without a version");
     need_version(model, report.model, report.version);
-    model.gates[report.version] = report;
+    if (!model.gates.empty()) report.checks.share(model.gates.rbegin()->second.checks);
+    model.gates[report.version] = std::move(report);
   }
 
   void operator()(const Retired& fact) const { known_model(fact.model).retired = fact.retired; }
@@ -111,7 +123,7 @@ class Applier {
     for (auto& [number, report] : model.gates) report.model = fact.to;
   }
 
-  void operator()(const Release& release) const {
+  void operator()(Release& release) const {
     // Without one it is as it was kept: its digests were compared when it came in.
     bool whole = release.manifest.empty() || (release.tag.starts_with(md5_hex(release.manifest)) &&
                                               release.manifest_sha256 == sha256(release.manifest));
@@ -119,12 +131,12 @@ class Applier {
       corrupt("release " + release.tag + " does not have the digests of its manifest");
     }
     if (registry_.release(release.tag)) corrupt("release " + release.tag + " exists already");
-    ReleaseState state{release, entry_.seq, entry_.time_ms, {}, {}};
     if (const ReleaseState* before = registry_.release(registry_.live(release.channel))) {
-      state.release.models.share(before->release.models);
+      release.models.share(before->release.models);
     }
-    if (follows_from_models(release)) state.release.manifest.clear();
-    registry_.releases[release.tag.substr(0, kMd5Digits)].push_back(std::move(state));
+    if (follows_from_models(release)) std::string().swap(release.manifest);
+    registry_.releases[release.tag.substr(0, kMd5Digits)].push_back(
+        {std::move(release), entry_.seq, entry_.time_ms, {}, {}});
   }
 
   void operator()(const ReleaseBuilt& built) const {
@@ -135,14 +147,15 @@ class Applier {
     release.image = built.image;
   }
 
-  void operator()(const ChannelMove& move) const {
+  void operator()(ChannelMove& move) const {
     if (move.channel.empty()) corrupt("a channel without a name");
     known_release(move.to);
     if (registry_.live(move.channel) != move.from) {
       corrupt("channel " + move.channel + " moves from " + move.from + ", but is at " +
               registry_.live(move.channel));
     }
-    registry_.channels[move.channel].push_back({entry_.seq, entry_.time_ms, move});
+    auto& moves = registry_.channels[move.channel];
+    moves.push_back({entry_.seq, entry_.time_ms, std::move(move)});
   }
 
   void operator()(const ReleaseWithdrawn& mark) const {
@@ -235,7 +248,7 @@ const Withdrawal* ModelState::withdrawn(int64_t number, const std::string& name)
   return nullptr;
 }
 
-void Registry::apply(const Entry& entry) {
+void Registry::apply(Entry entry) {
   if (entry.seq <= last_seq || entry.time_ms < last_time_ms) {
     throw Error(ErrorCode::kCorrupt, "ledger entry " + std::to_string(entry.seq) +
                                          " does not follow entry " + std::to_string(last_seq));

@@ -236,7 +236,7 @@ TEST_CASE("ledger: ten thousand entries load quickly") {
       Version version = Book::made(model, std::to_string(number), std::to_string(number));
       version.number = number;
       version.recipe = std::string(800, 'r');
-      version.slices = {{{"input", "rows"}, {"source", "data"}, {"rows", 240}}};
+      version.slices = Json::array({{{"input", "rows"}, {"source", "data"}, {"rows", 240}}});
       ledger.append(version, number);
       ledger.append(AliasMove{model, kChampion, number - 1, number, "lockstep", "no gate"}, number);
     }
