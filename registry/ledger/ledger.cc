@@ -1,6 +1,7 @@
 #include "registry/ledger/ledger.h"
 
 #include <algorithm>
+#include <future>
 
 #include "pipeline/base/error.h"
 #include "pipeline/base/json.h"
@@ -14,11 +15,19 @@ constexpr int64_t kMostAlike = 31;
 
 // What such a release has, and others hardly.
 constexpr std::string_view kLike = "\"like\"";
+// So many entries are applied while those behind them are read.
+constexpr size_t kAtOnce = 2'000;
 // Most are like the one before.
 constexpr size_t kMostKnown = 64;
 
 Json read_body(int64_t seq, std::string_view text) {
   return parse_json(text, "ledger entry " + std::to_string(seq));
+}
+
+Error unreadable(int64_t seq, const std::string& why) {
+  return Error(ErrorCode::kCorrupt,
+               "ledger entry " + std::to_string(seq) + " can't be read: " + why,
+               "restore the workspace from a backup");
 }
 
 }  // namespace
@@ -105,33 +114,39 @@ void Ledger::complete(Release& release, int64_t seq, std::string_view text,
 // `known`: the models of the releases that were read last, by entry.
 Entry Ledger::entry_of(int64_t seq, int64_t time_ms, std::string_view text,
                        std::map<int64_t, ReleaseModels>& known) {
-  Entry entry;
-  entry.seq = seq;
-  entry.time_ms = time_ms;
   try {
-    entry.fact = fact_from_text(text);
+    Entry entry{seq, time_ms, fact_from_text(text)};
     if (Release* release = std::get_if<Release>(&entry.fact)) {
       if (text.find(kLike) != std::string_view::npos) complete(*release, seq, text, known);
       known[seq] = release->models;
       if (known.size() > kMostKnown) known.erase(known.begin());
     }
+    return entry;
   } catch (const Json::exception& e) {
-    throw Error(ErrorCode::kCorrupt,
-                "ledger entry " + std::to_string(entry.seq) + " can't be read: " + e.what(),
-                "restore the workspace from a backup");
+    throw unreadable(seq, e.what());
   } catch (const Error& e) {
-    throw Error(ErrorCode::kCorrupt,
-                "ledger entry " + std::to_string(entry.seq) + " can't be read: " + e.message,
-                "restore the workspace from a backup");
+    throw unreadable(seq, e.message);
   }
-  return entry;
 }
 
 Registry Ledger::load() {
   Registry registry;
   Statement rows = db_.prepare("SELECT seq, time_ms, body FROM ledger ORDER BY seq");
   std::map<int64_t, ReleaseModels> known;
-  while (rows.step()) registry.apply(entry_of(rows.number(0), rows.number(1), rows.view(2), known));
+  std::future<void> applied;
+  for (bool more = true; more;) {
+    std::vector<Entry> some;
+    while (some.size() < kAtOnce && (more = rows.step())) {
+      some.push_back(entry_of(rows.number(0), rows.number(1), rows.view(2), known));
+    }
+    if (applied.valid()) applied.get();
+    auto apply = [&registry, entries = std::move(some)]() mutable {
+      for (Entry& entry : entries) registry.apply(std::move(entry));
+    };
+    // While the next ones are read; a short ledger needs no thread.
+    applied = std::async(more ? std::launch::async : std::launch::deferred, std::move(apply));
+  }
+  applied.get();
   return registry;
 }
 

@@ -240,7 +240,7 @@ Fact read_fact(const std::string& kind, Reader& reader) {
     corrupt("unknown kind `" + kind.substr(0, 100) + "`; was it written by a newer version?");
   } else {
     if (kind != kKinds[I]) return read_fact<I + 1>(kind, reader);
-    Fact fact = std::variant_alternative_t<I, Fact>();
+    Fact fact(std::in_place_index<I>);  // a large one: made where it stays
     fields(std::get<I>(fact), reader);
     return fact;
   }

@@ -98,7 +98,8 @@ class Applier {
     if (report.version == 0) corrupt("a gate report without a version");
     need_version(model, report.model, report.version);
     if (!model.gates.empty()) report.checks.share(model.gates.rbegin()->second.checks);
-    model.gates[report.version] = std::move(report);
+    const int64_t number = report.version;  // mostly the greatest
+    model.gates.insert_or_assign(model.gates.end(), number, std::move(report));
   }
 
   void operator()(const Retired& fact) const { known_model(fact.model).retired = fact.retired; }
@@ -131,8 +132,8 @@ class Applier {
       corrupt("release " + release.tag + " does not have the digests of its manifest");
     }
     if (registry_.release(release.tag)) corrupt("release " + release.tag + " exists already");
-    if (const ReleaseState* before = registry_.release(registry_.live(release.channel))) {
-      release.models.share(before->release.models);
+    if (const ChannelMoved* last = last_move(release.channel)) {
+      release.models.share(known_release(last->move.to).release.models);
     }
     if (follows_from_models(release)) std::string().swap(release.manifest);
     registry_.releases[release.tag.substr(0, kMd5Digits)].push_back(
@@ -150,7 +151,8 @@ class Applier {
   void operator()(ChannelMove& move) const {
     if (move.channel.empty()) corrupt("a channel without a name");
     known_release(move.to);
-    if (registry_.live(move.channel) != move.from) {
+    const ChannelMoved* last = last_move(move.channel);
+    if (last ? last->move.to != move.from : !move.from.empty()) {
       corrupt("channel " + move.channel + " moves from " + move.from + ", but is at " +
               registry_.live(move.channel));
     }
@@ -191,6 +193,12 @@ class Applier {
     }
   }
 
+  // Of a channel; null: it never moved.
+  const ChannelMoved* last_move(const std::string& channel) const {
+    auto it = registry_.channels.find(channel);
+    return it == registry_.channels.end() ? nullptr : &it->second.back();
+  }
+
   ReleaseState& known_release(const std::string& tag) const {
     const ReleaseState* found = registry_.release(tag);
     if (!found) corrupt("unknown release " + tag);
@@ -204,6 +212,12 @@ class Applier {
 }  // namespace
 
 const Version* ModelState::version(int64_t number) const {
+  // Where no number was left out, it says the place.
+  int64_t place = versions.empty() ? -1 : number - versions.front().number;
+  if (place >= 0 && place < static_cast<int64_t>(versions.size())) {
+    const Version& there = versions[static_cast<size_t>(place)];
+    if (there.number == number) return &there;
+  }
   auto it = std::lower_bound(versions.begin(), versions.end(), number,
                              [](const Version& v, int64_t n) { return v.number < n; });
   return it != versions.end() && it->number == number ? &*it : nullptr;
@@ -264,7 +278,7 @@ const ModelState* Registry::model(const std::string& name) const {
 }
 
 const ReleaseState* Registry::release(const std::string& tag) const {
-  auto it = releases.find(tag.substr(0, kMd5Digits));
+  auto it = releases.find(std::string_view(tag).substr(0, kMd5Digits));
   if (it == releases.end()) return nullptr;
   for (const ReleaseState& state : it->second) {
     if (state.release.tag == tag) return &state;

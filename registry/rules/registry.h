@@ -4,9 +4,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <variant>
 #include <vector>
@@ -200,11 +202,19 @@ struct ChannelMoved {
   ChannelMove move;
 };
 
+// Of texts and parts of them alike, so that none is copied to be looked for.
+struct TextHash {
+  using is_transparent = void;
+  size_t operator()(std::string_view text) const noexcept {
+    return std::hash<std::string_view>()(text);
+  }
+};
+
 struct Registry {
   std::map<std::string, ModelState> models;
   // MD5 of the manifest → its contents: the first, then those rebuilt under longer tags.
   // Hashed: there may be a hundred thousand, and every entry about one looks for it.
-  std::unordered_map<std::string, std::vector<ReleaseState>> releases;
+  std::unordered_map<std::string, std::vector<ReleaseState>, TextHash, std::equal_to<>> releases;
   std::map<std::string, std::vector<ChannelMoved>> channels;  // channel → its history
   std::map<std::string, std::string> renamed;                 // old name → the name it got
   std::map<std::string, int64_t> former;  // name given up by a rename → highest number used
