@@ -362,9 +362,10 @@ Json WorkspaceBackend::release_diff(const std::string& a, const std::string& b) 
       rows.removed += one.removed;
       rows.changed += one.changed;
     }
+    const Json before = pair.from.metrics.json(), after = pair.to.metrics.json();
     Json metrics = Json::object();
-    for (const auto& [metric, value] : pair.to.metrics.items()) {
-      metrics[metric] = {pair.from.metrics.value(metric, Json()), value};
+    for (const auto& [metric, value] : after.items()) {
+      metrics[metric] = {before.value(metric, Json()), value};
     }
     models.push_back(
         {{"model", pair.name},

@@ -250,3 +250,28 @@ TEST_CASE("ledger: ten thousand entries load quickly") {
   CAPTURE(ms);
   CHECK(ms < 1'500);  // about 110; sanitizers get room
 }
+
+TEST_CASE("ledger: in a long one, the entry that is damaged or can't follow is named") {
+  File file;
+  Database db(file.path);
+  Ledger ledger(db);
+  db.begin();
+  constexpr int64_t kEntries = 9'000;
+  for (int64_t number = 1; number <= kEntries; ++number) {
+    Version version = Book::made("m", std::to_string(number), std::to_string(number));
+    version.number = number;
+    ledger.append(version, number);
+  }
+  db.commit();
+  CHECK(ledger.load().model("m")->highest == kEntries);
+  for (int64_t at : {int64_t{2}, int64_t{2'000}, int64_t{2'001}, int64_t{4'711}, kEntries}) {
+    for (const char* damage :
+         {"x", R"({"kind":"pin"})", R"({"kind":"renamed","from":"n","to":"o"})"}) {
+      CAPTURE(at, damage);
+      db.begin();
+      db.execute(fmt::format("UPDATE ledger SET body = '{}' WHERE seq = {}", damage, at).c_str());
+      CHECK(message_of_load(db).starts_with(fmt::format("corrupt: ledger entry {}", at)));
+      db.rollback();
+    }
+  }
+}
