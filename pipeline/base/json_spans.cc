@@ -14,7 +14,8 @@ constexpr uint64_t kOnes = 0x0101010101010101u;
 constexpr uint64_t kHighs = 0x8080808080808080u;
 
 // Not 0 where a quote, a backslash or a control character is among eight bytes: the highest bit of
-// the byte, exact up to the first one ("Bit Twiddling Hacks", Sean Eron Anderson: hasless, haszero).
+// the byte, exact up to the first one ("Bit Twiddling Hacks", Sean Eron Anderson: hasless,
+// haszero).
 uint64_t ends_plain(uint64_t word) {
   uint64_t quote = word ^ (kOnes * '"'), backslash = word ^ (kOnes * '\\');
   return (((quote - kOnes) & ~quote) | ((backslash - kOnes) & ~backslash) |

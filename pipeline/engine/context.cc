@@ -123,9 +123,9 @@ Version planned_version(const Survey& survey, StepId id, const PlannedStep& plan
   Json upstreams = Json::array();
   for (const UsedModel& used : planned.used) {
     upstreams.push_back({{"input", used.input},
-                           {"model", used.model},
-                           {"version", used.ref.version},
-                           {"digest", used.ref.digest.hex()}});
+                         {"model", used.model},
+                         {"version", used.ref.version},
+                         {"digest", used.ref.digest.hex()}});
   }
   v.upstreams = upstreams;
   v.committers = committers_json(survey, step);
