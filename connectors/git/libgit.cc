@@ -43,7 +43,9 @@ void start_libgit() {
     // A commit of ours survives a loss of power once its branch names it.
     git_libgit2_opts(GIT_OPT_ENABLE_FSYNC_GITDIR, 1);
     // Its cache of objects serves one plan at a time: 256 MiB, as it has otherwise, helps nobody.
-    git_libgit2_opts(GIT_OPT_SET_CACHE_MAX_SIZE, ssize_t{16} << 20);
+    // It counts the bytes of an object and not what it needs beside them, which is several times
+    // that.
+    git_libgit2_opts(GIT_OPT_SET_CACHE_MAX_SIZE, ssize_t{1} << 20);
     for (int level = GIT_CONFIG_LEVEL_PROGRAMDATA; level <= GIT_CONFIG_LEVEL_GLOBAL; ++level) {
       git_libgit2_opts(GIT_OPT_SET_SEARCH_PATH, level, "");
     }

@@ -3,6 +3,7 @@
 #include <openssl/evp.h>
 #include <openssl/sha.h>
 
+#include <array>
 #include <cstring>
 
 #include "pipeline/base/error.h"
@@ -10,10 +11,16 @@
 namespace lockstep {
 namespace {
 
-int nibble(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  return -1;
+// The value of each hex digit in lower case; 0xff: it is none.
+constexpr std::array<uint8_t, 256> kNibbles = [] {
+  std::array<uint8_t, 256> values{};
+  values.fill(0xff);
+  for (uint8_t i = 0; i < 16; ++i) values["0123456789abcdef"[i]] = i;
+  return values;
+}();
+
+unsigned nibble(char c) {
+  return kNibbles[static_cast<unsigned char>(c)];
 }
 
 [[noreturn]] void openssl_failed(const char* what) {
@@ -64,12 +71,13 @@ Digest Digest::parse(std::string_view text) {
   std::string_view digits = text.starts_with("sha256:") ? text.substr(7) : text;
   Digest digest;
   bool good = digits.size() == 64;
+  unsigned all = 0;  // of their bits: above 15 where one is no digit
   for (size_t i = 0; good && i < 32; ++i) {
-    int high = nibble(digits[2 * i]);
-    int low = nibble(digits[2 * i + 1]);
-    good = high >= 0 && low >= 0;
-    digest.bytes[i] = static_cast<uint8_t>(high * 16 + low);
+    unsigned high = nibble(digits[2 * i]), low = nibble(digits[2 * i + 1]);
+    all |= high | low;
+    digest.bytes[i] = static_cast<uint8_t>(high << 4 | low);
   }
+  good = good && all < 16;
   if (!good) {
     throw Error(ErrorCode::kInvalid, "not a SHA-256 digest: " + std::string(text.substr(0, 100)),
                 "expected 64 lower-case hex digits");

@@ -126,7 +126,7 @@ Json WorkspaceBackend::replay(const std::string& name, std::optional<int64_t> nu
   out["identical"] = replayed == recorded.version.digest;
   if (out["identical"].get<bool>()) return out;
   for (const std::string& difference :
-       environment_differences(recorded.version.environment, result.environment)) {
+       environment_differences(recorded.version.environment.json(), result.environment)) {
     out["differences"].push_back(difference);
   }
   out["differences"].push_back("output `model` is the first that differs");

@@ -154,7 +154,7 @@ Json failed_gate(const ModelState* model, const Digest& fingerprint) {
   if (gate == model->gates.end() || gate->second.passed) return nullptr;
   return {{"version", wanted->number},
           {"verdict", gate->second.verdict},
-          {"checks", gate->second.checks}};
+          {"checks", gate->second.checks.json()}};
 }
 
 // Why the version that a plan asks for is there and not the champion.
@@ -182,7 +182,7 @@ Json text_list(const std::vector<CommitInfo>& commits) {
 
 Json recorded_authors(const Version& version, const std::string& source) {
   Json all = Json::array();
-  for (const Json& one : version.committers) {
+  for (const Json& one : version.committers.json()) {
     if (one.at("source") != source) continue;
     all.push_back(fmt::format("{} {} <{}>", one.at("commit").get<std::string>().substr(0, 7),
                               one.at("author").get<std::string>(),
@@ -208,7 +208,7 @@ Json WorkspaceBackend::why(const std::string& name) {
   SourceSet& sources = daemon_.sources();
   if (subject.version) {
     const Version& version = *subject.version;
-    for (const Json& slice : version.slices) {
+    for (const Json& slice : version.slices.json()) {
       Json before = subject.before ? recorded_slice(*subject.before, slice) : Json();
       RowCounts rows = slice_changes(sources, slice, before, version);
       data.push_back({{"source", slice.at("source")},
@@ -231,9 +231,9 @@ Json WorkspaceBackend::why(const std::string& name) {
                       {"files", change.files},
                       {"authors", text_list(change.by)}});
     }
-    for (const Json& used : version.upstreams) {
+    for (const Json& used : version.upstreams.json()) {
       Json from;
-      for (const Json& old : subject.before ? subject.before->upstreams : Json::array()) {
+      for (const Json& old : subject.before ? subject.before->upstreams.json() : Json::array()) {
         if (old.at("input") == used.at("input")) from = old.at("version");
       }
       upstream.push_back({{"input", used.at("input")},
@@ -285,7 +285,7 @@ Json WorkspaceBackend::lag() {
       const auto& recipe = plan->at(id).recipe;
       bool same = champion && recipe && recipe->fingerprint == champion->fingerprint;
       item.behind = !same;
-      if (champion) item.slices = champion->slices;
+      if (champion) item.slices = champion->slices.json();
       for (const StepInput& input : seen->graph->step(id).inputs) {
         if (input.kind == InputKind::kRows) item.now.push_back(input.slice);
       }
@@ -355,16 +355,17 @@ Json WorkspaceBackend::release_diff(const std::string& a, const std::string& b) 
   Json models = Json::array();
   for (const Pair& pair : moved) {
     RowCounts rows;
-    for (const Json& slice : pair.to.slices) {
+    for (const Json& slice : pair.to.slices.json()) {
       RowCounts one =
           slice_changes(daemon_.sources(), slice, recorded_slice(pair.from, slice), pair.to);
       rows.added += one.added;
       rows.removed += one.removed;
       rows.changed += one.changed;
     }
+    const Json before = pair.from.metrics.json(), after = pair.to.metrics.json();
     Json metrics = Json::object();
-    for (const auto& [metric, value] : pair.to.metrics.items()) {
-      metrics[metric] = {pair.from.metrics.value(metric, Json()), value};
+    for (const auto& [metric, value] : after.items()) {
+      metrics[metric] = {before.value(metric, Json()), value};
     }
     models.push_back(
         {{"model", pair.name},

@@ -45,7 +45,7 @@ Json versions_json(const ModelState& model) {
     all.push_back({{"version", version.number},
                    {"created", rfc3339(model.created_ms[i])},
                    {"sha256", version.digest.hex()},
-                   {"accuracy", version.metrics.value("accuracy", Json())},
+                   {"accuracy", version.metrics.json().value("accuracy", Json())},
                    {"gate", gate == model.gates.end() ? Json() : Json(gate->second.verdict)},
                    {"withdrawn", mark_json(model.withdrawn(version.number, kChampion))}});
   }
@@ -95,7 +95,7 @@ Json WorkspaceBackend::models() {
                      {"version", version ? Json(number) : Json()},
                      {"sha256", version ? Json(version->digest.hex()) : Json()},
                      {"pinned", model.pin(kChampion) != nullptr},
-                     {"metrics", version ? version->metrics : Json::object()},
+                     {"metrics", version ? version->metrics.json() : Json::object()},
                      {"channels", channels},
                      {"retired", model.retired}});
     }
@@ -128,7 +128,7 @@ Json WorkspaceBackend::model(const std::string& name, std::optional<int64_t> num
                 {"gate", gate == model.gates.end() ? Json()
                                                    : Json{{"passed", gate->second.passed},
                                                           {"verdict", gate->second.verdict},
-                                                          {"checks", gate->second.checks}}},
+                                                          {"checks", gate->second.checks.json()}}},
                 {"versions", versions_json(model)},
                 {"moves", moves_json(model)},
                 {"pins", pins_json(model)}});
@@ -148,7 +148,7 @@ Json WorkspaceBackend::predict(const std::string& name, std::optional<int64_t> n
     }
     const Version& version = find_version(model, name, asked);
     Prediction prediction{name, version.number, version.digest, {}};
-    for (const Json& used : version.upstreams) {
+    for (const Json& used : version.upstreams.json()) {
       prediction.upstreams[used.at("input")] = Digest::parse(used.at("digest").get<std::string>());
     }
     return prediction;

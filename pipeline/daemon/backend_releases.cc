@@ -43,10 +43,10 @@ Json released_model(const Registry& registry, const std::string& name, const Rel
   out.update({{"fingerprint", version->fingerprint.hex()},
               {"code", version->code_tree.empty() ? Json() : Json(version->code_tree)},
               {"commits", version->commits},
-              {"data", version->slices},
-              {"upstreams", version->upstreams},
-              {"committers", version->committers},
-              {"metrics", version->metrics}});
+              {"data", version->slices.json()},
+              {"upstreams", version->upstreams.json()},
+              {"committers", version->committers.json()},
+              {"metrics", version->metrics.json()}});
   return out;
 }
 
@@ -57,7 +57,7 @@ Json release_json(Daemon& daemon, const Registry& registry, const ReleaseState& 
   out["manifest_bytes"] = manifest;
   out["base"] = state.release.base.empty() ? Json() : Json(state.release.base);
   out["folder"] = daemon.parts().releases_shown();
-  out["missing"] = state.release.missing;
+  out["missing"] = state.release.missing.json();
   Json models = Json::array();
   for (const auto& [name, entry] : state.release.models) {
     models.push_back(released_model(registry, name, entry));

@@ -356,7 +356,7 @@ void Daemon::count_deltas(Preview& seen, const Trigger& trigger) {
       if (!model || model->versions.empty()) continue;
       int64_t champion = model->alias(kChampion);
       const Version* last = champion ? model->version(champion) : &model->versions.back();
-      found.push_back({StepId{i}, last->recipe, last->slices});
+      found.push_back({StepId{i}, last->recipe, last->slices.json()});
     }
     return found;
   });

@@ -29,7 +29,7 @@ ImageModel image_model(Engine& engine, const std::string& name, const Version& v
   model.digest = version.digest;
   model.folder = file.folder;
   model.file_name = file.name;
-  for (const Json& used : version.upstreams) {
+  for (const Json& used : version.upstreams.json()) {
     std::string upstream = used.at("model");
     int64_t number = used.at("version");
     const ModelState* state = engine.registry().model(engine.registry().name_today(upstream));

@@ -54,7 +54,7 @@ std::vector<std::string> columns_of(const Version& version, const std::string& i
 }  // namespace
 
 Json recorded_slice(const Version& version, const Json& slice) {
-  for (const Json& one : version.slices) {
+  for (const Json& one : version.slices.json()) {
     if (one.at("input") == slice.at("input")) return one;
   }
   return nullptr;
@@ -68,7 +68,7 @@ std::set<SourceCommit> training_commits(const Registry& registry,
     for (const auto& [name, entry] : state ? state->release.models : ReleaseModels()) {
       const ModelState* model = registry.holder(name, entry);
       const Version* version = model ? model->version(entry.version) : nullptr;
-      for (const Json& slice : version ? version->slices : Json::array()) {
+      for (const Json& slice : version ? version->slices.json() : Json::array()) {
         found.emplace(slice.at("source"), slice.at("commit"));
       }
     }

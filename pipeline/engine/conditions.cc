@@ -19,7 +19,7 @@ LastRead read_by(const AttemptRecord& attempt) {
 
 LastRead read_by(const Version& version) {
   LastRead last{{}, version.commits};
-  for (const Json& slice : version.slices) last.rows[slice.at("input")] = slice.at("commit");
+  for (const Json& slice : version.slices.json()) last.rows[slice.at("input")] = slice.at("commit");
   return last;
 }
 

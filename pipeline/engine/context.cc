@@ -120,12 +120,14 @@ Version planned_version(const Survey& survey, StepId id, const PlannedStep& plan
   v.commits = survey.commits;
   v.recipe = planned.recipe->document;
   v.slices = slices_json(survey, step);
+  Json upstreams = Json::array();
   for (const UsedModel& used : planned.used) {
-    v.upstreams.push_back({{"input", used.input},
-                           {"model", used.model},
-                           {"version", used.ref.version},
-                           {"digest", used.ref.digest.hex()}});
+    upstreams.push_back({{"input", used.input},
+                         {"model", used.model},
+                         {"version", used.ref.version},
+                         {"digest", used.ref.digest.hex()}});
   }
+  v.upstreams = upstreams;
   v.committers = committers_json(survey, step);
   v.trigger = trigger;
   Json trees = Json::array();

@@ -193,6 +193,7 @@ std::unique_ptr<Plan> Engine::preview(std::shared_ptr<const Survey> survey, cons
                                       World& dry) {
   std::set<StepId> chosen = select(*survey->graph, trigger);
   std::set<StepId> force = forced(*survey->graph, trigger, chosen);
+  past_.expect(survey->graph->steps.size());
   return std::make_unique<Plan>(std::move(survey), dry, chosen, force, named(trigger, chosen));
 }
 
@@ -392,6 +393,7 @@ void Engine::plan_run(World& world, const OpenSteps& open) {
     if (!chosen.empty()) chosen.insert(step->second);
     if (open.named.count(name)) run.named.insert(step->second);
   }
+  past_.expect(graph.steps.size());
   run.plan = std::make_unique<Plan>(run.survey, world, chosen, force, run.named);
   run.chain = critical_path(*run.survey->graph, [](StepId) { return 1.0; });
   run.planned = planned_summary(*run.plan);

@@ -6,7 +6,6 @@ namespace lockstep {
 namespace {
 
 constexpr const char* kAccepted = "accepted/";
-constexpr size_t kMostCached = 20'000;
 
 bool live(AttemptState state) {
   return state == AttemptState::kStarting || state == AttemptState::kRunning;
@@ -21,7 +20,8 @@ Past::Past(Store& store, HasBytes has) : store_(store), has_(std::move(has)) {
 void Past::begin_again() {
   live_.clear();
   live_fingerprints_.clear();
-  cache_.clear();
+  newer_.clear();
+  older_.clear();
   accepted_.clear();
   for (AttemptRecord& attempt : store_.live_attempts()) {
     live_fingerprints_.insert(attempt.fingerprint);
@@ -30,22 +30,36 @@ void Past::begin_again() {
 }
 
 const ResultRecord* Past::result(const Digest& fingerprint) {
-  auto found = cache_.find(fingerprint);
-  if (found == cache_.end()) {
+  const ResultRecord* found = known(fingerprint);
+  if (!found) {
     std::optional<ResultRecord> kept = store_.result(fingerprint);
     if (!kept) return nullptr;
-    if (cache_.size() >= kMostCached) cache_.clear();
-    found = cache_.emplace(fingerprint, std::move(*kept)).first;
+    found = &hold(std::move(*kept));
   }
-  const auto& outputs = found->second.outputs;
+  const auto& outputs = found->outputs;
   bool present = std::all_of(outputs.begin(), outputs.end(),
                              [&](const auto& output) { return has_(output.second); });
-  return present ? &found->second : nullptr;
+  return present ? found : nullptr;
+}
+
+// In memory, where it stays for being asked for; null: it is not there.
+const ResultRecord* Past::known(const Digest& fingerprint) {
+  auto found = newer_.find(fingerprint);
+  if (found != newer_.end()) return &found->second;
+  auto older = older_.find(fingerprint);
+  return older == older_.end() ? nullptr : &hold(std::move(older->second));
+}
+
+const ResultRecord& Past::hold(ResultRecord result) {
+  const Digest fingerprint = result.fingerprint;
+  older_.erase(fingerprint);
+  if (newer_.size() >= room_) older_ = std::exchange(newer_, {});
+  return newer_[fingerprint] = std::move(result);
 }
 
 void Past::put(const ResultRecord& result) {
   store_.put(result);
-  cache_[result.fingerprint] = result;
+  hold(result);
 }
 
 void Past::put(const AttemptRecord& attempt) {
@@ -100,8 +114,7 @@ std::optional<Digest> Past::accepted(const std::string& name) {
 std::string Past::last_recipe(const std::string& name) {
   std::optional<Digest> fingerprint = accepted(name);
   if (!fingerprint) return "";
-  auto cached = cache_.find(*fingerprint);
-  if (cached != cache_.end()) return cached->second.recipe;
+  if (const ResultRecord* held = known(*fingerprint)) return held->recipe;
   std::optional<ResultRecord> kept = store_.result(*fingerprint);
   return kept ? kept->recipe : "";
 }

@@ -2,6 +2,7 @@
 // Knows nothing of the present plan or of the registry.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <optional>
@@ -26,6 +27,11 @@ class Past {
   // Forgets what it has in memory and reads the store.
   void begin_again();
 
+  // A plan of so many steps is made: as many results are held in memory, and no more than twice
+  // that, those that were asked for last.
+  void expect(size_t steps) { room_ = std::max(steps, kLeastRoom); }
+  size_t in_memory() const { return newer_.size() + older_.size(); }
+
   // A result counts only if the bytes of every output are present. Valid until the next call.
   const ResultRecord* result(const Digest& fingerprint);
   void put(const ResultRecord& result);
@@ -47,12 +53,19 @@ class Past {
   void accept(const std::string& name, const Digest& fingerprint);
 
  private:
+  static constexpr size_t kLeastRoom = 500;
+  using Results = std::unordered_map<Digest, ResultRecord, DigestHash>;
+
+  const ResultRecord* known(const Digest& fingerprint);
+  const ResultRecord& hold(ResultRecord result);
+
   Store& store_;
   HasBytes has_;
   std::map<std::string, AttemptRecord> live_;  // by id
   std::multiset<Digest> live_fingerprints_;
-  std::unordered_map<Digest, ResultRecord, DigestHash> cache_;
   std::unordered_map<std::string, Digest> accepted_;  // as the store has it; asked for so far
+  size_t room_ = kLeastRoom;
+  Results newer_, older_;  // when `newer_` is full it becomes `older_`, and that is forgotten
 };
 
 }  // namespace lockstep

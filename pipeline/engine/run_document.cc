@@ -170,11 +170,11 @@ Json preview_json(const Run& run, const Registry& registry) {
     bool judged = version && gate != model->gates.end();
     models.push_back({{"model", step.registers},
                       {"version", version ? Json(version->number) : Json()},
-                      {"metrics", version ? version->metrics : Json::object()},
+                      {"metrics", version ? version->metrics.json() : Json::object()},
                       {"passed", version ? Json(!judged || gate->second.passed) : Json()},
                       {"verdict", judged ? Json(gate->second.verdict) : Json()},
                       {"champion", champion ? Json(champion->number) : Json()},
-                      {"champion_metrics", champion ? champion->metrics : Json::object()}});
+                      {"champion_metrics", champion ? champion->metrics.json() : Json::object()}});
   }
   Json out = {{"models", models}};
   out.update(variant_json(*run.variant, run.trigger.inputs));

@@ -31,6 +31,7 @@ class Statement {
   bool step();  // true: a row is there; false: done. Throws unavailable or corrupt.
   void run();   // step() to the end
   std::string text(int column) const;
+  std::string_view view(int column) const;  // the text, until the next step
   std::string blob(int column) const;
   int64_t number(int column) const;
 

@@ -1,9 +1,11 @@
 #include "registry/ledger/ledger.h"
 
 #include <algorithm>
+#include <future>
 
 #include "pipeline/base/error.h"
 #include "pipeline/base/json.h"
+#include "pipeline/base/json_spans.h"
 
 namespace lockstep {
 namespace {
@@ -11,8 +13,21 @@ namespace {
 // A release is kept as what differs from an earlier one, at the most this many times in a row.
 constexpr int64_t kMostAlike = 31;
 
-Json read_body(int64_t seq, const std::string& text) {
+// What such a release has, and others hardly.
+constexpr std::string_view kLike = "\"like\"";
+// So many entries are applied while those behind them are read.
+constexpr size_t kAtOnce = 2'000;
+// Most are like the one before.
+constexpr size_t kMostKnown = 64;
+
+Json read_body(int64_t seq, std::string_view text) {
   return parse_json(text, "ledger entry " + std::to_string(seq));
+}
+
+Error unreadable(int64_t seq, const std::string& why) {
+  return Error(ErrorCode::kCorrupt,
+               "ledger entry " + std::to_string(seq) + " can't be read: " + why,
+               "restore the workspace from a backup");
 }
 
 }  // namespace
@@ -79,42 +94,59 @@ ReleaseModels Ledger::models_at(int64_t seq, std::map<int64_t, ReleaseModels>& k
   return release->models;
 }
 
-// `known`: the models of releases that were read, by entry.
-Entry Ledger::entry_of(int64_t seq, int64_t time_ms, const std::string& text,
-                       std::map<int64_t, ReleaseModels>& known) {
-  Entry entry;
-  entry.seq = seq;
-  entry.time_ms = time_ms;
-  try {
-    Json body = read_body(seq, text);
-    entry.fact = fact_from_json(body);
-    Release* release = std::get_if<Release>(&entry.fact);
-    if (release && body.contains("like")) {
-      int64_t like = body.at("like").get<int64_t>();
-      if (like >= entry.seq) throw Error(ErrorCode::kCorrupt, "it is like a later one");
-      ReleaseModels all = models_at(like, known);
-      for (const Json& name : body.at("gone")) all.erase(name.get<std::string>());
-      for (const auto& [name, model] : release->models) all.put(name, model);
-      release->models = std::move(all);
-    }
-    if (release) known[entry.seq] = release->models;
-  } catch (const Json::exception& e) {
-    throw Error(ErrorCode::kCorrupt,
-                "ledger entry " + std::to_string(entry.seq) + " can't be read: " + e.what(),
-                "restore the workspace from a backup");
-  } catch (const Error& e) {
-    throw Error(ErrorCode::kCorrupt,
-                "ledger entry " + std::to_string(entry.seq) + " can't be read: " + e.message,
-                "restore the workspace from a backup");
+// With what it has in common with an earlier one.
+void Ledger::complete(Release& release, int64_t seq, std::string_view text,
+                      std::map<int64_t, ReleaseModels>& known) {
+  std::string_view like, gone = "[]";
+  for (const auto& [name, value] : json_members(text)) {
+    if (name == kLike) like = value;
+    if (name == "\"gone\"") gone = value;
   }
-  return entry;
+  if (like.empty()) return;
+  std::optional<int64_t> earlier = json_integer(like);
+  if (!earlier || *earlier >= seq) throw Error(ErrorCode::kCorrupt, "it is like no earlier one");
+  ReleaseModels all = models_at(*earlier, known);
+  for (const auto& name : parse_json(gone, "`gone`")) all.erase(name.get<std::string>());
+  for (const auto& [name, model] : release.models) all.put(name, model);
+  release.models = std::move(all);
+}
+
+// `known`: the models of the releases that were read last, by entry.
+Entry Ledger::entry_of(int64_t seq, int64_t time_ms, std::string_view text,
+                       std::map<int64_t, ReleaseModels>& known) {
+  try {
+    Entry entry{seq, time_ms, fact_from_text(text)};
+    if (Release* release = std::get_if<Release>(&entry.fact)) {
+      if (text.find(kLike) != std::string_view::npos) complete(*release, seq, text, known);
+      known[seq] = release->models;
+      if (known.size() > kMostKnown) known.erase(known.begin());
+    }
+    return entry;
+  } catch (const Json::exception& e) {
+    throw unreadable(seq, e.what());
+  } catch (const Error& e) {
+    throw unreadable(seq, e.message);
+  }
 }
 
 Registry Ledger::load() {
   Registry registry;
   Statement rows = db_.prepare("SELECT seq, time_ms, body FROM ledger ORDER BY seq");
   std::map<int64_t, ReleaseModels> known;
-  while (rows.step()) registry.apply(entry_of(rows.number(0), rows.number(1), rows.text(2), known));
+  std::future<void> applied;
+  for (bool more = true; more;) {
+    std::vector<Entry> some;
+    while (some.size() < kAtOnce && (more = rows.step())) {
+      some.push_back(entry_of(rows.number(0), rows.number(1), rows.view(2), known));
+    }
+    if (applied.valid()) applied.get();
+    auto apply = [&registry, entries = std::move(some)]() mutable {
+      for (Entry& entry : entries) registry.apply(std::move(entry));
+    };
+    // While the next ones are read; a short ledger needs no thread.
+    applied = std::async(more ? std::launch::async : std::launch::deferred, std::move(apply));
+  }
+  applied.get();
   return registry;
 }
 
@@ -152,7 +184,7 @@ std::vector<Entry> Ledger::read(int64_t after, size_t limit) {
   rows.bind(after).bind(static_cast<int64_t>(std::min<size_t>(limit, 1'000'000)));
   std::map<int64_t, ReleaseModels> known;
   while (rows.step())
-    entries.push_back(entry_of(rows.number(0), rows.number(1), rows.text(2), known));
+    entries.push_back(entry_of(rows.number(0), rows.number(1), rows.view(2), known));
   return entries;
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "pipeline/store/database.h"
@@ -30,8 +31,10 @@ class Ledger : public FactLog {
   std::vector<Entry> read(int64_t after, size_t limit);
 
  private:
-  Entry entry_of(int64_t seq, int64_t time_ms, const std::string& text,
+  Entry entry_of(int64_t seq, int64_t time_ms, std::string_view text,
                  std::map<int64_t, ReleaseModels>& known);
+  void complete(Release& release, int64_t seq, std::string_view text,
+                std::map<int64_t, ReleaseModels>& known);
   Json body_of(const Fact& fact);
   Json like_the_last(const Release& release);
   ReleaseModels models_at(int64_t seq, std::map<int64_t, ReleaseModels>& known);

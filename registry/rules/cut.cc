@@ -67,16 +67,17 @@ std::string why_missing(const ModelState* model, const std::string& channel) {
 Draft draft_release(const Registry& registry, const CutRequest& request) {
   Draft draft;
   Release& release = draft.release;
+  Json missing = Json::array();
   for (const std::string& name : members(registry, request)) {
     const ModelState* model = registry.model(name);
     int64_t version = model ? promote(name, *model, request, draft.cut) : 0;
     if (version != 0) {
       release.models.put(name, {version, model->version(version)->digest});
     } else {
-      release.missing.push_back(
-          {{"model", name}, {"why", why_missing(model, request.channel.name)}});
+      missing.push_back({{"model", name}, {"why", why_missing(model, request.channel.name)}});
     }
   }
+  release.missing = missing;
   release.channel = request.channel.name;
   release.base = request.base;
   release.code = request.code;

@@ -100,16 +100,18 @@ GateReport judge(const std::vector<Bound>& gate, const Version& version) {
   report.model = version.model;
   report.version = version.number;
   std::string failures;
+  Json metrics = gate.empty() ? Json() : version.metrics.json(), checks = Json::array();
   for (const Bound& bound : gate) {
-    Json value = version.metrics.is_object() ? version.metrics.value(bound.metric, Json()) : Json();
+    Json value = metrics.is_object() ? metrics.value(bound.metric, Json()) : Json();
     std::string wrong = failure(bound, value);
     if (!wrong.empty()) failures += (failures.empty() ? "" : "; ") + wrong;
-    report.checks.push_back({{"metric", bound.metric},
-                             {"value", value},
-                             {"min", or_null(bound.min)},
-                             {"max", or_null(bound.max)},
-                             {"passed", wrong.empty()}});
+    checks.push_back({{"metric", bound.metric},
+                      {"value", value},
+                      {"min", or_null(bound.min)},
+                      {"max", or_null(bound.max)},
+                      {"passed", wrong.empty()}});
   }
+  report.checks = checks;
   report.passed = failures.empty();
   report.verdict = !failures.empty() ? failures : gate.empty() ? "no gate" : "passed";
   return report;

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "pipeline/base/error.h"
+#include "pipeline/base/json_spans.h"
 #include "registry/rules/registry.h"
 
 namespace lockstep {
@@ -27,7 +28,7 @@ class Writer {
   void operator()(const char* name, const std::string& value) { out[name] = value; }
   void operator()(const char* name, int64_t value) { out[name] = value; }
   void operator()(const char* name, bool value) { out[name] = value; }
-  void operator()(const char* name, const Json& value) { out[name] = value; }
+  void operator()(const char* name, const PackedJson& value) { out[name] = value.json(); }
   void operator()(const char* name, const Digest& value) { out[name] = value.str(); }
   void operator()(const char* name, PinKind value) {
     out[name] = kPinKinds[static_cast<size_t>(value)];
@@ -50,21 +51,32 @@ class Writer {
   }
 };
 
+// The members of an object, found by name.
 class Reader {
  public:
-  explicit Reader(const Json& in) : in_(in) {}
+  explicit Reader(std::string_view object) : members_(members_of(object)) {}
 
   void operator()(const char* name, std::string& value) { value = text(field(name), name); }
   void optional(const char* name, std::string& value) {
-    if (in_.is_object() && in_.contains(name)) value = text(field(name), name);
+    if (const JsonMember* member = find(name)) value = text(member->value, name);
   }
-  void operator()(const char* name, int64_t& value) { value = integer(field(name), name); }
+  void operator()(const char* name, int64_t& value) {
+    std::optional<int64_t> number = json_integer(field(name));
+    if (!number) corrupt(std::string(name) + " is not a number");
+    value = *number;
+  }
   void operator()(const char* name, bool& value) {
-    if (!field(name).is_boolean()) corrupt(std::string(name) + " is not true or false");
-    value = field(name).get<bool>();
+    value = field(name) == "true";
+    if (!value && field(name) != "false") corrupt(std::string(name) + " is not true or false");
   }
-  void operator()(const char* name, Json& value) { value = field(name); }
-  void operator()(const char* name, Digest& value) { value = digest(field(name), name); }
+  void operator()(const char* name, PackedJson& value) { value = PackedJson::of_text(field(name)); }
+  void operator()(const char* name, Digest& value) {
+    try {
+      value = Digest::parse(text(field(name), name));
+    } catch (const Error& e) {
+      corrupt(std::string(name) + ": " + e.message);
+    }
+  }
   void operator()(const char* name, PinKind& value) {
     std::string word = text(field(name), name);
     for (size_t i = 0; i < kPinKinds.size(); ++i) {
@@ -76,48 +88,48 @@ class Reader {
     corrupt("unknown kind of pin: " + word);
   }
   void operator()(const char* name, std::map<std::string, std::string>& value) {
-    for (const auto& item : object(name).items()) value[item.key()] = text(item.value(), name);
+    for (const auto& [key, item] : object(name)) value[text(key, name)] = text(item, name);
   }
   void operator()(const char* name, ReleaseModels& value) {
-    for (const auto& item : object(name).items()) {
-      Reader model(item.value());
-      ReleaseModel entry;
-      model("version", entry.version);
-      model("digest", entry.digest);
-      value.put(item.key(), entry);
+    std::vector<ReleaseModels::value_type> all;
+    for (const auto& [key, item] : object(name)) {
+      auto& [model, entry] = all.emplace_back(text(key, name), ReleaseModel());
+      Reader reader(item);
+      reader("version", entry.version);
+      reader("digest", entry.digest);
     }
+    value = ReleaseModels(std::move(all));
   }
 
  private:
-  const Json& field(const char* name) const {
-    if (!in_.is_object()) corrupt("not an object");
-    auto it = in_.find(name);
-    if (it == in_.end()) corrupt(std::string(name) + " is missing");
-    return *it;
+  static std::vector<JsonMember> members_of(std::string_view object) {
+    if (object.substr(0, 1) != "{") corrupt("not an object");
+    return json_members(object);
   }
-  const Json& object(const char* name) const {
-    if (!field(name).is_object()) corrupt(std::string(name) + " is not an object");
-    return field(name);
-  }
-  static const std::string& text(const Json& json, const char* name) {
-    if (!json.is_string()) corrupt(std::string(name) + " is not text");
-    return json.get_ref<const std::string&>();
-  }
-  static int64_t integer(const Json& json, const char* name) {
-    if (!json.is_number_integer() || (json.is_number_unsigned() && json.get<uint64_t>() >> 63)) {
-      corrupt(std::string(name) + " is not a number");
+  const JsonMember* find(std::string_view name) const {
+    for (auto it = members_.rbegin(); it != members_.rend(); ++it) {
+      if (it->name.size() == name.size() + 2 && it->name.substr(1, name.size()) == name) {
+        return &*it;
+      }
     }
-    return json.get<int64_t>();
+    return nullptr;
   }
-  static Digest digest(const Json& json, const char* name) {
-    try {
-      return Digest::parse(text(json, name));
-    } catch (const Error& e) {
-      corrupt(std::string(name) + ": " + e.message);
-    }
+  std::string_view field(const char* name) const {
+    const JsonMember* member = find(name);
+    if (!member) corrupt(std::string(name) + " is missing");
+    return member->value;
+  }
+  std::vector<JsonMember> object(const char* name) const {
+    if (field(name).front() != '{') corrupt(std::string(name) + " is not an object");
+    return json_members(field(name));
+  }
+  static std::string text(std::string_view value, const char* name) {
+    std::optional<std::string> text = json_text(value);
+    if (!text) corrupt(std::string(name) + " is not text");
+    return std::move(*text);
   }
 
-  const Json& in_;
+  std::vector<JsonMember> members_;
 };
 
 // T is the kind, const for writing.
@@ -223,14 +235,13 @@ void fields(T& f, V& visit) {
 }
 
 template <size_t I = 0>
-Fact read_fact(const std::string& kind, const Json& json) {
+Fact read_fact(const std::string& kind, Reader& reader) {
   if constexpr (I == std::variant_size_v<Fact>) {
     corrupt("unknown kind `" + kind.substr(0, 100) + "`; was it written by a newer version?");
   } else {
-    if (kind != kKinds[I]) return read_fact<I + 1>(kind, json);
-    std::variant_alternative_t<I, Fact> fact;
-    Reader reader(json);
-    fields(fact, reader);
+    if (kind != kKinds[I]) return read_fact<I + 1>(kind, reader);
+    Fact fact(std::in_place_index<I>);  // a large one: made where it stays
+    fields(std::get<I>(fact), reader);
     return fact;
   }
 }
@@ -244,11 +255,15 @@ Json fact_json(const Fact& fact) {
   return std::move(writer.out);
 }
 
-Fact fact_from_json(const Json& json) {
-  Reader reader(json);
+Fact fact_from_text(std::string_view text) {
+  Reader reader(text);
   std::string kind;
   reader("kind", kind);
-  return read_fact(kind, json);
+  return read_fact(kind, reader);
+}
+
+Fact fact_from_json(const Json& json) {
+  return fact_from_text(json.dump());
 }
 
 std::string fact_kind(const Fact& fact) {

@@ -12,7 +12,7 @@ using Pairs = std::vector<std::pair<std::string, std::string>>;
 // case, surrogate pairs.
 std::string quoted(const std::string& text, ManifestStyle style) {
   if (!valid_utf8(text)) throw Error(ErrorCode::kInvalid, "a model's name is not valid UTF-8");
-  if (style == ManifestStyle::kCanonical) return canonical_json(Json(text));
+  if (style == ManifestStyle::kCanonical) return canonical_text(text);
   return Json(text).dump(-1, ' ', true);
 }
 
@@ -22,6 +22,14 @@ void refuse_duplicates(const Pairs& sorted) {
       throw Error(ErrorCode::kInvalid, "a manifest names " + sorted[i].first + " twice");
     }
   }
+}
+
+std::string manifest_of(const ReleaseModels& models) {
+  Pairs versions;
+  for (const auto& [name, model] : models) {
+    versions.emplace_back(name, std::to_string(model.version));
+  }
+  return manifest_bytes(versions);
 }
 
 }  // namespace
@@ -44,18 +52,11 @@ std::string manifest_tag(const std::string& manifest) {
 }
 
 std::string manifest_of(const Release& release) {
-  if (!release.manifest.empty()) return release.manifest;
-  Pairs versions;
-  for (const auto& [name, model] : release.models) {
-    versions.emplace_back(name, std::to_string(model.version));
-  }
-  return manifest_bytes(versions);
+  return release.manifest.empty() ? manifest_of(release.models) : release.manifest;
 }
 
 bool follows_from_models(const Release& release) {
-  Release without = release;
-  without.manifest.clear();
-  return release.manifest.empty() || manifest_of(without) == release.manifest;
+  return release.manifest.empty() || manifest_of(release.models) == release.manifest;
 }
 
 Digest release_content(const Release& release) {

@@ -12,19 +12,21 @@ constexpr size_t kShortestPrefix = 4;
 
 std::vector<const ReleaseState*> with_prefix(const Registry& registry, const std::string& prefix) {
   std::vector<const ReleaseState*> found;
-  for (auto it = registry.releases.lower_bound(prefix.substr(0, 32)); it != registry.releases.end();
-       ++it) {
-    if (!prefix.starts_with(it->first) && !it->first.starts_with(prefix)) break;
-    for (const ReleaseState& state : it->second) {
+  for (const auto& [md5, contents] : registry.releases) {
+    for (const ReleaseState& state : contents) {
       if (state.release.tag.starts_with(prefix)) found.push_back(&state);
     }
   }
+  std::sort(found.begin(), found.end(), [](const ReleaseState* a, const ReleaseState* b) {
+    return a->release.tag < b->release.tag;
+  });
   return found;
 }
 
 bool trained_on(const Registry& registry, const Version& version, const std::string& model) {
-  if (!version.upstreams.is_array()) return false;
-  for (const Json& upstream : version.upstreams) {
+  const Json upstreams = version.upstreams.json();
+  if (!upstreams.is_array()) return false;
+  for (const Json& upstream : upstreams) {
     if (!upstream.is_object()) continue;
     Json name = upstream.value("model", Json());
     if (!name.is_string()) continue;

@@ -9,12 +9,22 @@ namespace {
 
 constexpr size_t kMd5Digits = 32;
 
-// Applies one fact. Every function checks before it changes anything.
+// What a version has in common with the one before it is in memory once.
+void share(Version& version, const Version& before) {
+  version.slices.share(before.slices);
+  version.upstreams.share(before.upstreams);
+  version.metrics.share(before.metrics);
+  version.environment.share(before.environment);
+  version.committers.share(before.committers);
+}
+
+// Applies one fact, which is then in the registry. Every function checks before it changes
+// anything.
 class Applier {
  public:
   Applier(Registry& registry, const Entry& entry) : registry_(registry), entry_(entry) {}
 
-  void operator()(const Version& version) const {
+  void operator()(Version& version) const {
     if (version.model.empty()) corrupt("a version without a model");
     if (version.number <= registry_.highest(version.model)) {
       corrupt("number " + std::to_string(version.number) + " of " + version.model +
@@ -25,13 +35,14 @@ class Applier {
       corrupt(version.model + " has a version with this fingerprint and digest already");
     }
     ModelState& model = registry_.models[version.model];
-    model.versions.push_back(version);
+    if (!model.versions.empty()) share(version, model.versions.back());
     model.created_ms.push_back(entry_.time_ms);
     model.highest = version.number;
     model.by_fingerprint.emplace(version.fingerprint, version.number);
+    model.versions.push_back(std::move(version));
   }
 
-  void operator()(const AliasMove& move) const {
+  void operator()(AliasMove& move) const {
     ModelState& model = known_model(move.model);
     if (move.alias.empty()) corrupt("an alias without a name");
     need_version(model, move.model, move.to);
@@ -44,7 +55,7 @@ class Applier {
     } else {
       model.aliases[move.alias] = move.to;
     }
-    model.moves.push_back({entry_.seq, entry_.time_ms, move});
+    model.moves.push_back({entry_.seq, entry_.time_ms, std::move(move)});
   }
 
   void operator()(const Pin& pin) const {
@@ -82,11 +93,13 @@ class Applier {
     }
   }
 
-  void operator()(const GateReport& report) const {
+  void operator()(GateReport& report) const {
     ModelState& model = known_model(report.model);
     if (report.version == 0) corrupt("a gate report without a version");
     need_version(model, report.model, report.version);
-    model.gates[report.version] = report;
+    if (!model.gates.empty()) report.checks.share(model.gates.rbegin()->second.checks);
+    const int64_t number = report.version;  // mostly the greatest
+    model.gates.insert_or_assign(model.gates.end(), number, std::move(report));
   }
 
   void operator()(const Retired& fact) const { known_model(fact.model).retired = fact.retired; }
@@ -111,7 +124,7 @@ class Applier {
     for (auto& [number, report] : model.gates) report.model = fact.to;
   }
 
-  void operator()(const Release& release) const {
+  void operator()(Release& release) const {
     // Without one it is as it was kept: its digests were compared when it came in.
     bool whole = release.manifest.empty() || (release.tag.starts_with(md5_hex(release.manifest)) &&
                                               release.manifest_sha256 == sha256(release.manifest));
@@ -119,12 +132,12 @@ class Applier {
       corrupt("release " + release.tag + " does not have the digests of its manifest");
     }
     if (registry_.release(release.tag)) corrupt("release " + release.tag + " exists already");
-    ReleaseState state{release, entry_.seq, entry_.time_ms, {}, {}};
-    if (const ReleaseState* before = registry_.release(registry_.live(release.channel))) {
-      state.release.models.share(before->release.models);
+    if (const ChannelMoved* last = last_move(release.channel)) {
+      release.models.share(known_release(last->move.to).release.models);
     }
-    if (follows_from_models(release)) state.release.manifest.clear();
-    registry_.releases[release.tag.substr(0, kMd5Digits)].push_back(std::move(state));
+    if (follows_from_models(release)) std::string().swap(release.manifest);
+    registry_.releases[release.tag.substr(0, kMd5Digits)].push_back(
+        {std::move(release), entry_.seq, entry_.time_ms, {}, {}});
   }
 
   void operator()(const ReleaseBuilt& built) const {
@@ -135,14 +148,16 @@ class Applier {
     release.image = built.image;
   }
 
-  void operator()(const ChannelMove& move) const {
+  void operator()(ChannelMove& move) const {
     if (move.channel.empty()) corrupt("a channel without a name");
     known_release(move.to);
-    if (registry_.live(move.channel) != move.from) {
+    const ChannelMoved* last = last_move(move.channel);
+    if (last ? last->move.to != move.from : !move.from.empty()) {
       corrupt("channel " + move.channel + " moves from " + move.from + ", but is at " +
               registry_.live(move.channel));
     }
-    registry_.channels[move.channel].push_back({entry_.seq, entry_.time_ms, move});
+    auto& moves = registry_.channels[move.channel];
+    moves.push_back({entry_.seq, entry_.time_ms, std::move(move)});
   }
 
   void operator()(const ReleaseWithdrawn& mark) const {
@@ -178,6 +193,12 @@ class Applier {
     }
   }
 
+  // Of a channel; null: it never moved.
+  const ChannelMoved* last_move(const std::string& channel) const {
+    auto it = registry_.channels.find(channel);
+    return it == registry_.channels.end() ? nullptr : &it->second.back();
+  }
+
   ReleaseState& known_release(const std::string& tag) const {
     const ReleaseState* found = registry_.release(tag);
     if (!found) corrupt("unknown release " + tag);
@@ -191,6 +212,12 @@ class Applier {
 }  // namespace
 
 const Version* ModelState::version(int64_t number) const {
+  // Where no number was left out, it says the place.
+  int64_t place = versions.empty() ? -1 : number - versions.front().number;
+  if (place >= 0 && place < static_cast<int64_t>(versions.size())) {
+    const Version& there = versions[static_cast<size_t>(place)];
+    if (there.number == number) return &there;
+  }
   auto it = std::lower_bound(versions.begin(), versions.end(), number,
                              [](const Version& v, int64_t n) { return v.number < n; });
   return it != versions.end() && it->number == number ? &*it : nullptr;
@@ -235,7 +262,7 @@ const Withdrawal* ModelState::withdrawn(int64_t number, const std::string& name)
   return nullptr;
 }
 
-void Registry::apply(const Entry& entry) {
+void Registry::apply(Entry entry) {
   if (entry.seq <= last_seq || entry.time_ms < last_time_ms) {
     throw Error(ErrorCode::kCorrupt, "ledger entry " + std::to_string(entry.seq) +
                                          " does not follow entry " + std::to_string(last_seq));
@@ -251,7 +278,7 @@ const ModelState* Registry::model(const std::string& name) const {
 }
 
 const ReleaseState* Registry::release(const std::string& tag) const {
-  auto it = releases.find(tag.substr(0, kMd5Digits));
+  auto it = releases.find(std::string_view(tag).substr(0, kMd5Digits));
   if (it == releases.end()) return nullptr;
   for (const ReleaseState& state : it->second) {
     if (state.release.tag == tag) return &state;

@@ -4,15 +4,18 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <variant>
 #include <vector>
 
 #include "pipeline/base/digest.h"
 #include "pipeline/base/json.h"
+#include "pipeline/base/packed_json.h"
 #include "registry/rules/release_models.h"
 
 namespace lockstep {
@@ -30,13 +33,13 @@ struct Version {
   std::map<std::string, std::string> commits;  // source → commit
   // Recorded inputs, as they entered the fingerprint: the canonical recipe document.
   std::string recipe;
-  Json slices = Json::array();     // [{input, source, table, slice, digest, rows, commit}]
-  Json upstreams = Json::array();  // [{input, model, version, digest}]
-  Json metrics = Json::object();   // name → finite number
-  Json environment = Json::object();
-  Json committers = Json::array();  // [{source, commit, author, email}]: who committed the rows
-  std::string trigger;              // "data", "code", "upstream", "manual"
-  std::string code_tree;            // digest of the declared code paths, or empty
+  PackedJson slices = PackedJson::list();  // [{input, source, table, slice, digest, rows, commit}]
+  PackedJson upstreams = PackedJson::list();  // [{input, model, version, digest}]
+  PackedJson metrics = PackedJson::object();  // name → finite number
+  PackedJson environment = PackedJson::object();
+  PackedJson committers = PackedJson::list();  // [{source, commit, author, email}]: of the rows
+  std::string trigger;                         // "data", "code", "upstream", "manual"
+  std::string code_tree;                       // digest of the declared code paths, or empty
   bool nondeterministic = false;
   // What asked for it beside the watched branches, as "SOURCE@BRANCH", "tag:SOURCE@TAG" or
   // "inputs:WORKFLOW@DIGEST"; or empty. The mark stays when it later takes an alias.
@@ -80,8 +83,8 @@ struct GateReport {
   std::string model;
   int64_t version = 0;
   bool passed = true;
-  std::string verdict;          // "passed", "accuracy 0.71 is below 0.80"
-  Json checks = Json::array();  // [{metric, value, min, max, passed}]
+  std::string verdict;                     // "passed", "accuracy 0.71 is below 0.80"
+  PackedJson checks = PackedJson::list();  // [{metric, value, min, max, passed}]
 };
 
 // A model is (or is no longer) produced by the workspace.
@@ -102,9 +105,10 @@ struct Release {
   Digest manifest_sha256;
   Digest content;
   ReleaseModels models;
-  std::string base;              // digest of the base image, or empty
-  std::string code;              // tree digest of image.code, or empty
-  Json missing = Json::array();  // models the channel names that had nothing to give, and why
+  std::string base;  // digest of the base image, or empty
+  std::string code;  // tree digest of image.code, or empty
+  PackedJson missing =
+      PackedJson::list();  // models the channel names that had nothing to give, and why
 };
 std::string manifest_of(const Release& release);
 bool follows_from_models(const Release& release);  // its manifest, which need not be kept
@@ -144,8 +148,10 @@ struct Entry {
   Fact fact;
 };
 
-// JSON of one fact, {"kind": …, …}, and back (throws corrupt). The ledger keeps exactly this.
+// JSON of one fact, {"kind": …, …}, and back (throws corrupt, or invalid where it is not JSON). The
+// ledger keeps exactly this.
 Json fact_json(const Fact& fact);
+Fact fact_from_text(std::string_view text);
 Fact fact_from_json(const Json& json);
 // "version", "alias-move", "pin", "unpin", "withdrawal", "gate", "retired", "renamed", "release",
 // "release-built", "channel-move", "release-withdrawn", "restored".
@@ -196,10 +202,19 @@ struct ChannelMoved {
   ChannelMove move;
 };
 
+// Of texts and parts of them alike, so that none is copied to be looked for.
+struct TextHash {
+  using is_transparent = void;
+  size_t operator()(std::string_view text) const noexcept {
+    return std::hash<std::string_view>()(text);
+  }
+};
+
 struct Registry {
   std::map<std::string, ModelState> models;
   // MD5 of the manifest → its contents: the first, then those rebuilt under longer tags.
-  std::map<std::string, std::vector<ReleaseState>> releases;
+  // Hashed: there may be a hundred thousand, and every entry about one looks for it.
+  std::unordered_map<std::string, std::vector<ReleaseState>, TextHash, std::equal_to<>> releases;
   std::map<std::string, std::vector<ChannelMoved>> channels;  // channel → its history
   std::map<std::string, std::string> renamed;                 // old name → the name it got
   std::map<std::string, int64_t> former;  // name given up by a rename → highest number used
@@ -209,7 +224,7 @@ struct Registry {
 
   // The only mutation. Throws corrupt when the entry can't follow (unknown model, reused number,
   // a move that starts elsewhere); nothing has changed then.
-  void apply(const Entry& entry);
+  void apply(Entry entry);
 
   const ModelState* model(const std::string& name) const;
   const ReleaseState* release(const std::string& tag) const;  // by full tag; null: none

@@ -21,6 +21,21 @@ auto place_in(Run& run, const std::string& name) {
 
 }  // namespace
 
+ReleaseModels::ReleaseModels(std::vector<value_type> all) {
+  auto before = [](const value_type& a, const value_type& b) { return a.first < b.first; };
+  if (!std::is_sorted(all.begin(), all.end(), before)) {
+    std::stable_sort(all.begin(), all.end(), before);
+  }
+  RunOfModels run;
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (i + 1 < all.size() && all[i].first == all[i + 1].first) continue;
+    run.push_back(std::move(all[i]));
+    if (!ends_run(run.back().first) && i + 1 < all.size()) continue;
+    run.shrink_to_fit();
+    runs_.push_back(std::make_shared<const RunOfModels>(std::exchange(run, {})));
+  }
+}
+
 size_t ReleaseModels::size() const {
   size_t size = 0;
   for (const auto& run : runs_) size += run->size();

@@ -57,9 +57,9 @@ class ReleaseModels {
   };
 
   ReleaseModels() = default;
-  ReleaseModels(std::initializer_list<value_type> all) {
-    for (const auto& [name, entry] : all) put(name, entry);
-  }
+  ReleaseModels(std::initializer_list<value_type> all) : ReleaseModels(std::vector(all)) {}
+  // In any order; of a name given twice the last one counts.
+  explicit ReleaseModels(std::vector<value_type> all);
 
   const_iterator begin() const { return {this, 0, 0}; }
   const_iterator end() const { return {this, runs_.size(), 0}; }

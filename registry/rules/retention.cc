@@ -34,8 +34,10 @@ bool names_any(const Release& release, const std::vector<Pinned>& pinned) {
 // A version and what it was trained on.
 void keep_version(const ModelState& model, int64_t number, std::set<Digest>& kept) {
   const Version* version = model.version(number);
-  if (!version || !kept.insert(version->digest).second || !version->upstreams.is_array()) return;
-  for (const Json& upstream : version->upstreams) {
+  if (!version || !kept.insert(version->digest).second) return;
+  const Json upstreams = version->upstreams.json();
+  if (!upstreams.is_array()) return;
+  for (const Json& upstream : upstreams) {
     if (!upstream.is_object()) continue;
     Json digest = upstream.value("digest", Json());
     if (digest.is_string()) kept.insert(Digest::parse(digest.get<std::string>()));

@@ -247,10 +247,10 @@ void Checks::made(World& world, const Version& version) {
   must(world.runner.made(training->second.key, version.digest), "versions",
        "{} {} has other bytes than attempt {} gave", version.model, version.number,
        version.attempt);
-  must(version.metrics == Json{{"accuracy", accuracy_of(version.digest)}}, "versions",
+  must(version.metrics.json() == Json{{"accuracy", accuracy_of(version.digest)}}, "versions",
        "{} {} has other metrics than {} gave", version.model, version.number, version.attempt);
   std::optional<AttemptRecord> attempt = world.sqlite.attempt(version.attempt);
-  for (const Json& slice : version.slices) {
+  for (const Json& slice : version.slices.json()) {
     for (const Json& input : attempt->context.at("spec").at("inputs")) {
       if (input.at("name") != slice.at("input")) continue;
       std::vector<std::string> columns = input.at("columns");

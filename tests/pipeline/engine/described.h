@@ -19,7 +19,9 @@ inline std::string described(const Registry& registry) {
     for (const Withdrawal& mark : model.withdrawals) one["marks"].push_back(fact_json(mark));
     all["models"][name] = one;
   }
-  for (const auto& [md5, states] : registry.releases) {
+  std::map<std::string, std::vector<ReleaseState>> releases(registry.releases.begin(),
+                                                            registry.releases.end());
+  for (const auto& [md5, states] : releases) {
     for (const ReleaseState& state : states) {
       all["releases"].push_back(fact_json(state.release));
       all["images"].push_back(state.image ? Json(state.image->hex()) : Json());

@@ -52,8 +52,8 @@ TEST_CASE("a commit trains exactly what it changed") {
   const Version& version = *b.engine->registry().model("intent-b")->version(2);
   CHECK(version.trigger == "data");
   CHECK(version.commits.at("tables") == b.tables.history.head);
-  CHECK(version.slices.at(0).at("slice") == "utterances[client=b]");
-  CHECK(version.committers.at(0).at("author") == "ann");
+  CHECK(version.slices.json().at(0).at("slice") == "utterances[client=b]");
+  CHECK(version.committers.json().at(0).at("author") == "ann");
   Json document = b.document(run);
   CHECK(document.at("executed") == 1);
   CHECK(document.at("current") == 2);
@@ -348,7 +348,7 @@ TEST_CASE("a trunk that moves takes its heads along in the same run") {
   CHECK(b.champion("head-a") == 2);
   const Version& version = *b.engine->registry().model("head-a")->version(2);
   CHECK(version.trigger == "upstream");
-  CHECK(version.upstreams.at(0).at("version") == 2);
+  CHECK(version.upstreams.json().at(0).at("version") == 2);
 }
 
 TEST_CASE("a run by hand forgives what failed before it, not what fails in it") {

@@ -236,7 +236,7 @@ TEST_CASE("ledger: ten thousand entries load quickly") {
       Version version = Book::made(model, std::to_string(number), std::to_string(number));
       version.number = number;
       version.recipe = std::string(800, 'r');
-      version.slices = {{{"input", "rows"}, {"source", "data"}, {"rows", 240}}};
+      version.slices = Json::array({{{"input", "rows"}, {"source", "data"}, {"rows", 240}}});
       ledger.append(version, number);
       ledger.append(AliasMove{model, kChampion, number - 1, number, "lockstep", "no gate"}, number);
     }
@@ -249,4 +249,29 @@ TEST_CASE("ledger: ten thousand entries load quickly") {
   CHECK(registry.alias("client-7", kChampion) == 50);
   CAPTURE(ms);
   CHECK(ms < 1'500);  // about 110; sanitizers get room
+}
+
+TEST_CASE("ledger: in a long one, the entry that is damaged or can't follow is named") {
+  File file;
+  Database db(file.path);
+  Ledger ledger(db);
+  db.begin();
+  constexpr int64_t kEntries = 9'000;
+  for (int64_t number = 1; number <= kEntries; ++number) {
+    Version version = Book::made("m", std::to_string(number), std::to_string(number));
+    version.number = number;
+    ledger.append(version, number);
+  }
+  db.commit();
+  CHECK(ledger.load().model("m")->highest == kEntries);
+  for (int64_t at : {int64_t{2}, int64_t{2'000}, int64_t{2'001}, int64_t{4'711}, kEntries}) {
+    for (const char* damage :
+         {"x", R"({"kind":"pin"})", R"({"kind":"renamed","from":"n","to":"o"})"}) {
+      CAPTURE(at, damage);
+      db.begin();
+      db.execute(fmt::format("UPDATE ledger SET body = '{}' WHERE seq = {}", damage, at).c_str());
+      CHECK(message_of_load(db).starts_with(fmt::format("corrupt: ledger entry {}", at)));
+      db.rollback();
+    }
+  }
 }

@@ -37,7 +37,7 @@ struct Book {
     version.model = model;
     version.fingerprint = sha256("fingerprint of " + input);
     version.digest = sha256(bytes);
-    version.metrics = {{"accuracy", accuracy}};
+    version.metrics = Json::object({{"accuracy", accuracy}});
     return version;
   }
 

@@ -85,7 +85,7 @@ TEST_CASE("cut: what had nothing to give is listed with the reason") {
   book.produced.insert("c");
   Cut cut = book.cut();
   CHECK(book.live_manifest() == R"({"a":"1"})");
-  CHECK(book.registry.release(cut.tag)->release.missing ==
+  CHECK(book.registry.release(cut.tag)->release.missing.json() ==
         Json::parse(R"([{"model":"b","why":"no champion yet: version 1: accuracy 0.1 is below 0.8"},
                         {"model":"c","why":"no version yet"}])"));
 }

@@ -41,16 +41,16 @@ TEST_CASE("decide: a failed gate is a result: the version exists, the alias stay
   CHECK(book.champion("m") == 1);
   const GateReport& report = book.registry.model("m")->gates.at(2);
   CHECK_FALSE(report.passed);
-  CHECK(report.checks.at(0) == Json({{"metric", "accuracy"},
-                                     {"value", 0.71},
-                                     {"min", 0.8},
-                                     {"max", nullptr},
-                                     {"passed", false}}));
+  CHECK(report.checks.json().at(0) == Json({{"metric", "accuracy"},
+                                            {"value", 0.71},
+                                            {"min", 0.8},
+                                            {"max", nullptr},
+                                            {"passed", false}}));
 }
 
 TEST_CASE("judge: every bound is checked, and all failures are named") {
   Version version = Book::made("m", "one", "x");
-  version.metrics = {{"accuracy", 0.5}, {"loss", 3}};
+  version.metrics = Json::object({{"accuracy", 0.5}, {"loss", 3}});
   GateReport report = judge({{"accuracy", 0.8, {}}, {"loss", {}, 2.5}}, version);
   CHECK(report.verdict == "accuracy 0.5 is below 0.8; loss 3 is above 2.5");
   CHECK(judge({{"accuracy", 0.5, 0.5}}, version).passed);

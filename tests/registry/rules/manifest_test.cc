@@ -93,7 +93,7 @@ TEST_CASE("content: base, code and model bytes change it; channel, time and tag 
   other = plain;
   other.channel = "staging";
   other.tag = "x";
-  other.missing = {1};
+  other.missing = Json::array({1});
   CHECK(release_content(other) == content);
 }
 

@@ -94,7 +94,7 @@ TEST_CASE("consumers are found through renames, and hostile upstreams do no harm
     CHECK_FALSE(kept_digests(book.registry, 10).empty());
   }
   Version version = Book::made("adapter", "real", "real");
-  version.upstreams = {{{"model", "trunk"}, {"version", 1}}};
+  version.upstreams = Json::array({{{"model", "trunk"}, {"version", 1}}});
   book.add(decide(book.registry, {version, {}, "lockstep", 0}).facts);
   CHECK(consumers_of(book.registry, "trunk") == std::set<std::string>{"adapter"});
   book.add(rename(book.registry, "trunk", "stem"));

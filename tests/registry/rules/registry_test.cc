@@ -14,11 +14,11 @@ Version full_version() {
   version.attempt = "a-1";
   version.commits = {{"data", "abc"}, {"code", "def"}};
   version.recipe = R"({"uses":"torch/text-adapter@3"})";
-  version.slices = {{{"input", "rows"}, {"rows", 240}}};
-  version.upstreams = {{{"input", "trunk"}, {"version", 1}}};
-  version.metrics = {{"accuracy", 0.95}, {"rows", 240}};
-  version.environment = {{"device", "cpu"}};
-  version.committers = {{{"author", "Jürgen"}}};
+  version.slices = Json::array({{{"input", "rows"}, {"rows", 240}}});
+  version.upstreams = Json::array({{{"input", "trunk"}, {"version", 1}}});
+  version.metrics = Json::object({{"accuracy", 0.95}, {"rows", 240}});
+  version.environment = Json::object({{"device", "cpu"}});
+  version.committers = Json::array({{{"author", "Jürgen"}}});
   version.trigger = "data";
   version.code_tree = "0123";
   version.nondeterministic = true;
@@ -35,7 +35,7 @@ Release full_release() {
   release.base = "sha256:1";
   release.code = "abcd";
   release.content = release_content(release);
-  release.missing = {{{"model", "n"}, {"why", "no version yet"}}};
+  release.missing = Json::array({{{"model", "n"}, {"why", "no version yet"}}});
   return release;
 }
 
@@ -47,7 +47,8 @@ std::vector<Fact> every_kind() {
           Pin{"m", "production", 3, PinKind::kReleaseRollback, "ann", "fair"},
           Unpin{"m", "production", "ann", "over"},
           Withdrawal{"m", 3, "production", "ann", "wrong", true},
-          GateReport{"m", 3, false, "accuracy 0.7 is below 0.8", {{{"metric", "accuracy"}}}},
+          GateReport{"m", 3, false, "accuracy 0.7 is below 0.8",
+                     Json::array({{{"metric", "accuracy"}}})},
           Retired{"m", false, "produced again"},
           Renamed{"m", "n"},
           full_release(),
@@ -188,7 +189,7 @@ TEST_CASE("apply: impossible versions, moves, pins and marks are corrupt") {
   CHECK(refused(book, Withdrawal{"m", 2, "", "", "", false}));
   CHECK(refused(book, Withdrawal{"m", 0, "", "", "", false}));
   CHECK(refused(book, Withdrawal{"m", 1, "", "", "", true}));
-  CHECK(refused(book, GateReport{"m", 2, true, "", {}}));
+  CHECK(refused(book, GateReport{"m", 2, true, "", PackedJson::list()}));
   CHECK(refused(book, Retired{"n", true, ""}));
   CHECK(refused(book, Renamed{"n", "o"}));
   CHECK(refused(book, Renamed{"m", "m"}));

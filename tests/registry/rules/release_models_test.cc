@@ -44,6 +44,8 @@ TEST_CASE("models of a release: as a map, whatever comes and goes") {
     ReleaseModels other;
     for (auto it = plain.rbegin(); it != plain.rend(); ++it) other.put(it->first, it->second);
     CHECK(models == other);
+    CHECK(models ==
+          ReleaseModels(std::vector<ReleaseModels::value_type>(plain.rbegin(), plain.rend())));
     models.share(other);
     same(models, plain);
     other.put("another", {1, {}});

@@ -63,7 +63,7 @@ TEST_CASE("kept: bytes of all that a rollback could go back to, and of upstreams
   // Among the last two releases: stays, though withdrawn.
   CHECK(kept_digests(book.registry, 2).count(bytes_of(book, 2)) == 1);
   Version version = Book::made("adapter", "one", "adapter");
-  version.upstreams = {{{"model", "gone"}, {"digest", sha256("trunk bytes").str()}}};
+  version.upstreams = Json::array({{{"model", "gone"}, {"digest", sha256("trunk bytes").str()}}});
   book.add(decide(book.registry, {version, {}, "lockstep", 0}).facts);
   CHECK(kept_digests(book.registry, 1).count(sha256("trunk bytes")) == 1);
 }

@@ -167,10 +167,10 @@ TEST_CASE("rollback: a model that others were trained on is refused, naming them
   Book book = released(2);
   Version consumer = Book::made("adapter", "x", "x");
   consumer.number = 1;
-  consumer.upstreams = {{{"input", "trunk"},
-                         {"model", "client-3"},
-                         {"version", 2},
-                         {"digest", sha256("client-3/rows 2").str()}}};
+  consumer.upstreams = Json::array({{{"input", "trunk"},
+                                     {"model", "client-3"},
+                                     {"version", 2},
+                                     {"digest", sha256("client-3/rows 2").str()}}});
   book.add(consumer);
   RollbackRequest request = book.back("client-3");
   CHECK(consumers_of(book.registry, "client-3").empty());
