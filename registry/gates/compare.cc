@@ -102,7 +102,7 @@ double lost_by(const PairedRow& row, Metric metric) {
   return double(champion_right(row)) - double(challenger_right(row));
 }
 
-void set_change(Measured& out) {
+void set_change(Measurement& out) {
   out.change = out.challenger - out.champion;
   if (out.champion != 0) out.relative_change = out.change / std::fabs(out.champion);
   if (!std::isfinite(out.champion) || !std::isfinite(out.challenger)) {
@@ -122,11 +122,11 @@ std::string nothing_to_measure(Metric metric) {
 }
 
 void by_bootstrap(const std::vector<PairedRow>& rows, const ComparisonSettings& settings,
-                  Measured& out) {
+                  Measurement& out) {
   const Kernel kernel = kernel_of(rows, settings);
   std::vector<uint32_t> once(kernel.units);
   for (uint32_t unit : kernel.unit_of) ++once[unit];
-  const Values values = kernel.measure(once);
+  const MetricValues values = kernel.measure(once);
   if (!values.champion || !values.challenger) {
     out.not_judged = nothing_to_measure(settings.metric);
     return;
@@ -144,7 +144,7 @@ void by_bootstrap(const std::vector<PairedRow>& rows, const ComparisonSettings& 
   }
 }
 
-void by_mcnemar(const std::vector<PairedRow>& rows, Measured& out) {
+void by_mcnemar(const std::vector<PairedRow>& rows, Measurement& out) {
   uint64_t champion = 0, challenger = 0;
   for (const PairedRow& row : rows) {
     champion += champion_right(row);
@@ -158,8 +158,8 @@ void by_mcnemar(const std::vector<PairedRow>& rows, Measured& out) {
   out.p = mcnemar(out.lost, out.gained);
 }
 
-Measured measured(const std::vector<PairedRow>& rows, const ComparisonSettings& settings) {
-  Measured out;
+Measurement measured(const std::vector<PairedRow>& rows, const ComparisonSettings& settings) {
+  Measurement out;
   out.rows = rows.size();
   if (rows.empty()) {
     out.not_judged = "the holdout has no rows";
@@ -180,8 +180,8 @@ Measured measured(const std::vector<PairedRow>& rows, const ComparisonSettings& 
 
 // ---- slices, examples, notes --------------------------------------------------------------------
 
-std::vector<Measured> measured_slices(const std::vector<PairedRow>& rows,
-                                      const ComparisonSettings& settings) {
+std::vector<Measurement> measured_slices(const std::vector<PairedRow>& rows,
+                                         const ComparisonSettings& settings) {
   std::map<std::string, std::vector<PairedRow>> slices;
   for (const PairedRow& row : rows) {
     const auto& names = row.challenger->slices;
@@ -190,9 +190,9 @@ std::vector<Measured> measured_slices(const std::vector<PairedRow>& rows,
       if (slices.size() > kMaxSlices) invalid("more than 10,000 slices");
     }
   }
-  std::vector<Measured> out;
+  std::vector<Measurement> out;
   for (const auto& [name, part] : slices) {
-    Measured slice;
+    Measurement slice;
     if (part.size() < settings.min_rows) {
       slice.rows = part.size();
       slice.not_judged = "fewer than " + std::to_string(settings.min_rows) + " rows";
@@ -265,9 +265,9 @@ void check_settings(const ComparisonSettings& settings) {
 
 }  // namespace
 
-Comparison compare(const std::vector<PredictedRow>& champion,
-                   const std::vector<PredictedRow>& challenger,
-                   const ComparisonSettings& settings) {
+Comparison compare_models(const std::vector<PredictedRow>& champion,
+                          const std::vector<PredictedRow>& challenger,
+                          const ComparisonSettings& settings) {
   check_settings(settings);
   const std::vector<PairedRow> rows =
       paired(sorted_side(champion, "the champion's"), sorted_side(challenger, "the challenger's"));

@@ -55,7 +55,7 @@ struct ExampleRow {
 };
 
 // Both models on some rows: all of them, or a slice.
-struct Measured {
+struct Measurement {
   std::string slice;  // empty: all rows
   uint64_t rows = 0;
   std::string not_judged;  // why there is no verdict; empty: there is one
@@ -74,8 +74,8 @@ struct Measured {
 
 struct Comparison {
   Metric metric = Metric::kAccuracy;
-  Measured all;
-  std::vector<Measured> slices;          // by name
+  Measurement all;
+  std::vector<Measurement> slices;       // by name
   std::vector<ExampleRow> lost, gained;  // the first by key; errors: the largest first
   std::vector<std::string> notes;        // what a reader should know
   double alpha = 0;                      // from here on set by decide_gates()
@@ -89,8 +89,9 @@ struct Comparison {
 // is none, too many rows or slices, AUC without a positive class; conflict: keys that one side
 // lacks, or another expected value under one key. Without rows, with one class alone (AUC), or
 // with one value alone (R2) nothing is judged, which `all.not_judged` says.
-Comparison compare(const std::vector<PredictedRow>& champion,
-                   const std::vector<PredictedRow>& challenger, const ComparisonSettings& settings);
+Comparison compare_models(const std::vector<PredictedRow>& champion,
+                          const std::vector<PredictedRow>& challenger,
+                          const ComparisonSettings& settings);
 
 struct GatePolicy {
   double alpha = 0.05;

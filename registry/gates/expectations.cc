@@ -38,7 +38,7 @@ std::string by(const Expectation& one) {
   return from.empty() ? "" : " (" + from + ")";
 }
 
-// Values that can't run into each other: each with its length before it.
+// MetricValues that can't run into each other: each with its length before it.
 void append_value(std::string& out, const std::string& value) {
   out += std::to_string(value.size()) + ":" + value;
 }

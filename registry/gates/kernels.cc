@@ -114,7 +114,7 @@ Kernel f1_kernel(const std::vector<PairedRow>& rows, const ComparisonSettings& s
   }
   out.units = static_cast<uint32_t>(cells.size());
   out.measure = [f1](const std::vector<uint32_t>& drawn) {
-    return Values{f1->of(drawn, &Cell::champion), f1->of(drawn, &Cell::challenger)};
+    return MetricValues{f1->of(drawn, &Cell::champion), f1->of(drawn, &Cell::challenger)};
   };
   return out;
 }
@@ -181,7 +181,7 @@ Kernel auc_kernel(const std::vector<PairedRow>& rows, const std::string& positiv
   auto challenger = ranking_of(rows, &PairedRow::challenger, positive);
   out.measure = [champion = std::move(champion),
                  challenger = std::move(challenger)](const std::vector<uint32_t>& drawn) {
-    return Values{champion.auc(drawn), challenger.auc(drawn)};
+    return MetricValues{champion.auc(drawn), challenger.auc(drawn)};
   };
   return out;
 }
@@ -202,15 +202,15 @@ struct ErrorSums {
     for (uint32_t one : drawn) all += one;
     return static_cast<double>(all);
   }
-  Values mean(const std::vector<uint32_t>& drawn) const {
+  MetricValues mean(const std::vector<uint32_t>& drawn) const {
     const double n = rows(drawn);
     return {sum(drawn, champion) / n, sum(drawn, challenger) / n};
   }
-  Values root(const std::vector<uint32_t>& drawn) const {
-    const Values squares = mean(drawn);
+  MetricValues root(const std::vector<uint32_t>& drawn) const {
+    const MetricValues squares = mean(drawn);
     return {std::sqrt(*squares.champion), std::sqrt(*squares.challenger)};
   }
-  Values explained(const std::vector<uint32_t>& drawn) const {
+  MetricValues explained(const std::vector<uint32_t>& drawn) const {
     const double n = rows(drawn), mean_here = sum(drawn, expected) / n;
     double spread = 0;
     for (size_t i = 0; i < expected.size(); ++i) {

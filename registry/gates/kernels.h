@@ -19,7 +19,7 @@ struct PairedRow {
 struct Kernel {
   std::vector<uint32_t> unit_of;  // row → unit; rows of one unit count alike
   uint32_t units = 0;
-  std::function<Values(const std::vector<uint32_t>&)> measure;  // of the counts of the units
+  std::function<MetricValues(const std::vector<uint32_t>&)> measure;  // of the counts of the units
 };
 
 // Of every metric but accuracy. Throws invalid where the rows don't have what the metric needs.

@@ -19,7 +19,7 @@ Json or_null(const std::optional<double>& value) {
   return value ? Json(*value) : Json();
 }
 
-Json measured_json(const Measured& one) {
+Json measured_json(const Measurement& one) {
   Json out = {{"slice", utf8(one.slice)}, {"rows", one.rows}, {"judged", one.not_judged.empty()}};
   if (!one.not_judged.empty()) {
     out["not_judged"] = utf8(one.not_judged);
@@ -60,7 +60,7 @@ Json examples_json(const std::vector<ExampleRow>& rows) {
 
 Json comparison_json(const Comparison& one) {
   Json slices = Json::array(), notes = Json::array();
-  for (const Measured& slice : one.slices) slices.push_back(measured_json(slice));
+  for (const Measurement& slice : one.slices) slices.push_back(measured_json(slice));
   for (const std::string& note : one.notes) notes.push_back(utf8(note));
   const bool known = one.all.not_judged.empty() || one.verdict == GateVerdict::kWorse;
   return {{"metric", word(one.metric)},
@@ -79,11 +79,11 @@ Json comparison_json(const Comparison& one) {
 
 // ---- Markdown -----------------------------------------------------------------------------------
 
-std::string relative(const Measured& one) {
+std::string relative(const Measurement& one) {
   return one.relative_change ? fmt::format("{:+.2f} %", *one.relative_change * 100) : "";
 }
 
-std::string chance(const Measured& one) {
+std::string chance(const Measurement& one) {
   std::string out = fmt::format("{}, p = {:.3g}", one.test, one.p);
   if (one.together > 1) out += fmt::format(" ({:.3g})", one.adjusted_p);
   if (one.bootstrap) {
@@ -92,7 +92,7 @@ std::string chance(const Measured& one) {
   return out;
 }
 
-void add_row(const Measured& one, std::string& out) {
+void add_row(const Measurement& one, std::string& out) {
   const std::string name = one.slice.empty() ? "**all**" : markdown_text(one.slice, kKeyBytes);
   if (!one.not_judged.empty()) {
     out += fmt::format("| {} | {} | | | | | | not judged: {} |\n", name, one.rows,
@@ -105,10 +105,10 @@ void add_row(const Measured& one, std::string& out) {
 }
 
 // Slices that are worse first: a person reads those; then by name.
-std::vector<const Measured*> by_need(const std::vector<Measured>& slices) {
-  std::vector<const Measured*> out;
-  for (const Measured& slice : slices) out.push_back(&slice);
-  const auto rank = [](const Measured* one) {
+std::vector<const Measurement*> by_need(const std::vector<Measurement>& slices) {
+  std::vector<const Measurement*> out;
+  for (const Measurement& slice : slices) out.push_back(&slice);
+  const auto rank = [](const Measurement* one) {
     return one->not_judged.empty() ? 4 - static_cast<int>(one->verdict) : 5;
   };
   std::stable_sort(out.begin(), out.end(), [&](auto* a, auto* b) { return rank(a) < rank(b); });
@@ -146,7 +146,7 @@ void add_comparison(const Comparison& one, std::string& out) {
   }
   if (slices.size() > kSlices) out += fmt::format("\n{} more slices.\n", slices.size() - kSlices);
   uint64_t slice_tests = 0;
-  for (const Measured* slice : slices) {
+  for (const Measurement* slice : slices) {
     if (slice->not_judged.empty()) slice_tests = slice->together;
   }
   out += fmt::format("\nAlpha is {:.4g}. In brackets: p after Holm's correction", one.alpha);

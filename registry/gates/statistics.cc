@@ -65,7 +65,7 @@ std::vector<double> holm(const std::vector<double>& p) {
 }
 
 Bootstrap paired_bootstrap(const std::vector<uint32_t>& unit_of, uint32_t units,
-                           const std::function<Values(const std::vector<uint32_t>&)>& measure,
+                           const std::function<MetricValues(const std::vector<uint32_t>&)>& measure,
                            const BootstrapSettings& settings) {
   const uint64_t rows = unit_of.size();
   Bootstrap out;
@@ -78,7 +78,7 @@ Bootstrap paired_bootstrap(const std::vector<uint32_t>& unit_of, uint32_t units,
   for (uint64_t round = 0; round < rounds; ++round) {
     std::fill(drawn.begin(), drawn.end(), 0);
     for (uint64_t i = 0; i < rows; ++i) ++drawn[unit_of[random.below(rows)]];
-    const Values values = measure(drawn);
+    const MetricValues values = measure(drawn);
     if (!values.champion || !values.challenger) continue;
     changes.push_back(*values.challenger - *values.champion);
   }

@@ -22,7 +22,7 @@ double mcnemar(uint64_t lost, uint64_t gained);
 std::vector<double> holm(const std::vector<double>& p);
 
 // A metric of both models on the same rows; no number: the metric says nothing of these.
-struct Values {
+struct MetricValues {
   std::optional<double> champion, challenger;
 };
 
@@ -31,7 +31,7 @@ struct BootstrapSettings {
   uint64_t seed = 20260101;
   double alpha = 0.05;
   // Rounds are made fewer, never below 1,000, where rows × rounds would be above this.
-  uint64_t max_draws = 4'000'000'000;
+  uint64_t max_draws = 1'000'000'000;
 };
 
 struct Bootstrap {
@@ -47,7 +47,7 @@ struct Bootstrap {
 // `unit_of` gives the unit of each row (rows that count alike share one), `measure` the metric for
 // the number of times that each unit was drawn.
 Bootstrap paired_bootstrap(const std::vector<uint32_t>& unit_of, uint32_t units,
-                           const std::function<Values(const std::vector<uint32_t>&)>& measure,
+                           const std::function<MetricValues(const std::vector<uint32_t>&)>& measure,
                            const BootstrapSettings& settings);
 
 }  // namespace lockstep

@@ -32,9 +32,9 @@ const MetricWord& entry(Metric metric) {
 }
 
 // Holm's correction over one family of tests.
-void adjust(const std::vector<Measured*>& tests) {
+void adjust(const std::vector<Measurement*>& tests) {
   std::vector<double> p;
-  for (const Measured* one : tests) p.push_back(one->p);
+  for (const Measurement* one : tests) p.push_back(one->p);
   const std::vector<double> adjusted = holm(p);
   for (size_t i = 0; i < tests.size(); ++i) {
     tests[i]->adjusted_p = adjusted[i];
@@ -48,7 +48,7 @@ bool above(double value, double limit) {
 }
 
 // What limit on losses is broken; empty: none.
-std::string beyond(const Measured& one, double loss) {
+std::string beyond(const Measurement& one, double loss) {
   const double relative = one.relative_change ? std::fabs(*one.relative_change) : 0;
   if (one.limit.absolute && above(loss, *one.limit.absolute)) {
     return fmt::format("{:.4g} worse, at most {:.4g} is allowed", loss, *one.limit.absolute);
@@ -63,7 +63,7 @@ std::string beyond(const Measured& one, double loss) {
   return "";
 }
 
-void judge_one(Measured& one, bool higher, double alpha) {
+void judge_one(Measurement& one, bool higher, double alpha) {
   const double loss = higher ? -one.change : one.change;
   const bool sure = one.adjusted_p <= alpha;
   const std::string p = one.together > 1 ? fmt::format("p = {:.3g}, {:.3g} after Holm's correction",
@@ -102,10 +102,10 @@ GateAction action_of(GateVerdict verdict, const GatePolicy& policy) {
 }
 
 void conclude(Comparison& comparison, const GatePolicy& policy) {
-  const Measured& all = comparison.all;
-  const Measured* slice = nullptr;
+  const Measurement& all = comparison.all;
+  const Measurement* slice = nullptr;
   size_t worse = 0;
-  for (const Measured& one : comparison.slices) {
+  for (const Measurement& one : comparison.slices) {
     if (!one.not_judged.empty() || one.verdict != GateVerdict::kWorse) continue;
     if (worse++ == 0) slice = &one;
   }
@@ -164,10 +164,10 @@ void decide_gates(std::vector<Comparison>& together, const GatePolicy& policy) {
   if (!(policy.alpha > 0 && policy.alpha < 1)) {
     throw Error(ErrorCode::kInvalid, "alpha must be between 0 and 1");
   }
-  std::vector<Measured*> models, slices;
+  std::vector<Measurement*> models, slices;
   for (Comparison& comparison : together) {
     if (comparison.all.not_judged.empty()) models.push_back(&comparison.all);
-    for (Measured& slice : comparison.slices) {
+    for (Measurement& slice : comparison.slices) {
       if (slice.not_judged.empty()) slices.push_back(&slice);
     }
   }
@@ -177,7 +177,7 @@ void decide_gates(std::vector<Comparison>& together, const GatePolicy& policy) {
     const bool higher = higher_is_better(comparison.metric);
     comparison.alpha = policy.alpha;
     if (comparison.all.not_judged.empty()) judge_one(comparison.all, higher, policy.alpha);
-    for (Measured& slice : comparison.slices) {
+    for (Measurement& slice : comparison.slices) {
       if (slice.not_judged.empty()) judge_one(slice, higher, policy.alpha);
     }
     conclude(comparison, policy);

@@ -16,7 +16,7 @@ namespace {
 
 std::string refusal(const BothSides& sides, const ComparisonSettings& settings = {}) {
   try {
-    compare(sides.champion, sides.challenger, settings);
+    compare_models(sides.champion, sides.challenger, settings);
   } catch (const Error& error) {
     return std::string(word(error.code)) + ": " + error.message;
   }
@@ -247,9 +247,9 @@ TEST_CASE("decide: a slice within noise does not decide; one that is not judged 
 TEST_CASE("decide: Holm's correction is over everything that is decided together") {
   const BothSides one = split(450, 25, 10);
   const auto run = [&](size_t models) {
-    std::vector<Comparison> all = {compare(one.champion, one.challenger, {})};
+    std::vector<Comparison> all = {compare_models(one.champion, one.challenger, {})};
     const BothSides same = split(450, 0, 0);
-    while (all.size() < models) all.push_back(compare(same.champion, same.challenger, {}));
+    while (all.size() < models) all.push_back(compare_models(same.champion, same.challenger, {}));
     decide_gates(all, {});
     return all.front();
   };

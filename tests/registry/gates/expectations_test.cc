@@ -64,7 +64,7 @@ TEST_CASE("expectations: key and columns together; a row without the column is a
   CHECK_FALSE(check_expectations({both}, {{"3", {}, "lights_off"}}).passed());
   CHECK_FALSE(
       check_expectations({both}, {{"4", {{"text", "turn it off"}}, "lights_off"}}).passed());
-  // Values that would run into each other without their lengths.
+  // MetricValues that would run into each other without their lengths.
   const Expectation joined = {"", {{"a", "1:b"}, {"c", "d"}}, "x", "", "", ""};
   CHECK_FALSE(check_expectations({joined}, {{"1", {{"a", "1:"}, {"c", "bd"}}, "x"}}).passed());
 }

@@ -82,7 +82,7 @@ void shuffle(std::vector<T>& items, uint64_t seed) {
 
 inline Comparison decided(const BothSides& sides, const ComparisonSettings& settings = {},
                           const GatePolicy& policy = {}) {
-  std::vector<Comparison> all = {compare(sides.champion, sides.challenger, settings)};
+  std::vector<Comparison> all = {compare_models(sides.champion, sides.challenger, settings)};
   decide_gates(all, policy);
   return all.front();
 }

@@ -79,7 +79,7 @@ Bootstrap of_means(const std::vector<double>& values, const BootstrapSettings& s
   const auto measure = [&](const std::vector<uint32_t>& drawn) {
     double sum = 0;
     for (size_t i = 0; i < values.size(); ++i) sum += drawn[i] * values[i];
-    return Values{0.0, sum / static_cast<double>(values.size())};
+    return MetricValues{0.0, sum / static_cast<double>(values.size())};
   };
   return paired_bootstrap(unit_of, static_cast<uint32_t>(values.size()), measure, settings);
 }
@@ -130,7 +130,7 @@ TEST_CASE("bootstrap: many rows get fewer rounds, never below a thousand") {
 
 TEST_CASE("bootstrap: rounds without a number count nowhere, and are counted") {
   const auto measure = [](const std::vector<uint32_t>& drawn) {
-    return drawn[0] == 0 ? Values{} : Values{1.0, 2.0};
+    return drawn[0] == 0 ? MetricValues{} : MetricValues{1.0, 2.0};
   };
   const Bootstrap got = paired_bootstrap({0, 1, 1, 1}, 2, measure, {});
   CHECK(got.rounds + got.undefined == 10000);
