@@ -179,6 +179,10 @@ Kernel auc_kernel(const std::vector<PairedRow>& rows, const std::string& positiv
   Kernel out = each_row(rows);
   auto champion = ranking_of(rows, &PairedRow::champion, positive);
   auto challenger = ranking_of(rows, &PairedRow::challenger, positive);
+  // Units in the order of the champion's scores: its rounds read memory from front to back.
+  for (uint32_t i = 0; i < out.units; ++i) out.unit_of[champion.rows[i]] = i;
+  for (uint32_t& row : champion.rows) row = out.unit_of[row];
+  for (uint32_t& row : challenger.rows) row = out.unit_of[row];
   out.measure = [champion = std::move(champion),
                  challenger = std::move(challenger)](const std::vector<uint32_t>& drawn) {
     return MetricValues{champion.auc(drawn), challenger.auc(drawn)};
