@@ -77,6 +77,9 @@ TEST_CASE("expectations: those that contradict each other name both authors") {
         "conflict: text 'turn it off' must be lights_off (ticket 812, ann, 2026-03-01) and "
         "media_stop (ticket 812, bob, 2026-03-01)");
   CHECK(refusal({kOff, kOff}) == "taken");
+  // Different rows, though their names and values read alike one after the other.
+  CHECK(refusal({{"", {{"a", "b"}, {"c", "d"}}, "x", "", "", ""},
+                 {"", {{"a1:bc", "d"}}, "y", "", "", ""}}) == "taken");
   CHECK(refusal({kOff, {"", {}, "x", "", "ann", ""}}) ==
         "invalid: expectation 2 names neither a key nor a column (ann)");
   CHECK(refusal({{"1", {}, "", "", "", ""}}) ==
