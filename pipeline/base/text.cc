@@ -8,6 +8,30 @@
 #include "pipeline/base/json.h"
 
 namespace lockstep {
+namespace {
+
+constexpr std::string_view kNoWidth = "\u200b";  // between two letters: they are no word together
+
+// Bytes of a mark that turns the direction of text (Unicode, Bidi_Control) at `at`, or 0.
+size_t turning_mark(std::string_view text, size_t at) {
+  for (std::string_view begin : {"\xe2\x80", "\xe2\x81", "\xd8\x9c"}) {
+    if (text.substr(at, 2) != begin) continue;
+    if (begin == "\xd8\x9c") return 2;
+    const int last = at + 2 < text.size() ? static_cast<unsigned char>(text[at + 2]) : 0;
+    const bool turns = begin == "\xe2\x80" ? last == 0x8e || last == 0x8f || (last & ~7) == 0xa8
+                                           : last >= 0xa6 && last <= 0xa9;
+    return turns ? 3 : 0;
+  }
+  return 0;
+}
+
+// "www" begins a link by itself in GFM.
+bool ends_in_www(std::string_view text) {
+  if (text.size() < 3) return false;
+  return std::all_of(text.end() - 3, text.end(), [](char c) { return (c | 32) == 'w'; });
+}
+
+}  // namespace
 
 std::string printable(std::string_view text, size_t max_bytes) {
   const bool cut = text.size() > max_bytes;
@@ -23,6 +47,28 @@ std::string printable(std::string_view text, size_t max_bytes) {
     if (utf8 && c1) out.replace(i - 1, 2, "??");
   }
   return cut ? out + "…" : out;
+}
+
+std::string markdown_text(std::string_view text, size_t max_bytes) {
+  const std::string shown = printable(text, max_bytes);
+  std::string out;
+  for (size_t i = 0; i < shown.size(); ++i) {
+    const char c = shown[i];
+    if (const size_t mark = turning_mark(shown, i)) {
+      out += '?';
+      i += mark - 1;
+    } else if (c == '<' || c == '>' || c == '&') {
+      out += c == '<' ? "&lt;" : c == '>' ? "&gt;" : "&amp;";
+    } else {
+      if (c == '.' && ends_in_www(std::string_view(shown).substr(0, i))) out += kNoWidth;
+      if (std::string_view("\\`*_{}[]()#+!|~@:$").find(c) != std::string_view::npos) {
+        out += '\\';
+      }
+      out += c;
+      if (c == '@' || c == '#') out += kNoWidth;  // calls nobody, names no issue
+    }
+  }
+  return out;
 }
 
 std::string base64(std::string_view bytes) {

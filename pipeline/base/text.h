@@ -11,6 +11,11 @@ namespace lockstep {
 // then "…".
 std::string printable(std::string_view text, size_t max_bytes = 200);
 
+// Text of somebody else's inside a line of Markdown, or a table's cell (CommonMark 0.31, GFM 0.29,
+// and what GitHub and GitLab make of it): no markup, no HTML, no link, no mention, no line of its
+// own, no change of direction. Cut as printable() does.
+std::string markdown_text(std::string_view text, size_t max_bytes = 200);
+
 // RFC 4648 section 4, with padding.
 std::string base64(std::string_view bytes);
 

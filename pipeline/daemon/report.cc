@@ -11,7 +11,7 @@
 namespace lockstep {
 namespace {
 
-constexpr size_t kNamesInLine = 3, kRows = 50, kText_bytes = 200;
+constexpr size_t kNamesInLine = 3, kRows = 50;
 
 std::string text_of(const Json& one, const char* field) {
   const auto found = one.find(field);
@@ -102,21 +102,6 @@ Verdict running(const Json& run) {
   return {StatusState::kPending, fmt::format("{} of {} step{} to run", todo, all, plural(all))};
 }
 
-// Text of somebody else's in a table's cell: no markup, no mention, no line of its own.
-std::string cell(const std::string& text) {
-  std::string out;
-  for (char c : printable(text, kText_bytes)) {
-    if (c == '<' || c == '>' || c == '&') {
-      out += c == '<' ? "&lt;" : c == '>' ? "&gt;" : "&amp;";
-      continue;
-    }
-    if (std::string_view("\\`*_{}[]()#+!|~@:$").find(c) != std::string_view::npos) out += '\\';
-    out += c;
-    if (c == '@') out += "\u200b";  // calls nobody
-  }
-  return out;
-}
-
 std::string reasons(const Json& step) {
   std::vector<std::string> all;
   for (const Json& reason : list_of(step, "reasons")) {
@@ -129,7 +114,7 @@ std::string reasons(const Json& step) {
     } else {
       one += one.empty() || change.empty() ? change : ": " + change;
     }
-    all.push_back(cell(one));
+    all.push_back(markdown_text(one));
   }
   return fmt::format("{}", fmt::join(all, "; "));
 }
@@ -137,7 +122,8 @@ std::string reasons(const Json& step) {
 std::string metrics(const Json& values) {
   std::vector<std::string> all;
   for (const auto& [name, value] : values.items()) {
-    if (value.is_number()) all.push_back(cell(fmt::format("{} {:.4g}", name, value.get<double>())));
+    if (value.is_number())
+      all.push_back(markdown_text(fmt::format("{} {:.4g}", name, value.get<double>())));
   }
   return fmt::format("{}", fmt::join(all, ", "));
 }
@@ -153,8 +139,8 @@ void add_steps(const Json& run, std::string& out) {
     }
     if (shown++ == 0) out += "\n| step | state | why |\n| --- | --- | --- |\n";
     const std::string error = text_of(step, "error");
-    out += fmt::format("| {} | {} | {} |\n", cell(text_of(step, "step")), cell(state),
-                       error.empty() ? reasons(step) : cell(error));
+    out += fmt::format("| {} | {} | {} |\n", markdown_text(text_of(step, "step")),
+                       markdown_text(state), error.empty() ? reasons(step) : markdown_text(error));
   }
   if (left > 0) out += fmt::format("\n{} more steps.\n", left);
 }
@@ -171,8 +157,8 @@ void add_gates(const Json& run, std::string& out) {
       out += "\n| model | gate | here | champion |\n| --- | --- | --- | --- |\n";
     }
     const std::string verdict = text_of(model, "verdict");
-    out += fmt::format("| {} | {} | {} | {} |\n", cell(text_of(model, "model")),
-                       passed.get<bool>() ? "passed" : cell("rejected: " + verdict),
+    out += fmt::format("| {} | {} | {} | {} |\n", markdown_text(text_of(model, "model")),
+                       passed.get<bool>() ? "passed" : markdown_text("rejected: " + verdict),
                        metrics(model.value("metrics", Json::object())),
                        metrics(model.value("champion_metrics", Json::object())));
   }
@@ -209,11 +195,11 @@ std::string comment_of(const Json& run, const std::string& link) {
   const char* word = verdict.state == StatusState::kSuccess   ? "good to merge"
                      : verdict.state == StatusState::kPending ? "waits"
                                                               : "not good";
-  std::string out = fmt::format("**Lockstep: {}.** {}.\n", word, cell(verdict.line));
+  std::string out = fmt::format("**Lockstep: {}.** {}.\n", word, markdown_text(verdict.line));
   if (!run.is_object()) return out;
   const std::string id = text_of(run, "run");
-  out += link.empty() ? fmt::format("\nRun {}\n", cell(id))
-                      : fmt::format("\n[Run {}]({})\n", cell(id), link);
+  out += link.empty() ? fmt::format("\nRun {}\n", markdown_text(id))
+                      : fmt::format("\n[Run {}]({})\n", markdown_text(id), link);
   add_steps(run, out);
   add_gates(run, out);
   return out;

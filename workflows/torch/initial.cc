@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "pipeline/base/error.h"
-#include "workflows/torch/random.h"
+#include "pipeline/base/random.h"
 
 namespace lockstep {
 namespace {

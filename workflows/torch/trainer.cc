@@ -6,9 +6,9 @@
 #include <torch/cuda.h>
 
 #include "pipeline/base/error.h"
+#include "pipeline/base/random.h"
 #include "workflows/torch/layers.h"
 #include "workflows/torch/measure.h"
-#include "workflows/torch/random.h"
 
 namespace lockstep {
 namespace {

@@ -82,3 +82,17 @@ TEST_CASE("text for messages is made printable") {
   CHECK(printable("abc", 2) == "ab…");
   CHECK(valid_utf8(printable(std::string(199, 'a') + "ö")));
 }
+
+TEST_CASE("text of others is text in Markdown") {
+  CHECK(markdown_text("client-3") == "client-3");
+  CHECK(markdown_text("a|b") == "a\\|b");
+  CHECK(markdown_text("<b>&") == "&lt;b&gt;&amp;");
+  CHECK(markdown_text("[x](http://e)") == "\\[x\\]\\(http\\://e\\)");
+  CHECK(markdown_text("@ann #12") == "\\@\u200bann \\#\u200b12");
+  CHECK(markdown_text("wWw.example.org now.") == "wWw\u200b.example.org now.");
+  CHECK(markdown_text("a\u202eb\u2066c\u061cd\u200ee") == "a?b?c?d?e");
+  CHECK(markdown_text("\u2026 \u2060 \u0618") == "\u2026 \u2060 \u0618");
+  CHECK(markdown_text("\r\n# x") == "??\\#\u200b x");
+  CHECK(markdown_text("`\\`") == "\\`\\\\\\`");
+  CHECK(markdown_text(std::string(500, '|')).size() == 400 + std::string("…").size());
+}

@@ -2,10 +2,10 @@
 
 #include <cmath>
 
+#include "pipeline/base/random.h"
 #include "tests/catch.h"
 #include "workflows/torch/initial.h"
 #include "workflows/torch/metrics.h"
-#include "workflows/torch/random.h"
 
 namespace lockstep {
 namespace {

@@ -1,5 +1,5 @@
-// The one source of chance in training: SplitMix64 (Steele, Lea, Flood 2014), equal everywhere.
-// Knows nothing of torch's generators, whose streams differ between versions and devices.
+// The one source of chance in training and gates: SplitMix64 (Steele, Lea, Flood 2014), equal
+// everywhere. Knows nothing of torch's or the C++ library's, which differ between versions.
 #pragma once
 
 #include <cstdint>
