@@ -198,8 +198,8 @@ TEST_CASE("requests follow each other on one connection") {
 }
 
 TEST_CASE("sixty-four who wait do not keep the next one from an answer") {
-  Served served;
   Latch latch;
+  Served served;
   served.backend.before = [&](const std::string& method) {
     if (method == "run") latch.wait();
   };
@@ -307,8 +307,8 @@ TEST_CASE("a worker does not wait for somebody who has hung up") {
 }
 
 TEST_CASE("stopping lets a running handler answer") {
-  auto served = std::make_unique<Served>();
   Latch latch;
+  auto served = std::make_unique<Served>();
   served->backend.before = [&](const std::string& method) {
     if (method == "run") latch.wait();
   };
@@ -327,8 +327,8 @@ TEST_CASE("the client says why there is no answer") {
   ApiRequest status{"GET", "/v1/status", {}, {}, ""};
   CHECK_THROWS_WITH(ApiClient(folder.path() / "none").call(status),
                     Catch::Contains("no daemon answers"));
+  Latch latch;  // outlives the server, whose handler still waits on it when the test ends
   Served served;
-  Latch latch;
   served.backend.before = [&](const std::string&) { latch.wait(); };
   ClientTimes short_times{.read = 50ms};
   CHECK_THROWS_WITH(ApiClient(served.path, short_times).call(status),
