@@ -67,7 +67,11 @@ struct Step {
   Json with = Json::object();
   std::map<std::string, std::string> env;
   std::vector<StepInput> inputs;
-  std::vector<CodeId> lock_files;  // declared environment; zero or one
+  // What its versions are judged on; they enter no fingerprint of the step. Set with `evaluate`.
+  std::optional<StepInput> holdout_rows;  // of EvaluateSpec::rows, with EvaluateSpec::columns
+  std::optional<StepInput> expect_rows;   // of GateSpec::expect
+  Json evaluate_with = Json::object();    // EvaluateSpec::with, resolved
+  std::vector<CodeId> lock_files;         // declared environment; zero or one
   std::vector<StepId> needs;
   std::set<std::string> groups;  // of `concurrency`
   std::optional<bool> cancel_in_progress;

@@ -79,6 +79,33 @@ struct Bound {  // of a metric, by the gate
   bool operator==(const Bound&) const = default;
 };
 
+// `evaluate:` how a model's answers to rows it was not trained on are had. The program finds the
+// model under LOCKSTEP_INPUT_MODEL, what that was trained on (trunks, code) as the step's own
+// inputs have it, and the rows under LOCKSTEP_INPUT_<NAME>_HOLDOUT; it writes predictions.csv
+// (docs/GATES.md).
+struct EvaluateSpec {
+  std::string uses;  // action, or empty
+  int revision = 0;
+  std::string run;  // shell text, or empty
+  Json with = Json::object();
+  std::string rows;  // name of the step's input whose held out rows are answered
+  // That the evaluation is given beside those of the input: the holdout's key, slices' columns.
+  std::vector<std::string> columns;
+  bool operator==(const EvaluateSpec&) const = default;
+};
+
+// What a gate asks beyond bounds. The language has checked it; registry/gates reads `champion`.
+struct GateSpec {
+  // {"metric","alpha","min-rows","slices":[column…],"positive","labels":[…],"max-loss",
+  //  "max-relative-loss","slice-max-loss","slice-max-relative-loss","rounds","seed",
+  //  "policy":{"better"|"equal"|"worse-within-noise"|"worse"|"not-judged":"move"|"ask"|"hold"}},
+  // only what was said; null: the champion is not looked at.
+  Json champion;
+  std::optional<InputTemplate> expect;  // rows that must come out so; kRows, its name is the rows'
+  bool approve_by_other = false;        // nobody approves what their own rows made
+  bool operator==(const GateSpec&) const = default;
+};
+
 struct Resources {
   std::string pool;           // empty: any
   uint64_t memory_bytes = 0;  // 0: not declared
@@ -129,6 +156,8 @@ struct StepTemplate {
   std::optional<TemplateText> registers;
   std::optional<TemplateText> renamed_from;
   std::vector<Bound> gate;
+  GateSpec judged;  // beside the bounds
+  std::optional<EvaluateSpec> evaluate;
   Resources resources;
   EnvironmentSpec environment;
   int64_t timeout_ms = 6 * 60 * 60 * 1000;  // as in GitHub Actions unless said otherwise
