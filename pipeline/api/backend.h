@@ -130,7 +130,8 @@ class Backend {
   //           "authors":[text…]}],
   //  "code":[{"source","paths","from"|null,"to","files":N,"authors":[text…]}],
   //  "upstream":[{"input","model"|null,"step"|null,"from"|null,"to"}],
-  //  "gate":{"passed","verdict"}|null,"withdrawn":{"who","reason"}|null,
+  //  "gate":{"version",…as in gate(), without the whole report}|null,
+  //  "withdrawn":{"who","reason"}|null,
   //  "pinned":{"version","alias","who","reason"}|null}
   virtual Json why(const std::string& name) = 0;
   // [{"model","version","in_step":bool,"rows","commits","hours","why",
@@ -184,6 +185,15 @@ class Backend {
   // Makes a version the champion, and pins it: {"model","from","to","dry_run",
   //  "releases":[{"channel","to","known"}]}. body: {"version":N,"override_pins":bool}
   virtual Json promote(const std::string& model, const Json& body, const Caller& caller) = 0;
+  // What a version's gate said (default: the newest that one looked at):
+  // {"model","version","passed",
+  //  "verdict","checks":[…],"action":"move"|"ask"|"hold"|null,"champion"|null,"basis"|null,
+  //  "approved":{"who","reason"}|null,"report":{…docs/GATES.md}|null,"markdown":text|null,
+  //  "note": only where the whole report is gone}
+  virtual Json gate(const std::string& model, std::optional<int64_t> version) = 0;
+  // Lets a version be champion whose gate asks: {"model","from","to","basis","dry_run",
+  //  "releases":[{"channel","to","known"}]}. body: {"version":N, or without the newest that waits}
+  virtual Json approve(const std::string& model, const Json& body, const Caller& caller) = 0;
   // Without a version the one the alias has. {"model","pins":[{"alias","version","who","reason"}]}
   // body: {"version":N|null,"channel":name|"","override_pins":bool}
   virtual Json pin(const std::string& model, const Json& body, const Caller& caller) = 0;

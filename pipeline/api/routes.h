@@ -7,5 +7,6 @@
 namespace lockstep {
 
 const std::vector<Route>& access_routes();
+const std::vector<Route>& gate_routes();
 
 }  // namespace lockstep

@@ -165,6 +165,7 @@ int run_cli(int argc, const char* const* argv, const CliEnvironment& environment
   Context context(environment);
   add_globals(root, context);
   add_work_commands(commands);
+  add_gate_commands(commands);
   add_experiment_commands(commands);
   add_model_commands(commands);
   add_release_commands(commands);

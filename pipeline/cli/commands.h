@@ -46,7 +46,8 @@ struct Moving {
            Render render) const;
 };
 
-void add_work_commands(Commands& commands);        // plan, run, status, logs, …
+void add_work_commands(Commands& commands);  // plan, run, status, logs, …
+void add_gate_commands(Commands& commands);
 void add_experiment_commands(Commands& commands);  // previews, trigger, promote
 void add_workspace_commands(Commands& commands);   // init, check, serve, …
 void add_backup_commands(Commands& commands);

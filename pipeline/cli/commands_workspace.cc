@@ -141,21 +141,6 @@ void add_completion(Commands& commands) {
   });
 }
 
-// Words of the contract that this build does not have yet.
-void add_later(Commands& commands) {
-  for (const char* name : {"approve"}) {
-    auto* later = commands.add(name, "", "Not supported yet");
-    // Whatever follows is taken, so that the answer is this one and not about an argument.
-    later->allow_extras()->fallthrough(false);
-    commands.on(later, [name, later](Context& context) -> int {
-      auto rest = later->remaining();
-      context.json |= std::find(rest.begin(), rest.end(), "--json") != rest.end();
-      throw Error(ErrorCode::kInvalid, "`" + std::string(name) + "` is not supported yet",
-                  "`lockstep --help` lists what is");
-    });
-  }
-}
-
 }  // namespace
 
 void add_workspace_commands(Commands& commands) {
@@ -169,7 +154,6 @@ void add_workspace_commands(Commands& commands) {
   add_backup_commands(commands);
   add_doctor(commands);
   add_completion(commands);
-  add_later(commands);
 }
 
 }  // namespace lockstep

@@ -35,6 +35,7 @@ std::string render_previews(const Doc& previews, const Style& style);
 // What a preview is of: "tables@feature/x", "tag v1 of code", "nightly with day=3".
 std::string preview_text(const Doc& preview);
 std::string render_promotion(const Doc& promotion, const Style& style, bool dry_run);
+std::string render_approval(const Doc& approval, const Style& style, bool dry_run);
 // One line for each model of a run's "preview".
 std::string render_preview_models(const Doc& preview, const Style& style);
 

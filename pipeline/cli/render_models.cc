@@ -97,6 +97,10 @@ std::string pin_text(const Doc& pin) {
 std::string gate_text(const Doc& gate) {
   if (gate.json().is_null()) return "";
   std::string verdict = gate.text("verdict");
+  if (gate.part("approved").json().is_object()) {
+    return "gate: " + verdict + "; approved by " + gate.part("approved").text("who");
+  }
+  if (gate.text("action") == "ask") return "waits for approval: " + verdict;
   if (!verdict.empty() && verdict != "passed") return "gate: " + verdict;
   return gate.flag("passed") ? "gate passed" : "gate not passed";
 }

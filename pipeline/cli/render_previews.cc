@@ -65,16 +65,27 @@ std::string preview_text(const Doc& preview) {
   return preview.text("workflow") + " with " + join(values, ", ");
 }
 
-std::string render_promotion(const Doc& promotion, const Style& style, bool dry_run) {
+namespace {
+
+std::string moved(const Doc& answer, const Style& style, bool dry_run, const std::string& note) {
   std::string out = transcript_line(
-      style, "model",
-      promotion.text("model") + " " + promotion.text("from") + " → " + promotion.text("to"),
-      "pinned at version " + promotion.text("to"));
-  for (const Doc& release : promotion.list("releases")) {
+      style, "model", answer.text("model") + " " + answer.text("from") + " → " + answer.text("to"),
+      note);
+  for (const Doc& release : answer.list("releases")) {
     out += transcript_line(style, "release", release.text("to"),
                            release.flag("known") ? "known content" : "new content");
   }
   return dry_run ? out + "dry run: nothing was moved\n" : out;
+}
+
+}  // namespace
+
+std::string render_promotion(const Doc& promotion, const Style& style, bool dry_run) {
+  return moved(promotion, style, dry_run, "pinned at version " + promotion.text("to"));
+}
+
+std::string render_approval(const Doc& approval, const Style& style, bool dry_run) {
+  return moved(approval, style, dry_run, "approved");
 }
 
 }  // namespace lockstep

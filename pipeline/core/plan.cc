@@ -226,8 +226,10 @@ void Plan::settle(StepId id) {
   }
   const ResultRecord* result = next.forced ? nullptr : world_.result(fingerprint);
   if (result) {
-    next.state = StepState::kCurrent;
     outputs_[id.value] = result->outputs;
+    // What nobody asked for stays as it is.
+    bool accepted = !selected(id) || world_.accept(id, next, *result);
+    next.state = accepted ? StepState::kCurrent : StepState::kRunning;
   } else if (world_.live(fingerprint)) {
     next.state = StepState::kRunning;
   } else if (!next.forced && world_.used_up(fingerprint, selected(id))) {
@@ -237,8 +239,6 @@ void Plan::settle(StepId id) {
     next.state = by_condition(id, next);
   }
   enter(id, std::move(next));
-  // What nobody asked for stays as it is.
-  if (result && selected(id)) world_.accept(id, steps_[id.value], *result);
 }
 
 // RULES "if:": changes count since the inputs of the last accepted result. Of a result that is on
@@ -310,6 +310,12 @@ void Plan::impossible(StepId id, const std::string& why) {
   drain();
 }
 
+void Plan::judge(StepId id) {
+  if (at(id).state != StepState::kRunning) return;
+  settle(id);
+  drain();
+}
+
 void Plan::reconsider(StepId id) {
   if (!graph().tmpl(id).condition) return;
   StepState state = at(id).state;
@@ -328,9 +334,9 @@ void Plan::succeeded(const Digest& fingerprint, const ResultRecord& result) {
     steps_[id.value].forced = false;
     steps_[id.value].note.clear();
     outputs_[id.value] = result.outputs;
-    set(id, StepState::kDone);
-    if (selected(id)) world_.accept(id, steps_[id.value], result);
-    touch_dependents(id);
+    bool accepted = !selected(id) || world_.accept(id, steps_[id.value], result);
+    set(id, accepted ? StepState::kDone : StepState::kRunning);
+    if (accepted) touch_dependents(id);
   }
   drain();
 }

@@ -22,7 +22,7 @@ namespace lockstep {
 enum class StepState : uint8_t {
   kWaiting,  // an input is undecided: a step above has neither a result nor a failure yet
   kRun,      // all inputs known, the fingerprint has no result, no attempt is live
-  kRunning,  // an attempt of this fingerprint is live
+  kRunning,  // an attempt of this fingerprint is live, or its gate looks at the result
   kCurrent,  // the fingerprint had a result before this plan; the plan has decided about it
   kDone,     // an attempt succeeded within this plan; the plan has decided about it
   kFailed,   // attempts used up; starts again only by hand or with another fingerprint
@@ -80,7 +80,8 @@ class World {
   // An attempt is live, of whatever fingerprint, whose result would be the step's last one.
   virtual bool busy(const Step& step) = 0;
   // The step's fingerprint has this result: its version is registered, gated, its alias moved.
-  virtual void accept(StepId step, const PlannedStep& planned, const ResultRecord& result) = 0;
+  // False: its gate looks at it first; nothing is decided until judge().
+  virtual bool accept(StepId step, const PlannedStep& planned, const ResultRecord& result) = 0;
 };
 
 class Plan {
@@ -112,6 +113,8 @@ class Plan {
   // This step alone, for good: nothing here can run it. Another step's result of the same
   // fingerprint is its result all the same.
   void impossible(StepId id, const std::string& why);
+  // What the step's gate waited for may be there.
+  void judge(StepId id);
   // The step's last accepted result may be another one than before, or it is no longer busy.
   void reconsider(StepId id);
 

@@ -31,6 +31,8 @@ class WorkspaceBackend : public Backend {
   Json previews() override;
   Json trigger(const std::string& workflow, const Json& inputs, const Caller& caller) override;
   Json promote(const std::string& model, const Json& body, const Caller& caller) override;
+  Json gate(const std::string& model, std::optional<int64_t> version) override;
+  Json approve(const std::string& model, const Json& body, const Caller& caller) override;
 
   // backend_look.cc
   Json why(const std::string& name) override;

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "pipeline/daemon/backend.h"
+#include "pipeline/daemon/judge.h"
 #include "pipeline/daemon/predict.h"
 #include "pipeline/daemon/versions.h"
 #include "pipeline/engine/world.h"
@@ -73,9 +74,7 @@ void add_registry(Subject& subject, const ModelState& model, int64_t number) {
   }
   auto gate = model.gates.find(newest->number);
   if (gate != model.gates.end()) {
-    subject.gate = {{"version", newest->number},
-                    {"passed", gate->second.passed},
-                    {"verdict", gate->second.verdict}};
+    subject.gate = gate_document(model, gate->second);
   }
   const Withdrawal* mark = model.withdrawn(newest->number, kChampion);
   if (mark) {
@@ -152,9 +151,7 @@ Json failed_gate(const ModelState* model, const Digest& fingerprint) {
   if (!wanted) return nullptr;
   auto gate = model->gates.find(wanted->number);
   if (gate == model->gates.end() || gate->second.passed) return nullptr;
-  return {{"version", wanted->number},
-          {"verdict", gate->second.verdict},
-          {"checks", gate->second.checks.json()}};
+  return gate_document(*model, gate->second);
 }
 
 // Why the version that a plan asks for is there and not the champion.
@@ -167,7 +164,9 @@ std::string why_not_champion(const ModelState* model, const Digest& fingerprint)
   }
   Json gate = failed_gate(model, fingerprint);
   if (gate.is_null()) return fmt::format("version {} did not take the alias", wanted->number);
-  return fmt::format("version {} failed its gate: {}", wanted->number,
+  const bool asks = gate.at("action") == "ask";
+  return fmt::format("version {} {}: {}", wanted->number,
+                     asks ? "waits for `lockstep approve`" : "failed its gate",
                      gate.at("verdict").get<std::string>());
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "pipeline/daemon/backend.h"
+#include "pipeline/daemon/judge.h"
 #include "pipeline/daemon/predict.h"
 #include "registry/rules/queries.h"
 
@@ -125,10 +126,7 @@ Json WorkspaceBackend::model(const std::string& name, std::optional<int64_t> num
                 {"created", rfc3339(model.created_ms[at])},
                 {"aliases", aliases},
                 {"withdrawn", mark_json(model.withdrawn(version.number, kChampion))},
-                {"gate", gate == model.gates.end() ? Json()
-                                                   : Json{{"passed", gate->second.passed},
-                                                          {"verdict", gate->second.verdict},
-                                                          {"checks", gate->second.checks.json()}}},
+                {"gate", gate == model.gates.end() ? Json() : gate_document(model, gate->second)},
                 {"versions", versions_json(model)},
                 {"moves", moves_json(model)},
                 {"pins", pins_json(model)}});

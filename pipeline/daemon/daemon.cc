@@ -91,6 +91,7 @@ void Daemon::begin() {
   engine_ = std::make_unique<Engine>(
       store_, ledger_, ledger_.load(), clock_,
       [this](const Digest& digest) { return seen_->has(digest); }, engine_options(parts_));
+  engine_->judge_with(make_judge(artifacts_));
   effects_ = std::make_unique<Effects>(*this);
   loop_thread_ = std::thread([this] { loop(); });
   survey_thread_ = std::thread([this] { survey_loop(); });

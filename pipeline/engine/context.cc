@@ -49,12 +49,11 @@ Json committers_json(const Survey& survey, const Step& step) {
   return all;
 }
 
-Json input_spec(const Plan& plan, const StepInput& input, const Digest& digest,
+Json input_spec(const Survey& survey, const StepInput& input, const Digest& digest,
                 const InputFile& file) {
-  const Survey& survey = plan.survey();
   Json out = {{"name", input.name}};
   if (input.kind == InputKind::kRows) {
-    const SliceSpec& spec = plan.graph().slices[input.slice.value];
+    const SliceSpec& spec = survey.graph->slices[input.slice.value];
     out.update({{"kind", "rows"},
                 {"source", spec.source},
                 {"table", spec.table},
@@ -68,7 +67,7 @@ Json input_spec(const Plan& plan, const StepInput& input, const Digest& digest,
                         {"salt", input.holdout->salt}};
     }
   } else if (input.kind == InputKind::kCode) {
-    const CodeSpec& spec = plan.graph().code[input.code.value];
+    const CodeSpec& spec = survey.graph->code[input.code.value];
     out.update({{"kind", "code"},
                 {"source", spec.source},
                 {"commit", survey.code[input.code.value].commit},
@@ -110,6 +109,12 @@ std::vector<Bound> gate_from(const Json& json) {
   return gate;
 }
 
+static Json asks_json(const StepTemplate& step) {
+  return {{"champion", !step.judged.champion.is_null()},
+          {"expect", step.judged.expect.has_value()},
+          {"by_other", step.judged.approve_by_other}};
+}
+
 Version planned_version(const Survey& survey, StepId id, const PlannedStep& planned,
                         const std::string& trigger) {
   const Step& step = survey.graph->step(id);
@@ -146,7 +151,7 @@ Json attempt_context(const Plan& plan, StepId id, const std::string& trigger,
   const PlannedStep& planned = plan.at(id);
   Json inputs = Json::array();
   for (size_t i = 0; i < step.inputs.size(); ++i) {
-    inputs.push_back(input_spec(plan, step.inputs[i], planned.inputs[i], input_files[i]));
+    inputs.push_back(input_spec(plan.survey(), step.inputs[i], planned.inputs[i], input_files[i]));
   }
   Json spec = {{"step", step.name},
                {"uses", tmpl.uses},
@@ -163,6 +168,7 @@ Json attempt_context(const Plan& plan, StepId id, const std::string& trigger,
                   {"recipe", planned.recipe->document},
                   {"attempts", tmpl.attempts},
                   {"gate", gate_json(tmpl.gate)},
+                  {"asks", asks_json(tmpl)},
                   {"accepted_as", step.registers.empty() ? step.name : step.registers}};
   if (!step.registers.empty()) {
     context["version"] = fact_json(planned_version(plan.survey(), id, planned, trigger));
@@ -183,7 +189,8 @@ void mark_preview(Json& context, const Run& run) {
   if (!inputs.empty()) context["version"]["inputs"] = inputs;
 }
 
-Candidate candidate_of(Version version, std::vector<Bound> gate, const ResultRecord& result) {
+static Candidate filled(Version version, std::vector<Bound> gate, const Json& asks,
+                        const ResultRecord& result) {
   auto model = result.outputs.find("model");
   if (model == result.outputs.end()) {
     throw Error(ErrorCode::kInvalid,
@@ -197,12 +204,103 @@ Candidate candidate_of(Version version, std::vector<Bound> gate, const ResultRec
   candidate.version = std::move(version);
   candidate.gate = std::move(gate);
   candidate.who = "lockstep";
+  candidate.asks_champion = asks.value("champion", false);
+  candidate.asks_expect = asks.value("expect", false);
+  candidate.approve_by_other = asks.value("by_other", false);
   return candidate;
 }
 
+Candidate candidate_of(Version version, const StepTemplate& step, const ResultRecord& result) {
+  return filled(std::move(version), step.gate, asks_json(step), result);
+}
+
 Candidate candidate_from(const Json& context, const ResultRecord& result) {
-  return candidate_of(std::get<Version>(fact_from_json(context.at("version"))),
-                      gate_from(context.at("gate")), result);
+  return filled(std::get<Version>(fact_from_json(context.at("version"))),
+                gate_from(context.at("gate")), context.value("asks", Json::object()), result);
+}
+
+// Its recipe is of another kind than a step's: no fingerprint of one is that of the other.
+static Digest evaluation_fingerprint(const Survey& survey, StepId id, const PlannedStep& planned,
+                                     const EvaluationOf& what, std::string* document) {
+  const Step& step = survey.graph->step(id);
+  const StepTemplate& tmpl = survey.graph->tmpl(id);
+  const EvaluateSpec& evaluate = *tmpl.evaluate;
+  const SliceReading& rows = survey.slices[what.rows.slice.value];
+  Json inputs = Json::object(), lock_files = Json::array();
+  for (size_t i = 0; i < step.inputs.size(); ++i) {
+    if (step.inputs[i].kind == InputKind::kRows) continue;
+    auto upstream = what.upstreams.find(step.inputs[i].name);
+    inputs[step.inputs[i].name] =
+        (upstream == what.upstreams.end() ? planned.inputs[i] : upstream->second).hex();
+  }
+  for (CodeId lock : step.lock_files) lock_files.push_back(survey.code[lock.value].digest.hex());
+  Json holdout;
+  if (what.rows.holdout) {
+    holdout = {{"fraction", what.rows.holdout->fraction},
+               {"key", what.rows.holdout->key},
+               {"salt", what.rows.holdout->salt}};
+  }
+  Json columns =
+      what.rows.columns.empty() && rows.columns ? Json(*rows.columns) : Json(what.rows.columns);
+  *document = canonical_json({{"evaluation", 1},
+                              {"uses", evaluate.uses},
+                              {"revision", evaluate.revision},
+                              {"run", evaluate.run},
+                              {"with", step.evaluate_with},
+                              {"env", step.env},
+                              {"secrets", tmpl.secrets},
+                              {"model", what.model.hex()},
+                              {"inputs", inputs},
+                              {"lock_files", lock_files},
+                              {"rows",
+                               {{"name", what.rows.name},
+                                {"digest", rows.digest.hex()},
+                                {"columns", columns},
+                                {"format", what.rows.format},
+                                {"holdout", holdout}}}});
+  return sha256(*document);
+}
+
+Evaluation evaluation_of(const Survey& survey, StepId id, const PlannedStep& planned,
+                         const EvaluationOf& what, const std::vector<InputFile>& input_files) {
+  const Step& step = survey.graph->step(id);
+  const StepTemplate& tmpl = survey.graph->tmpl(id);
+  std::string document;
+  Evaluation out;
+  out.fingerprint = evaluation_fingerprint(survey, id, planned, what, &document);
+  const std::string file = tmpl.outputs.at("model");
+  Json inputs = Json::array();
+  inputs.push_back({{"name", "model"},
+                    {"kind", "bytes"},
+                    {"digest", what.model.hex()},
+                    {"file", file.substr(file.rfind('/') + 1)},
+                    {"folder", what.folder}});
+  for (size_t i = 0; i < step.inputs.size(); ++i) {
+    if (step.inputs[i].kind == InputKind::kRows) continue;
+    auto upstream = what.upstreams.find(step.inputs[i].name);
+    const Digest& digest = upstream == what.upstreams.end() ? planned.inputs[i] : upstream->second;
+    inputs.push_back(input_spec(survey, step.inputs[i], digest, input_files[i]));
+  }
+  Json rows = input_spec(survey, what.rows, {}, {});
+  rows["only_holdout"] = true;  // without a holdout: all of them, as if they were held out
+  inputs.push_back(std::move(rows));
+  Json spec = {{"step", what.name},
+               {"uses", tmpl.evaluate->uses},
+               {"run", tmpl.evaluate->run},
+               {"with", step.evaluate_with},
+               {"env", step.env},
+               {"secrets", tmpl.secrets},
+               {"outputs", {{"predictions", "predictions.csv"}}},
+               {"inputs", inputs},
+               {"seed", seed_of(step)},
+               {"timeout_ms", tmpl.timeout_ms},
+               {"checkpoint", out.fingerprint.hex()}};
+  out.context = {{"spec", spec},
+                 {"recipe", document},
+                 {"attempts", tmpl.attempts},
+                 {"evaluation", true},
+                 {"accepted_as", what.name}};
+  return out;
 }
 
 }  // namespace lockstep

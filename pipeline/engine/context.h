@@ -25,7 +25,7 @@ Version planned_version(const Survey& survey, StepId id, const PlannedStep& plan
 
 // The version with the result's bytes and numbers filled in. Throws invalid when the result has no
 // output called model.
-Candidate candidate_of(Version version, std::vector<Bound> gate, const ResultRecord& result);
+Candidate candidate_of(Version version, const StepTemplate& step, const ResultRecord& result);
 
 // Back from a context.
 Candidate candidate_from(const Json& context, const ResultRecord& result);
@@ -34,6 +34,22 @@ Candidate candidate_from(const Json& context, const ResultRecord& result);
 void mark_preview(Json& context, const Run& run);
 // Version::inputs of what such a run makes.
 std::string inputs_of(const Run& run);
+
+// What an evaluation of a model on some rows needs, and the fingerprint of what it gives: the
+// evaluator, the model with what it was trained on, and the rows.
+struct EvaluationOf {
+  Digest model;
+  bool folder = false;
+  std::map<std::string, Digest> upstreams;  // of model inputs, by name; the others are the plan's
+  StepInput rows;                           // Step::holdout_rows or Step::expect_rows
+  std::string name;                         // of the attempt: "train[client=3]/evaluate"
+};
+struct Evaluation {
+  Digest fingerprint;
+  Json context;
+};
+Evaluation evaluation_of(const Survey& survey, StepId id, const PlannedStep& planned,
+                         const EvaluationOf& what, const std::vector<InputFile>& input_files);
 
 Json gate_json(const std::vector<Bound>& gate);
 std::vector<Bound> gate_from(const Json& json);

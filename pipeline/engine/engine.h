@@ -3,6 +3,7 @@
 // durable. No threads; reads no clock but the one it is given; never sees SQL, HTTP, YAML or torch.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -44,6 +45,20 @@ struct OpenSteps {
   std::set<std::string> all, named;
 };
 
+// What a gate asks somebody who reads what evaluations wrote.
+struct GateCase {
+  std::string model;
+  int64_t challenger = 0, champion = 0;
+  Json question;             // GateSpec::champion; null: expectations alone
+  std::string void_because;  // why they can't be compared; empty: they can
+  std::optional<Digest> of_champion, of_challenger, of_expectations;  // predictions.csv
+  std::vector<double> other_p;  // of the run's other comparisons
+  uint64_t yet_to_come = 0;     // so many are not made yet
+};
+// Fills all of a word but its basis. Throws invalid, conflict or unavailable when nothing can be
+// said; the gate then holds.
+using GateJudge = std::function<GateWord(const GateCase&)>;
+
 struct Run {
   RunRecord record;
   Trigger trigger;
@@ -70,6 +85,15 @@ struct Run {
   std::vector<Json> moves, releases;
   std::vector<GateReport> gates_failed;
   size_t gates_passed = 0;
+  // Attempts whose results gates wait for, by fingerprint, with the steps whose gates they are.
+  struct Awaited {
+    Json context;
+    std::set<StepId> steps;
+  };
+  std::map<Digest, Awaited> evaluations;
+  std::set<StepId> to_judge;         // what their gates wait for is there
+  std::vector<double> compared;      // p of each comparison so far
+  std::optional<size_t> to_compare;  // models, in all
   std::map<StepId, StepState> told;  // what those who follow know of each step
   size_t notes_told = 0;
   std::vector<std::string> added, retired, notes;
@@ -92,6 +116,8 @@ class Engine {
          EngineOptions options);
 
   Inbox& inbox() { return inbox_; }
+  // Asked within a turn. Without one every gate that asks for more than bounds holds.
+  void judge_with(GateJudge judge) { judge_ = std::move(judge); }
   // Waits up to `wait_ms` for a message, then does one turn. False when there was nothing to do.
   bool turn(int64_t wait_ms);
   // After a turn that threw, memory is not what the store has: nothing but this is called then.
@@ -231,13 +257,30 @@ class Engine {
   void start_some(std::vector<struct Turn>& line, std::set<std::string>& taken);
   bool fail_impossible(const std::vector<Slot>& slots);
   void start(StepId id, size_t slot);
-  std::vector<struct InputFile> input_files(StepId id);
+  std::vector<struct InputFile> input_files(StepId id, const Plan* plan);
   void succeed(AttemptRecord& record, const AttemptResult& result);
   void fail(AttemptRecord& record, const AttemptResult& result);
   void accept_stray(const AttemptRecord& record, const ResultRecord& result);
   // Why a result that no plan wants moves nothing; empty: it is gated like any candidate.
   std::string moved_on(const AttemptRecord& record);
   void take_decision(const Candidate& candidate, const Decision& decision);
+
+  // gates (engine_gates.cc)
+  std::optional<GateWord> word_on(StepId id, const PlannedStep& planned, const std::string& model,
+                                  const Decision& pending);
+  struct GateWork;
+  void want_all(GateWork& work, const Version& challenger, const Version* champion);
+  void want(GateWork& work, const Version& version, const StepInput& rows,
+            const std::map<std::string, Digest>& upstreams, const std::string& name,
+            std::optional<Digest>& predictions);
+  GateWord judged(GateCase asked, const std::string& basis);
+  size_t models_to_compare();
+  void judge_waiting();
+  bool start_evaluations();
+  void start_evaluation(const Digest& fingerprint, size_t slot);
+  void evaluated(const Digest& fingerprint);
+  // Some step of the run under way waits for this result.
+  bool wanted(const Digest& fingerprint) const;
 
   // ends of runs (engine_finish.cc)
   bool release_due();
@@ -275,6 +318,7 @@ class Engine {
   Registry registry_;
   Clock& clock_;
   EngineOptions options_;
+  GateJudge judge_;
   Inbox inbox_;
   Past past_;
   Recipes recipes_;  // of whatever was planned last

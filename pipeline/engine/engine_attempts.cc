@@ -80,6 +80,7 @@ void Engine::start_ready() {
   std::vector<Slot> all = slots();
   // While all are taken nobody is looked at: the end of what runs is a turn, too.
   if (!any_room(all) && !past_.live().empty()) return;
+  if (start_evaluations()) all = slots();
   while (fail_impossible(all)) ++active_->revision;
   if (active_->plan->ready().empty() || !any_room(all)) return;
   note_reasons(*active_);
@@ -128,7 +129,7 @@ void Engine::start_some(std::vector<Turn>& line, std::set<std::string>& taken) {
   }
 }
 
-std::vector<InputFile> Engine::input_files(StepId id) {
+std::vector<InputFile> Engine::input_files(StepId id, const Plan* plan) {
   const Graph& graph = *active_->survey->graph;
   std::vector<InputFile> files;
   for (const StepInput& input : graph.step(id).inputs) {
@@ -145,7 +146,7 @@ std::vector<InputFile> Engine::input_files(StepId id) {
       if (declared != graph.tmpl(producer).outputs.end()) {
         file.file = declared->second.substr(declared->second.rfind('/') + 1);
       }
-      const auto& recipe = active_->plan->at(producer).recipe;
+      std::shared_ptr<const Recipe> recipe = plan ? plan->at(producer).recipe : nullptr;
       const ResultRecord* result = recipe ? past_.result(recipe->fingerprint) : nullptr;
       if (result && result->folders.count(output)) file.folder = result->folders.at(output);
     }
@@ -168,7 +169,8 @@ void Engine::start(StepId id, size_t slot) {
   record.model = step.registers;
   record.slot = place.info.name;
   record.started_ms = clock_.now_ms();
-  record.context = attempt_context(*active_->plan, id, step_run.trigger, input_files(id));
+  record.context =
+      attempt_context(*active_->plan, id, step_run.trigger, input_files(id, active_->plan.get()));
   if (active_->variant) mark_preview(record.context, *active_);
   record.context["ledger"] = registry_.last_seq;
   if (!step.groups.empty()) record.context["groups"] = step.groups;
@@ -227,6 +229,7 @@ void Engine::succeed(AttemptRecord& record, const AttemptResult& result) {
   record.finished_ms = clock_.now_ms();
   past_.put(record);
   tell_attempt(record);
+  if (record.context.contains("evaluation")) return evaluated(record.fingerprint);
   bool wanted = active_ && !active_->plan->wanting(record.fingerprint).empty();
   // What a plan of the watched branches asked for is theirs, though a preview wants it too.
   bool theirs = wanted && active_->variant && !record.context.contains("preview");
@@ -303,6 +306,10 @@ void Engine::fail(AttemptRecord& record, const AttemptResult& result) {
   // What was forced once is not begun again by a plan that forces nothing.
   bool again = (lost || cancelled) && (!used_up || active_->trigger.force);
   bool final = (cancelled && active_->cancelling) || (used_up && !again);
+  if (record.context.contains("evaluation")) {
+    if (final) evaluated(record.fingerprint);
+    return;
+  }
   for (StepId id : active_->plan->wanting(record.fingerprint)) {
     active_->steps[id].finished_ms = clock_.now_ms();
     active_->waits[id.value].since_ms = clock_.now_ms();

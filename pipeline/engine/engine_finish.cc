@@ -128,7 +128,7 @@ void Engine::cut_waiting() {
 std::vector<std::string> Engine::wanted_attempts() const {
   std::vector<std::string> ids;
   for (const auto& [id, attempt] : past_.live()) {
-    if (!active_->plan->wanting(attempt.fingerprint).empty()) ids.push_back(id);
+    if (wanted(attempt.fingerprint)) ids.push_back(id);
   }
   return ids;
 }

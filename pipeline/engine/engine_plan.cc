@@ -348,7 +348,7 @@ void Engine::cancel_unwanted() {
   const Graph& graph = *active_->survey->graph;
   for (const auto& [id, attempt] : past_.live()) {
     if (!attempt.context.value("cancel_in_progress", options_.cancel_superseded)) continue;
-    if (!active_->plan->wanting(attempt.fingerprint).empty()) continue;
+    if (wanted(attempt.fingerprint)) continue;
     auto step = graph.by_name.find(attempt.step);
     bool may_want =
         step != graph.by_name.end() && !active_->plan->at(step->second).waits_for.empty();
@@ -396,6 +396,7 @@ void Engine::plan_run(World& world, const OpenSteps& open) {
   past_.expect(graph.steps.size());
   run.plan = std::make_unique<Plan>(run.survey, world, chosen, force, run.named);
   run.chain = critical_path(*run.survey->graph, [](StepId) { return 1.0; });
+  judge_waiting();
   run.planned = planned_summary(*run.plan);
   note_reasons(run);
 }

@@ -182,19 +182,21 @@ std::optional<ModelRef> PreviewWorld::champion(const std::string& model) {
   return taken != taken_.end() ? std::optional(taken->second) : EngineWorld::champion(model);
 }
 
-void PreviewWorld::accept(StepId id, const PlannedStep& planned, const ResultRecord& result) {
+bool PreviewWorld::accept(StepId id, const PlannedStep& planned, const ResultRecord& result) {
   const Run& run = *engine_.active_;
   const Step& step = run.survey->graph->step(id);
-  if (step.registers.empty()) return;
+  if (step.registers.empty()) return true;
   std::optional<Candidate> made = candidate(*run.survey, id, planned, result, "preview");
-  if (!made) return;
+  if (!made) return true;
   made->version.preview = run.variant->mark();
   made->version.inputs = inputs_of(run);
+  if (!ready(id, planned, *made)) return false;
   Decision decision = consider(engine_.registry_, *made);
   engine_.append(decision.facts);
-  if (!decision.moved) return;
+  if (!decision.moved) return true;
   const Version* version = engine_.registry_.model(step.registers)->version(decision.version);
   taken_[step.registers] = ModelRef{decision.version, version->digest};
+  return true;
 }
 
 }  // namespace lockstep

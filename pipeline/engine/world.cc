@@ -55,16 +55,25 @@ std::optional<Candidate> EngineWorld::candidate(const Survey& survey, StepId id,
       return std::nullopt;
     }
   }
-  return candidate_of(planned_version(survey, id, planned, trigger), survey.graph->tmpl(id).gate,
+  return candidate_of(planned_version(survey, id, planned, trigger), survey.graph->tmpl(id),
                       result);
 }
 
-void EngineWorld::accept(StepId id, const PlannedStep& planned, const ResultRecord& result) {
+bool EngineWorld::ready(StepId id, const PlannedStep& planned, Candidate& made) {
+  if (!made.asks_champion && !made.asks_expect) return true;
+  Decision first = consider(engine_.registry_, made);
+  if (!first.pending) return true;
+  engine_.append(first.facts);  // whatever comes of it, the version is there
+  made.word = engine_.word_on(id, planned, made.version.model, first);
+  return made.word.has_value();
+}
+
+bool EngineWorld::accept(StepId id, const PlannedStep& planned, const ResultRecord& result) {
   const Survey& survey = *engine_.active_->survey;
   const Step& step = survey.graph->step(id);
   engine_.past_.accept(accepted_as(step), planned.recipe->fingerprint);
   engine_.decided_[accepted_as(step)] = planned.recipe->fingerprint;
-  if (step.registers.empty()) return;
+  if (step.registers.empty()) return true;
   auto known = engine_.active_->steps.find(id);
   const StepRun step_run = known == engine_.active_->steps.end() ? StepRun() : known->second;
   // A forced attempt whose bytes differ is a candidate of its own, although its fingerprint is
@@ -74,12 +83,14 @@ void EngineWorld::accept(StepId id, const PlannedStep& planned, const ResultReco
   if (!made && step_run.executed) {
     const ModelState* model = engine_.registry_.model(step.registers);
     if (!model->find(planned.recipe->fingerprint, result.outputs.at("model"))) {
-      Json context = {{"version", fact_json(planned_version(survey, id, planned, "forced"))},
-                      {"gate", gate_json(survey.graph->tmpl(id).gate)}};
-      made = candidate_from(context, result);
+      made = candidate_of(planned_version(survey, id, planned, "forced"), survey.graph->tmpl(id),
+                          result);
     }
   }
-  if (made) engine_.take_decision(*made, decide(engine_.registry_, *made));
+  if (!made) return true;
+  if (!ready(id, planned, *made)) return false;  // `result` is not looked at from here on
+  engine_.take_decision(*made, decide(engine_.registry_, *made));
+  return true;
 }
 
 bool DryWorld::used_up(const Digest& fingerprint, bool asked) {
@@ -91,15 +102,17 @@ std::optional<ModelRef> DryWorld::champion(const std::string& model) {
   return moved != moved_.end() ? std::optional(moved->second) : EngineWorld::champion(model);
 }
 
-void DryWorld::accept(StepId id, const PlannedStep& planned, const ResultRecord& result) {
+// A gate that has yet to look at a version moves nothing here.
+bool DryWorld::accept(StepId id, const PlannedStep& planned, const ResultRecord& result) {
   const Step& step = survey_->graph->step(id);
-  if (step.registers.empty()) return;
+  if (step.registers.empty()) return true;
   std::optional<Candidate> made = candidate(*survey_, id, planned, result, "plan");
-  if (!made) return;
+  if (!made) return true;
   Decision decision = decide(engine_.registry_, *made);
   if (decision.moved) {
     moved_[step.registers] = ModelRef{decision.version, made->version.digest};
   }
+  return true;
 }
 
 }  // namespace lockstep

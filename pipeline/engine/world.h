@@ -19,12 +19,14 @@ class EngineWorld : public World {
   const ResultRecord* last_result(const Step& step) override;
   LastRead last_read(const Step& step) override;
   bool busy(const Step& step) override;
-  void accept(StepId step, const PlannedStep& planned, const ResultRecord& result) override;
+  bool accept(StepId step, const PlannedStep& planned, const ResultRecord& result) override;
 
  protected:
   // The step's candidate with this result, or nothing where the champion is it already.
   std::optional<Candidate> candidate(const Survey& survey, StepId step, const PlannedStep& planned,
                                      const ResultRecord& result, const std::string& trigger);
+  // Registered, and whatever word its gate needs is there. False: evaluations are to be had first.
+  bool ready(StepId step, const PlannedStep& planned, Candidate& made);
   std::optional<Digest> last_accepted(const Step& step);
 
   Engine& engine_;
@@ -38,7 +40,7 @@ class DryWorld : public EngineWorld {
 
   bool used_up(const Digest& fingerprint, bool asked) override;
   std::optional<ModelRef> champion(const std::string& model) override;
-  void accept(StepId step, const PlannedStep& planned, const ResultRecord& result) override;
+  bool accept(StepId step, const PlannedStep& planned, const ResultRecord& result) override;
 
  private:
   std::shared_ptr<const Survey> survey_;
@@ -52,7 +54,7 @@ class PreviewWorld : public EngineWorld {
  public:
   using EngineWorld::EngineWorld;
   std::optional<ModelRef> champion(const std::string& model) override;
-  void accept(StepId step, const PlannedStep& planned, const ResultRecord& result) override;
+  bool accept(StepId step, const PlannedStep& planned, const ResultRecord& result) override;
 
  private:
   std::map<std::string, ModelRef> taken_;

@@ -152,6 +152,16 @@ std::vector<AttemptInput> kept(const Json& input, Delivery delivery, const Table
   return out;
 }
 
+// An evaluation gets rows under the one name, whether they are a part or, of expectations, all.
+AttemptInput held_out(const Json& input, AttemptInput delivered) {
+  const std::string name = input.at("name");
+  if (delivered.name == name) {
+    delivered.name += "_HOLDOUT";
+    delivered.file.insert(name.size(), ".holdout");
+  }
+  return delivered;
+}
+
 void add_rows(const Json& input, const PrepareFrom& from, Artifacts& artifacts, AttemptSpec& spec) {
   auto found = from.tables.find(input.at("source").get<std::string>());
   if (found == from.tables.end()) {
@@ -162,11 +172,12 @@ void add_rows(const Json& input, const PrepareFrom& from, Artifacts& artifacts, 
   const TableSchema table = store.schema(input.at("commit"), input.at("table"));
   Delivery delivery = plan_delivery(input, table);
   const bool keep = from.snapshots && input.at("format") == "arrow" && !table.key.empty();
-  for (AttemptInput& one :
-       keep ? kept(input, std::move(delivery), table, store, artifacts, *from.snapshots)
-            : written(input, std::move(delivery), store, artifacts)) {
-    spec.inputs.push_back(std::move(one));
-  }
+  std::vector<AttemptInput> delivered =
+      keep ? kept(input, std::move(delivery), table, store, artifacts, *from.snapshots)
+           : written(input, std::move(delivery), store, artifacts);
+  if (input.value("only_holdout", false))
+    delivered = {held_out(input, std::move(delivered.back()))};
+  for (AttemptInput& one : delivered) spec.inputs.push_back(std::move(one));
 }
 
 // A link inside the listing is delivered as what it points to; any other was refused by list().

@@ -106,6 +106,10 @@ struct GatePolicy {
 // correction is over the tests on all rows, and apart over those on slices: more slices never make
 // a model's own test weaker. The verdict on a model is that on all rows; a slice that is worse, not
 // within noise, makes it worse. Throws invalid on an alpha outside 0 to 1.
-void decide_gates(std::vector<Comparison>& together, const GatePolicy& policy);
+// `other_p`: of comparisons that belong to them and are decided already; `yet_to_come`: of how many
+// that do p is not known yet. These count as larger: that makes the correction stricter, never
+// less.
+void decide_gates(std::vector<Comparison>& together, const GatePolicy& policy,
+                  const std::vector<double>& other_p = {}, uint64_t yet_to_come = 0);
 
 }  // namespace lockstep

@@ -31,14 +31,17 @@ const MetricWord& entry(Metric metric) {
                        [&](const MetricWord& one) { return one.metric == metric; });
 }
 
-// Holm's correction over one family of tests.
-void adjust(const std::vector<Measurement*>& tests) {
+// Holm's correction over one family of tests, to which others belong.
+void adjust(const std::vector<Measurement*>& tests, const std::vector<double>& other_p,
+            uint64_t yet_to_come) {
   std::vector<double> p;
   for (const Measurement* one : tests) p.push_back(one->p);
+  p.insert(p.end(), other_p.begin(), other_p.end());
+  p.insert(p.end(), yet_to_come, 1.0);
   const std::vector<double> adjusted = holm(p);
   for (size_t i = 0; i < tests.size(); ++i) {
     tests[i]->adjusted_p = adjusted[i];
-    tests[i]->together = tests.size();
+    tests[i]->together = p.size();
   }
 }
 
@@ -160,7 +163,8 @@ std::string_view word(GateAction action) {
   return action == GateAction::kMove ? "move" : action == GateAction::kAsk ? "ask" : "hold";
 }
 
-void decide_gates(std::vector<Comparison>& together, const GatePolicy& policy) {
+void decide_gates(std::vector<Comparison>& together, const GatePolicy& policy,
+                  const std::vector<double>& other_p, uint64_t yet_to_come) {
   if (!(policy.alpha > 0 && policy.alpha < 1)) {
     throw Error(ErrorCode::kInvalid, "alpha must be between 0 and 1");
   }
@@ -171,8 +175,8 @@ void decide_gates(std::vector<Comparison>& together, const GatePolicy& policy) {
       if (slice.not_judged.empty()) slices.push_back(&slice);
     }
   }
-  adjust(models);
-  adjust(slices);
+  adjust(models, other_p, yet_to_come);
+  adjust(slices, {}, 0);
   for (Comparison& comparison : together) {
     const bool higher = higher_is_better(comparison.metric);
     comparison.alpha = policy.alpha;

@@ -32,7 +32,8 @@ std::string failure(const Bound& bound, const Json& value) {
 }
 
 bool same_word(const GateReport& a, const GateReport& b) {
-  return a.passed == b.passed && a.verdict == b.verdict && a.checks == b.checks;
+  return a.passed == b.passed && a.verdict == b.verdict && a.checks == b.checks &&
+         a.action == b.action && a.basis == b.basis;
 }
 
 const ModelState& state_of(const Registry& registry, const std::string& model) {
@@ -59,9 +60,46 @@ Version fresh_version(const Registry& registry, const ModelState& model,
 void keep_report(const ModelState& model, const Candidate& candidate, const GateReport& report,
                  std::vector<Fact>& facts) {
   auto kept = model.gates.find(report.version);
-  bool news =
-      kept == model.gates.end() ? !candidate.gate.empty() : !same_word(kept->second, report);
+  bool any = !candidate.gate.empty() || candidate.word;
+  bool news = kept == model.gates.end() ? any : !same_word(kept->second, report);
   if (news) facts.push_back(report);
+}
+
+// The report with the word of a gate that asked for more than bounds.
+GateReport with_word(GateReport report, const Candidate& candidate, int64_t against) {
+  const GateWord& word = *candidate.word;
+  report.champion = against;
+  report.action = word.action;
+  report.basis = word.basis;
+  report.by_other = candidate.approve_by_other;
+  report.report = word.report;
+  report.passed = word.action == "move";
+  report.verdict = word.verdict;
+  return report;
+}
+
+// Absolute bounds first, then champion and expectations; of what once was champion only bounds and
+// expectations. False: the alias stays, or nothing is known yet.
+bool gated(const ModelState& model, const Version& chosen, const Candidate& candidate, bool again,
+           Decision& out) {
+  GateReport report = judge(candidate.gate, chosen);
+  out.against = candidate.asks_champion && !again ? model.alias(kChampion) : 0;
+  bool asks = candidate.asks_expect || out.against != 0;
+  if (report.passed && asks && !candidate.word) {
+    out.pending = true;
+    out.why = "its gate looks at it";
+    return false;
+  }
+  if (report.passed && asks) report = with_word(std::move(report), candidate, out.against);
+  keep_report(model, candidate, report, out.facts);
+  if (report.passed) return true;
+  auto approval = model.approvals.find(chosen.number);
+  bool approved = report.action == "ask" && approval != model.approvals.end() &&
+                  approval->second.basis == report.basis;
+  if (approved) return true;
+  out.why = report.action == "ask" ? "waits for approval: " + report.verdict
+                                   : "gate failed: " + report.verdict;
+  return false;
 }
 
 // Gates `chosen` and moves the alias to it, or says why not.
@@ -76,18 +114,14 @@ void settle(const ModelState& model, const Version& chosen, const Candidate& can
     out.why = withdrawn_text(*mark);
     return;
   }
-  GateReport report = judge(candidate.gate, chosen);
-  keep_report(model, candidate, report, out.facts);
-  if (!report.passed) {
-    out.why = "gate failed: " + report.verdict;
-    return;
-  }
+  bool again = model.held(chosen.number, kChampion);
+  if (!gated(model, chosen, candidate, again, out)) return;
   if (const Pin* pin = model.pin(kChampion)) {
     out.why = pin_text(*pin);
     return;
   }
-  bool again = model.held(chosen.number, kChampion);
-  out.why = again ? "known fingerprint" : candidate.gate.empty() ? "no gate" : "gate passed";
+  bool no_gate = candidate.gate.empty() && !candidate.word;
+  out.why = again ? "known fingerprint" : no_gate ? "no gate" : "gate passed";
   out.facts.push_back(
       AliasMove{chosen.model, kChampion, champion, chosen.number, candidate.who, out.why});
   out.moved = true;

@@ -9,10 +9,10 @@
 namespace lockstep {
 namespace {
 
-constexpr std::array<const char*, 13> kKinds = {
-    "version",      "alias-move",        "pin",     "unpin",   "withdrawal",
-    "gate",         "retired",           "renamed", "release", "release-built",
-    "channel-move", "release-withdrawn", "restored"};
+constexpr std::array<const char*, 14> kKinds = {
+    "version",      "alias-move",        "pin",      "unpin",   "withdrawal",
+    "gate",         "retired",           "renamed",  "release", "release-built",
+    "channel-move", "release-withdrawn", "restored", "approval"};
 static_assert(kKinds.size() == std::variant_size_v<Fact>);
 
 constexpr std::array<const char*, 3> kPinKinds = {"hand", "rollback", "release-rollback"};
@@ -42,6 +42,12 @@ class Writer {
   void optional(const char* name, const std::string& value) {
     if (!value.empty()) out[name] = value;
   }
+  void optional(const char* name, int64_t value) {
+    if (value != 0) out[name] = value;
+  }
+  void optional(const char* name, bool value) {
+    if (value) out[name] = value;
+  }
   void operator()(const char* name, const ReleaseModels& value) {
     Json object = Json::object();
     for (const auto& [key, model] : value) {
@@ -57,8 +63,9 @@ class Reader {
   explicit Reader(std::string_view object) : members_(members_of(object)) {}
 
   void operator()(const char* name, std::string& value) { value = text(field(name), name); }
-  void optional(const char* name, std::string& value) {
-    if (const JsonMember* member = find(name)) value = text(member->value, name);
+  template <class T>
+  void optional(const char* name, T& value) {
+    if (find(name)) (*this)(name, value);
   }
   void operator()(const char* name, int64_t& value) {
     std::optional<int64_t> number = json_integer(field(name));
@@ -203,6 +210,11 @@ void fields(T& f, V& visit) {
     visit("passed", f.passed);
     visit("verdict", f.verdict);
     visit("checks", f.checks);
+    visit.optional("champion", f.champion);
+    visit.optional("action", f.action);
+    visit.optional("basis", f.basis);
+    visit.optional("by_other", f.by_other);
+    visit.optional("report", f.report);
   } else if constexpr (kIs<T, Retired>) {
     visit("model", f.model);
     visit("retired", f.retired);
@@ -226,6 +238,12 @@ void fields(T& f, V& visit) {
     visit("who", f.who);
     visit("reason", f.reason);
     visit("lifted", f.lifted);
+  } else if constexpr (kIs<T, Approval>) {
+    visit("model", f.model);
+    visit("version", f.version);
+    visit("basis", f.basis);
+    visit("who", f.who);
+    visit("reason", f.reason);
   } else if constexpr (kIs<T, Restored>) {
     visit("above", f.above);
     visit("backup", f.backup);

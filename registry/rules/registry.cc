@@ -102,6 +102,12 @@ class Applier {
     model.gates.insert_or_assign(model.gates.end(), number, std::move(report));
   }
 
+  void operator()(const Approval& fact) const {
+    ModelState& model = known_model(fact.model);
+    need_version(model, fact.model, fact.version);
+    model.approvals[fact.version] = fact;
+  }
+
   void operator()(const Retired& fact) const { known_model(fact.model).retired = fact.retired; }
 
   void operator()(const Renamed& fact) const {
@@ -122,6 +128,7 @@ class Applier {
     for (auto& [alias, pin] : model.pins) pin.model = fact.to;
     for (Withdrawal& mark : model.withdrawals) mark.model = fact.to;
     for (auto& [number, report] : model.gates) report.model = fact.to;
+    for (auto& [number, approval] : model.approvals) approval.model = fact.to;
   }
 
   void operator()(Release& release) const {
@@ -252,6 +259,13 @@ bool ModelState::only_previews() const {
   return moves.empty() && !versions.empty() &&
          std::all_of(versions.begin(), versions.end(),
                      [](const Version& version) { return !version.preview.empty(); });
+}
+
+const Approval* ModelState::approved(int64_t number) const {
+  auto report = gates.find(number);
+  auto found = approvals.find(number);
+  if (report == gates.end() || found == approvals.end()) return nullptr;
+  return found->second.basis == report->second.basis ? &found->second : nullptr;
 }
 
 const Withdrawal* ModelState::withdrawn(int64_t number, const std::string& name) const {

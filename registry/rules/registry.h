@@ -85,6 +85,20 @@ struct GateReport {
   bool passed = true;
   std::string verdict;                     // "passed", "accuracy 0.71 is below 0.80"
   PackedJson checks = PackedJson::list();  // [{metric, value, min, max, passed}]
+  // Where more than bounds decided (docs/GATES.md); else as they are here.
+  int64_t champion = 0;   // the version it was compared with; 0: none
+  std::string action;     // "move", "ask", "hold"
+  std::string basis;      // SHA-256 of everything that the word was given for
+  bool by_other = false;  // who committed its rows does not approve it
+  std::string report;     // digest of the whole report, an artifact: {"json", "markdown"}
+};
+
+// Somebody lets a version take the alias for which its gate asked.
+struct Approval {
+  std::string model;
+  int64_t version = 0;
+  std::string basis;  // of the report; with another one it is void
+  std::string who, reason;
 };
 
 // A model is (or is no longer) produced by the workspace.
@@ -139,7 +153,7 @@ struct Restored {
 };
 
 using Fact = std::variant<Version, AliasMove, Pin, Unpin, Withdrawal, GateReport, Retired, Renamed,
-                          Release, ReleaseBuilt, ChannelMove, ReleaseWithdrawn, Restored>;
+                          Release, ReleaseBuilt, ChannelMove, ReleaseWithdrawn, Restored, Approval>;
 
 // Ledger order is `seq`, not the clock; time_ms = max(clock, last recorded).
 struct Entry {
@@ -154,7 +168,7 @@ Json fact_json(const Fact& fact);
 Fact fact_from_text(std::string_view text);
 Fact fact_from_json(const Json& json);
 // "version", "alias-move", "pin", "unpin", "withdrawal", "gate", "retired", "renamed", "release",
-// "release-built", "channel-move", "release-withdrawn", "restored".
+// "release-built", "channel-move", "release-withdrawn", "restored", "approval".
 std::string fact_kind(const Fact& fact);
 // The model a fact is about (a rename: the new name), or empty.
 std::string fact_model(const Fact& fact);
@@ -174,6 +188,7 @@ struct ModelState {
   std::map<std::string, Moved> pinned_at;  // alias → when (only seq and time_ms are set)
   std::vector<Withdrawal> withdrawals;     // in force
   std::map<int64_t, GateReport> gates;
+  std::map<int64_t, Approval> approvals;  // the last one of each version
   bool retired = false;
   int64_t highest = 0;  // highest number ever used under this name
   std::unordered_multimap<Digest, int64_t, DigestHash> by_fingerprint;  // → numbers
@@ -186,6 +201,8 @@ struct ModelState {
   bool held(int64_t number, const std::string& alias) const;
   // Known by previews alone: nothing it made was ever live.
   bool only_previews() const;
+  // Somebody has approved what its gate asks about, as it asks now.
+  const Approval* approved(int64_t number) const;
   // In force for this alias (champion: only marks without a channel).
   const Withdrawal* withdrawn(int64_t number, const std::string& alias) const;
 };

@@ -31,10 +31,18 @@ bool names_any(const Release& release, const std::vector<Pinned>& pinned) {
   return false;
 }
 
-// A version and what it was trained on.
+void keep_report(const ModelState& model, int64_t number, std::set<Digest>& kept) {
+  auto report = model.gates.find(number);
+  if (report == model.gates.end() || report->second.report.empty()) return;
+  kept.insert(Digest::parse(report->second.report));
+}
+
+// A version, what its gate said and what it was trained on.
 void keep_version(const ModelState& model, int64_t number, std::set<Digest>& kept) {
   const Version* version = model.version(number);
-  if (!version || !kept.insert(version->digest).second) return;
+  if (!version) return;
+  keep_report(model, number, kept);
+  if (!kept.insert(version->digest).second) return;
   const Json upstreams = version->upstreams.json();
   if (!upstreams.is_array()) return;
   for (const Json& upstream : upstreams) {
@@ -67,6 +75,7 @@ std::set<std::string> kept_releases(const Registry& registry, size_t keep) {
 std::set<Digest> kept_digests(const Registry& registry, size_t keep) {
   std::set<Digest> kept;
   for (const auto& [name, model] : registry.models) {
+    if (!model.gates.empty()) keep_report(model, model.gates.rbegin()->first, kept);
     for (const auto& [alias, number] : model.aliases) keep_version(model, number, kept);
     for (const auto& [alias, pin] : model.pins) keep_version(model, pin.version, kept);
     for (const Moved& moved : model.moves) {

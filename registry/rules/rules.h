@@ -32,17 +32,34 @@ std::string rebuilt_tag(const Release& release);        // <md5>-<first 8 hex of
 
 GateReport judge(const std::vector<Bound>& gate, const Version& version);
 
+// What a gate that asks for more than bounds says of a candidate (registry/gates finds it).
+struct GateWord {
+  std::string action = "move";  // or "ask", "hold"
+  std::string verdict;          // in a line
+  std::string basis;            // SHA-256 of all that it was given for
+  std::string report;           // digest of the whole report; empty: none
+  std::optional<double> p;      // of the comparison on all rows
+};
+
 struct Candidate {
   Version version;          // number 0: not registered yet
   std::vector<Bound> gate;  // of the step that produced it, as of today
   std::string who;          // for the alias move
   int64_t above = 0;        // a new number is above this one too (after a restore: ever pushed)
+  // The gate looks at the champion, at expectations; at neither: bounds alone decide.
+  bool asks_champion = false, asks_expect = false;
+  bool approve_by_other = false;
+  std::optional<GateWord> word;  // for the version that a pending decision named
 };
 struct Decision {
   std::vector<Fact> facts;  // to append, in order (new version, gate report, alias move)
   int64_t registered = 0;   // the version with exactly these bytes, known or new
   int64_t version = 0;      // the candidate: of several with this fingerprint, the one that counts
   bool moved = false;
+  // Bounds are met and a word is asked for that the candidate does not have: nothing is decided
+  // but the registration. `against`: the champion to compare with; 0: only expectations count.
+  bool pending = false;
+  int64_t against = 0;
   std::string why;  // "gate passed", "already champion", "pinned by ann: …", "withdrawn …"
 };
 // The candidate of a plan: found or trained, registered if new, gated, and its alias moved or not.
@@ -53,6 +70,19 @@ Decision decide(const Registry& registry, const Candidate& candidate, const HasB
 // As decide(), but no alias moves and no model comes back: for previews and results that came too
 // late. `moved` says whether the alias would have moved.
 Decision consider(const Registry& registry, const Candidate& candidate, const HasBytes& has = {});
+
+// Lets a version take the alias for which its gate asks: an approval and the alias move. `today`:
+// the fingerprint that the newest plan decided for; null: not known. Throws not_found, denied (its
+// own author where that is refused, a pin, a mark) or conflict (nothing is asked, or what it was
+// asked for is not what it would be given for).
+struct ApproveRequest {
+  std::string model;
+  int64_t version = 0;  // 0: the newest one whose gate asks
+  const Digest* today = nullptr;
+  std::string who, reason;
+};
+std::vector<Fact> approve(const Registry& registry, const ApproveRequest& request,
+                          const HasBytes& has);
 
 // Candidate version of a model for a fingerprint: the champion if among them, else the newest not
 // withdrawn, else the newest; null: none known. Where `has` is given, only versions whose bytes

@@ -71,6 +71,12 @@ class FakeBackend : public Backend {
   Json promote(const std::string& model, const Json& body, const Caller& caller) override {
     return answer("promote", {{"model", model}, {"body", body}}, caller);
   }
+  Json gate(const std::string& model, std::optional<int64_t> version) override {
+    return answer("gate", {{"model", model}, {"version", version ? Json(*version) : Json()}});
+  }
+  Json approve(const std::string& model, const Json& body, const Caller& caller) override {
+    return answer("approve", {{"model", model}, {"body", body}}, caller);
+  }
   Json approve_change(const Caller& caller) override {
     return answer("approve_change", Json::object(), caller);
   }

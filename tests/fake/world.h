@@ -47,14 +47,15 @@ class FakeWorld : public World {
   }
   LastRead last_read(const Step& step) override { return reads[step.name]; }
   bool busy(const Step& step) override { return busy_ones.count(step.name) > 0; }
-  void accept(StepId id, const PlannedStep& planned, const ResultRecord& result) override {
+  bool accept(StepId id, const PlannedStep& planned, const ResultRecord& result) override {
     const Step& step = graph->step(id);
     Digest model = result.outputs.count("model") ? result.outputs.at("model") : Digest();
     accepted.push_back({step.name, model});
     recipes[step.name] = planned.recipe->document;
-    if (step.registers.empty() || !gate(step)) return;
+    if (step.registers.empty() || !gate(step)) return true;
     ModelRef& champion = champions[step.registers];
     if (champion.digest != model) champion = {champion.version + 1, model};
+    return true;
   }
 };
 

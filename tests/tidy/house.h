@@ -24,7 +24,7 @@ inline const std::vector<Room> kRooms = {
     {"pipeline/core", {"pipeline/base"}, {}},
     {"pipeline/snapshot", {"pipeline/base", "pipeline/core", "pipeline/formats"}, {}},
     {"pipeline/imports", {"pipeline/base", "pipeline/core", "pipeline/formats"}, {}},
-    {"registry/gates", {"pipeline/base"}, {}},
+    {"registry/gates", {"pipeline/base", "pipeline/formats"}, {}},
     {"registry/rules", {"pipeline/base", "pipeline/core"}, {}},
     {"workflows/language",
      {"pipeline/base", "pipeline/calendar", "pipeline/core", "pipeline/yaml"},
