@@ -179,8 +179,9 @@ class Backend {
   virtual Json predict(const std::string& model, std::optional<int64_t> version,
                        const Json& body) = 0;
 
-  // {"model","from","to","moves":[…],"pins":[…],"releases":[{"channel","from","to","known"}]}
-  // body: {"to":N|null,"channel":name|"","override_pins":bool}
+  // {"model","from","to","moves":[…],"pins":[…],"releases":[{"channel","from","to","known"}],
+  //  "expectations":{"checked","broken":[text…],"unknown":[text…]}|null}
+  // body: {"to":N|null,"channel":name|"","override_pins":bool,"accept_expectations":bool}
   virtual Json rollback(const std::string& model, const Json& body, const Caller& caller) = 0;
   // Makes a version the champion, and pins it: {"model","from","to","dry_run",
   //  "releases":[{"channel","to","known"}]}. body: {"version":N,"override_pins":bool}

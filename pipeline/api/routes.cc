@@ -106,7 +106,7 @@ Json predict(Backend& backend, const Call& call) {
 }
 
 Json rollback(Backend& backend, const Call& call) {
-  Json wanted = options(call, {"channel"}, {"override_pins"});
+  Json wanted = options(call, {"channel"}, {"override_pins", "accept_expectations"});
   auto to = call.version("to");
   wanted["to"] = to ? Json(*to) : Json(nullptr);
   call.need_text("reason");
@@ -377,7 +377,7 @@ const std::vector<Route> kModels = {
      "releaser",
      true,
      {},
-     {"to", "channel", "override_pins", "reason", "dry_run"},
+     {"to", "channel", "override_pins", "accept_expectations", "reason", "dry_run"},
      "back to the newest earlier good version",
      rollback},
     {"POST",

@@ -117,7 +117,7 @@ void add_rollback(Commands& commands) {
   struct Options {
     std::string model, channel;
     int64_t to = 0;
-    bool override_pins = false;
+    bool override_pins = false, accept = false;
     Moving moving;
   };
   auto* rollback = commands.add("rollback", kGroup,
@@ -131,9 +131,13 @@ void add_rollback(Commands& commands) {
       ->check(CLI::PositiveNumber);
   rollback->add_option("--channel", options->channel, "In this channel only");
   rollback->add_flag("--override-pins", options->override_pins, "Even where it is pinned");
+  rollback->add_flag("--accept-expectations", options->accept,
+                     "Even where rows come out otherwise that must come out so");
   options->moving.add_to(rollback, true);
   commands.on(rollback, [options](Context& context) {
-    Json body = {{"channel", options->channel}, {"override_pins", options->override_pins}};
+    Json body = {{"channel", options->channel},
+                 {"override_pins", options->override_pins},
+                 {"accept_expectations", options->accept}};
     if (options->to) body["to"] = options->to;
     return options->moving.post(context, {"v1", "models", options->model, "rollback"}, body,
                                 render_rollback);

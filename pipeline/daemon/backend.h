@@ -91,6 +91,9 @@ class WorkspaceBackend : public Backend {
   Json audit(size_t limit) override;
 
  private:
+  // What these versions break of the rows that must come out so; throws denied, naming them, unless
+  // `accept`. {"checked","broken":[text…],"unknown":[text…]}, null where nothing is expected.
+  Json expectations(const std::vector<std::pair<std::string, int64_t>>& versions, bool accept);
   // The channel that was named, or the default one; throws not_found.
   std::string channel_or_default(Engine& engine, const std::string& name) const;
   // The last graph's channels; after a start without a plan they are read from the workflows.

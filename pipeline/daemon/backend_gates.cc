@@ -3,8 +3,70 @@
 
 #include "pipeline/daemon/backend.h"
 #include "pipeline/daemon/judge.h"
+#include "pipeline/exec/prepare.h"
+#include "registry/gates/predictions.h"
 
 namespace lockstep {
+namespace {
+
+// The predictions of one version on the rows that must come out so; made where they are not known.
+Digest answered(Daemon& daemon, const std::string& model, int64_t version, const Preview& seen) {
+  Engine::Expectations asked = daemon.in_loop(
+      [&](Engine& engine) { return engine.expectations_of(*seen.plan, model, version); });
+  if (asked.predictions) return *asked.predictions;
+  daemon.work();
+  std::unique_ptr<SourceSet> sources = daemon.parts().open_sources();
+  Watched watched = sources->watched();
+  PrepareFrom from{watched.tables, watched.code,
+                   [&](const std::string& name) { return daemon.parts().secret(name); }};
+  const std::string id =
+      fmt::format("expect-{}-{}", asked.fingerprint.hex().substr(0, 8), SystemClock().now_ms());
+  AttemptResult result =
+      daemon.effects().run_once(prepare_attempt(id, asked.context, from, daemon.artifacts()));
+  auto predictions = result.outputs.find("predictions");
+  if (result.end != AttemptEnd::kSucceeded || predictions == result.outputs.end()) {
+    throw Error(ErrorCode::kConflict, "its evaluation failed: " + result.error);
+  }
+  return predictions->second;
+}
+
+}  // namespace
+
+Json WorkspaceBackend::expectations(const std::vector<std::pair<std::string, int64_t>>& versions,
+                                    bool accept) {
+  std::set<std::string> expecting =
+      daemon_.in_loop([](Engine& engine) { return engine.expecting(); });
+  std::optional<Preview> seen;
+  uint64_t checked = 0;
+  std::vector<std::string> broken, unknown;
+  for (const auto& [model, version] : versions) {
+    if (version == 0 || !expecting.count(model)) continue;
+    const std::string name = fmt::format("{}@{}", model, version);
+    try {
+      if (!seen) seen = daemon_.preview(Trigger{"manual", "", {}, false, true, {}}, {});
+      const std::string csv = daemon_.artifacts().get(answered(daemon_, model, version, *seen));
+      AnsweredExpectations read = read_expectations(csv, name + "/expectations");
+      ExpectationReport report = check_expectations(read.expectations, read.answers);
+      checked += report.checked;
+      for (const BrokenExpectation& one : report.broken) broken.push_back(name + ": " + one.why);
+    } catch (const Error& error) {
+      unknown.push_back(name + ": " + error.what());
+    }
+  }
+  if (!seen && unknown.empty()) return nullptr;
+  if (!accept && !broken.empty()) {
+    throw Error(
+        ErrorCode::kDenied,
+        fmt::format("{}{}", broken.front(),
+                    broken.size() > 1 ? fmt::format("; and {} more", broken.size() - 1) : ""),
+        "`--dry-run` names all; `--accept-expectations` goes back all the same");
+  }
+  if (!accept && !unknown.empty()) {
+    throw Error(ErrorCode::kDenied, "what must come out could not be looked at: " + unknown.front(),
+                "`--accept-expectations` goes back all the same");
+  }
+  return {{"checked", checked}, {"broken", broken}, {"unknown", unknown}};
+}
 
 Json WorkspaceBackend::gate(const std::string& name, std::optional<int64_t> number) {
   Json out;

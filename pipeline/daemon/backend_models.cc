@@ -161,27 +161,39 @@ Json WorkspaceBackend::predict(const std::string& name, std::optional<int64_t> n
   return {{"model", name}, {"version", wanted.version}, {"answers", answers}};
 }
 
+static RollbackRequest rollback_request(Engine& engine, const std::string& name, const Json& body,
+                                        const Caller& caller) {
+  RollbackRequest request;
+  request.model = engine.registry().name_today(name);
+  find_model(engine.registry(), name);
+  if (body.contains("to") && !body.at("to").is_null()) request.to = body.at("to").get<int64_t>();
+  request.channel = body.value("channel", "");
+  for (const ChannelSpec& channel : engine.channels()) request.channels.push_back(channel.name);
+  request.consumers = consumers_of(engine.registry(), request.model);
+  request.override_pins = body.value("override_pins", false);
+  request.who = caller.user;
+  request.reason = caller.reason;
+  return request;
+}
+
 Json WorkspaceBackend::rollback(const std::string& name, const Json& body, const Caller& caller) {
   know_graph();
-  return daemon_.in_loop([&](Engine& engine) {
-    RollbackRequest request;
-    request.model = engine.registry().name_today(name);
-    find_model(engine.registry(), name);
-    if (body.contains("to") && !body.at("to").is_null()) request.to = body.at("to").get<int64_t>();
-    request.channel = body.value("channel", "");
-    for (const ChannelSpec& channel : engine.channels()) request.channels.push_back(channel.name);
-    request.consumers = consumers_of(engine.registry(), request.model);
-    request.override_pins = body.value("override_pins", false);
-    request.who = caller.user;
-    request.reason = caller.reason;
-    Rollback rollback = roll_back_model(engine.registry(), request, [&](const Digest& digest) {
-      return daemon_.artifacts().has(digest);
-    });
-    Json out = {{"model", request.model},
-                {"from", rollback.from},
-                {"to", rollback.to},
-                {"dry_run", caller.dry_run},
-                {"moves", dry_moves(rollback.facts)},
+  HasBytes has = [&](const Digest& digest) { return daemon_.artifacts().has(digest); };
+  auto [model, target] = daemon_.in_loop([&](Engine& engine) {
+    RollbackRequest request = rollback_request(engine, name, body, caller);
+    return std::pair(request.model, roll_back_model(engine.registry(), request, has).to);
+  });
+  const bool accept = body.value("accept_expectations", false) || caller.dry_run;
+  const Json expected = expectations({{model, target}}, accept);
+  return daemon_.in_loop([&, target = target](Engine& engine) {
+    RollbackRequest request = rollback_request(engine, name, body, caller);
+    Rollback rollback = roll_back_model(engine.registry(), request, has);
+    if (rollback.to != target) {
+      throw Error(ErrorCode::kConflict, request.model + " was moved meanwhile", "try again");
+    }
+    Json out = {{"model", request.model},   {"from", rollback.from},
+                {"to", rollback.to},        {"dry_run", caller.dry_run},
+                {"expectations", expected}, {"moves", dry_moves(rollback.facts)},
                 {"releases", Json::array()}};
     if (caller.dry_run) return out;
     std::map<std::string, std::string> before;

@@ -6,6 +6,7 @@
 #include "pipeline/base/mapped.h"
 #include "pipeline/base/point.h"
 #include "pipeline/base/steady.h"
+#include "pipeline/daemon/judge.h"
 #include "pipeline/daemon/restore.h"
 #include "pipeline/engine/world.h"
 #include "pipeline/systemd/notify.h"

@@ -42,6 +42,7 @@ struct EvaluationOf {
   bool folder = false;
   std::map<std::string, Digest> upstreams;  // of model inputs, by name; the others are the plan's
   StepInput rows;                           // Step::holdout_rows or Step::expect_rows
+  Json with;                                // Step::evaluate_with or Step::expect_with
   std::string name;                         // of the attempt: "train[client=3]/evaluate"
 };
 struct Evaluation {

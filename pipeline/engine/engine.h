@@ -179,6 +179,16 @@ class Engine {
   Json held();
   // The models that the last plan was for; nothing before the first plan.
   std::optional<std::set<std::string>> planned();
+  // Models whose gates look at rows that must come out so, as of the last plan.
+  std::set<std::string> expecting();
+  // How a version is asked for these rows as of a plan: the attempt's context, its fingerprint, and
+  // the predictions where they are known. Throws not_found or conflict, saying why it can't be asked.
+  struct Expectations {
+    Digest fingerprint;
+    Json context;
+    std::optional<Digest> predictions;
+  };
+  Expectations expectations_of(const Plan& plan, const std::string& model, int64_t version);
   // Source → patterns of the branches that some workflow follows, as of the last plan.
   std::map<std::string, std::set<std::string>> followed();
   // Code source → workflow → patterns of the tags that it asks for, as of the last plan.
@@ -243,6 +253,7 @@ class Engine {
   void carry_renamed(Run& run);
   void cancel_unwanted();
   void keep_produced();
+  void keep_expecting(const Graph& graph);  // engine_gates.cc
   void keep_followed(const Graph& graph);
   void keep_tags(const Graph& graph);              // engine_tags.cc
   void keep_executed(const AttemptRecord& ended);  // engine_after.cc
@@ -257,7 +268,7 @@ class Engine {
   void start_some(std::vector<struct Turn>& line, std::set<std::string>& taken);
   bool fail_impossible(const std::vector<Slot>& slots);
   void start(StepId id, size_t slot);
-  std::vector<struct InputFile> input_files(StepId id, const Plan* plan);
+  std::vector<struct InputFile> input_files(const Graph& graph, StepId id, const Plan* plan);
   void succeed(AttemptRecord& record, const AttemptResult& result);
   void fail(AttemptRecord& record, const AttemptResult& result);
   void accept_stray(const AttemptRecord& record, const ResultRecord& result);
@@ -270,9 +281,8 @@ class Engine {
                                   const Decision& pending);
   struct GateWork;
   void want_all(GateWork& work, const Version& challenger, const Version* champion);
-  void want(GateWork& work, const Version& version, const StepInput& rows,
-            const std::map<std::string, Digest>& upstreams, const std::string& name,
-            std::optional<Digest>& predictions);
+  void want(GateWork& work, const Version& version, const std::map<std::string, Digest>& upstreams,
+            const std::string& name, std::optional<Digest>& predictions);
   GateWord judged(GateCase asked, const std::string& basis);
   size_t models_to_compare();
   void judge_waiting();

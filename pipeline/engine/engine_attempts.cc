@@ -129,8 +129,7 @@ void Engine::start_some(std::vector<Turn>& line, std::set<std::string>& taken) {
   }
 }
 
-std::vector<InputFile> Engine::input_files(StepId id, const Plan* plan) {
-  const Graph& graph = *active_->survey->graph;
+std::vector<InputFile> Engine::input_files(const Graph& graph, StepId id, const Plan* plan) {
   std::vector<InputFile> files;
   for (const StepInput& input : graph.step(id).inputs) {
     InputFile file{input.name, false};
@@ -169,8 +168,8 @@ void Engine::start(StepId id, size_t slot) {
   record.model = step.registers;
   record.slot = place.info.name;
   record.started_ms = clock_.now_ms();
-  record.context =
-      attempt_context(*active_->plan, id, step_run.trigger, input_files(id, active_->plan.get()));
+  record.context = attempt_context(*active_->plan, id, step_run.trigger,
+                                   input_files(active_->plan->graph(), id, active_->plan.get()));
   if (active_->variant) mark_preview(record.context, *active_);
   record.context["ledger"] = registry_.last_seq;
   if (!step.groups.empty()) record.context["groups"] = step.groups;

@@ -9,6 +9,10 @@
 namespace lockstep {
 namespace {
 
+// What the attempts are called behind their step's name.
+constexpr const char *kEvaluate = "/evaluate", *kEvaluateChampion = "/evaluate-champion",
+                     *kExpectations = "/expectations";
+
 GateWord holds(const std::string& why) {
   return {"hold", why, "", "", {}};
 }
@@ -66,17 +70,23 @@ struct Engine::GateWork {
   bool complete = true;
 };
 
-// Takes the predictions of a version on some rows, or has them made.
-void Engine::want(GateWork& work, const Version& version, const StepInput& rows,
+// Takes the predictions of a version, or has them made: `name` says on which rows.
+void Engine::want(GateWork& work, const Version& version,
                   const std::map<std::string, Digest>& upstreams, const std::string& name,
                   std::optional<Digest>& predictions) {
   const Survey& survey = *active_->survey;
   const ResultRecord* trained = past_.result(work.planned.recipe->fingerprint);
   bool folder = trained && trained->folders.count("model") && trained->folders.at("model");
-  EvaluationOf what{version.digest, folder, upstreams, rows,
-                    survey.graph->step(work.id).name + name};
-  Evaluation made =
-      evaluation_of(survey, work.id, work.planned, what, input_files(work.id, active_->plan.get()));
+  const Step& step = survey.graph->step(work.id);
+  const bool expect = name == kExpectations;
+  EvaluationOf what{version.digest,
+                    folder,
+                    upstreams,
+                    expect ? *step.expect_rows : *step.holdout_rows,
+                    expect ? step.expect_with : step.evaluate_with,
+                    step.name + name};
+  Evaluation made = evaluation_of(survey, work.id, work.planned, what,
+                                  input_files(*survey.graph, work.id, active_->plan.get()));
   work.basis["evaluations"].push_back(made.fingerprint.hex());
   if (const ResultRecord* known = past_.result(made.fingerprint)) {
     predictions = known->outputs.at("predictions");
@@ -106,13 +116,10 @@ void Engine::want_all(GateWork& work, const Version& challenger, const Version* 
   }
   work.basis["void"] = why;
   if (champion && why.empty()) {
-    want(work, challenger, *step.holdout_rows, on, "/evaluate", work.asked.of_challenger);
-    want(work, *champion, *step.holdout_rows, champion_on, "/evaluate-champion",
-         work.asked.of_champion);
+    want(work, challenger, on, kEvaluate, work.asked.of_challenger);
+    want(work, *champion, champion_on, kEvaluateChampion, work.asked.of_champion);
   }
-  if (step.expect_rows) {
-    want(work, challenger, *step.expect_rows, on, "/expectations", work.asked.of_expectations);
-  }
+  if (step.expect_rows) want(work, challenger, on, kExpectations, work.asked.of_expectations);
 }
 
 // The word of a gate on the version that a pending decision named; nothing: evaluations have to be
@@ -249,6 +256,50 @@ void Engine::start_evaluation(const Digest& fingerprint, size_t slot) {
   past_.put(record);
   ++active_->revision;
   intend("start", record.id);
+}
+
+std::set<std::string> Engine::expecting() {
+  std::string text = store_.get("expecting");
+  if (text.empty()) return {};
+  return parse_json(text, "models with expectations").get<std::set<std::string>>();
+}
+
+void Engine::keep_expecting(const Graph& graph) {
+  std::set<std::string> models;
+  for (uint32_t i = 0; i < graph.steps.size(); ++i) {
+    if (graph.tmpl(StepId{i}).judged.expect) models.insert(graph.steps[i].registers);
+  }
+  const std::string text = models.empty() ? "" : Json(models).dump();
+  if (store_.get("expecting") != text) store_.set("expecting", text);
+}
+
+Engine::Expectations Engine::expectations_of(const Plan& plan, const std::string& model,
+                                             int64_t number) {
+  const Survey& survey = plan.survey();
+  auto producer = survey.graph->producer.find(model);
+  if (producer == survey.graph->producer.end()) {
+    throw Error(ErrorCode::kNotFound, "no step makes " + model + " any more");
+  }
+  const Step& step = survey.graph->step(producer->second);
+  const PlannedStep& planned = plan.at(producer->second);
+  const Version& version = *registry_.model(model)->version(number);
+  std::map<std::string, Digest> upstreams;
+  bool all = upstreams_of(version, step, upstreams);
+  std::string error = rows_error(survey, step.expect_rows);
+  if (!step.expect_rows) error = "its workflow expects nothing of it";
+  if (error.empty() && !planned.recipe)
+    error = step.name + " is " + std::string(word(planned.state));
+  if (error.empty() && !all) error = "it is not known what the version was trained on";
+  if (!error.empty()) throw Error(ErrorCode::kConflict, error);
+  const ResultRecord* trained = past_.result(version.fingerprint);
+  bool folder = trained && trained->folders.count("model") && trained->folders.at("model");
+  EvaluationOf what{version.digest,    folder,           upstreams,
+                    *step.expect_rows, step.expect_with, step.name + kExpectations};
+  Evaluation made = evaluation_of(survey, producer->second, planned, what,
+                                  input_files(*survey.graph, producer->second, &plan));
+  const ResultRecord* known = past_.result(made.fingerprint);
+  return {made.fingerprint, std::move(made.context),
+          known ? std::optional(known->outputs.at("predictions")) : std::nullopt};
 }
 
 }  // namespace lockstep

@@ -435,6 +435,7 @@ void Engine::begin_run(SurveyDone& done, bool first, const OpenSteps& open,
   know(*done.survey->graph);
   keep_produced();
   keep_followed(*done.survey->graph);
+  keep_expecting(*done.survey->graph);
   carry_renamed(run);
   if (!done.survey->graph->incomplete) {
     append(retire(registry_, produced_, "no step of the workspace produces it any more"));
