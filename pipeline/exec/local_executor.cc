@@ -21,6 +21,8 @@ constexpr uint64_t kMaxListing = 256ull << 20;
 constexpr int kMaxRounds = 6;  // of sending missing bytes: listings first, then what they list
 constexpr auto kReconnectPatience = std::chrono::seconds(5);
 constexpr auto kRetryPause = std::chrono::seconds(1);
+constexpr auto kFirstPatience = std::chrono::seconds(5);
+constexpr auto kFirstPause = std::chrono::milliseconds(100);
 
 }  // namespace
 
@@ -28,7 +30,7 @@ LocalExecutor::LocalExecutor(LocalExecutorOptions options, Artifacts& artifacts)
     : options_(std::move(options)), artifacts_(artifacts) {
   fs::remove_all(options_.scratch);
   fs::create_directories(options_.scratch);
-  client_ = connect();
+  client_ = first_connection();
   keeper_ = std::thread([this] { keep_up(); });
 }
 
@@ -56,6 +58,20 @@ LocalExecutor::Client LocalExecutor::connect() {
   auto made = std::make_shared<RunnerClient>(reach_runner(options_.runner), on_event, on_lost);
   made->subscribe();
   return made;
+}
+
+// A runner that dies while it is greeted would be started again a moment later: so it is now.
+LocalExecutor::Client LocalExecutor::first_connection() {
+  const auto deadline = std::chrono::steady_clock::now() + kFirstPatience;
+  while (true) {
+    try {
+      return connect();
+    } catch (const Error& error) {
+      bool late = std::chrono::steady_clock::now() + kFirstPause > deadline;
+      if (error.code != ErrorCode::kUnavailable || options_.runner.program.empty() || late) throw;
+    }
+    std::this_thread::sleep_for(kFirstPause);
+  }
 }
 
 LocalExecutor::Client LocalExecutor::client() {

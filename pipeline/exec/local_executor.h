@@ -56,6 +56,7 @@ class LocalExecutor : public Executor {
 
  private:
   using Client = std::shared_ptr<RunnerClient>;
+  Client first_connection();
   Client connect();
   Client client();  // waits a little for a connection that is being restored
   void keep_up();

@@ -53,7 +53,7 @@ class Checks {
   void told(World& world, bool heard);  // check_told.cc
   void remember(World& world);
 
-  void rest_of_channels(World& world);
+  void rest_of_channels(World& world, bool planned);
   void rest_of_models(World& world, const Graph& graph);
 
   Registry shadow_;
