@@ -176,6 +176,9 @@ void Rest::champion(uint32_t i) {
   }
   must(any, "champion", "{} has no version of what it is current with", step.registers);
   if (!newest) return;  // withdrawn, all of them
+  auto said = model->gates.find(newest->number);
+  bool judged = said != model->gates.end() && !said->second.action.empty();
+  if (judged && !said->second.passed && !model->approved(newest->number)) return;
   must(!judge(graph.tmpl(StepId{i}).gate, *newest).passed, "champion",
        "{} stays at version {}, and nothing holds it back from version {}", step.registers, number,
        newest->number);

@@ -36,6 +36,8 @@ enum Bit : uint32_t {
   kClients2,
   kImpatient,
   kDefers,
+  kJudges,
+  kExpects,
 };
 
 bool has(uint64_t shape, Bit bit) {
@@ -93,6 +95,14 @@ StepTemplate train(uint64_t shape) {
     step.condition->min_changed_rows = 3;
   }
   if (has(shape, kLockFile)) step.environment.files = {"train/lock"};
+  // What is evaluated reads no output of another step.
+  bool outputs = has(shape, kPrepare) && has(shape, kTrainReadsPrepare);
+  if (has(shape, kJudges) && !outputs) {
+    step.inputs[0].holdout = Holdout{0.5, {"id"}, "v1"};
+    step.evaluate = EvaluateSpec{"", 0, "answer", Json::object(), "rows", {}};
+    step.judged.champion = Json::object();
+    if (has(shape, kExpects)) step.judged.expect = named("rows", rows_of("corpus"));
+  }
   return step;
 }
 
@@ -151,6 +161,14 @@ EngineOptions options_of(uint64_t shape) {
   options.slots = {{{"cpu", "local", "cpu", 1ULL << 30}, has(shape, kSlots) ? 2u : 6u}};
   if (has(shape, kSlots2)) options.slots.push_back({{"cpu2", "local", "cpu", 1ULL << 30}, 1});
   return options;
+}
+
+GateWord word_of(const GateCase& asked) {
+  const Digest& read = asked.of_challenger     ? *asked.of_challenger
+                       : asked.of_expectations ? *asked.of_expectations
+                                               : Digest();
+  const char* action = read.bytes[0] % 4 == 0 ? "hold" : read.bytes[0] % 4 == 1 ? "ask" : "move";
+  return {action, std::string("the answers say ") + action, "", "", {}};
 }
 
 std::string client_name(uint32_t number) {

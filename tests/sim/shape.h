@@ -22,6 +22,9 @@ EngineOptions options_of(uint64_t shape);
 FakeCommit first_tables(uint64_t shape);
 FakeTree first_code();
 
+// What the gates of such a world say, by what was answered: move, hold or ask.
+GateWord word_of(const GateCase& asked);
+
 inline constexpr uint32_t kClients = 8;  // that there may ever be
 std::string client_name(uint32_t number);
 

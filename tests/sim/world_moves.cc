@@ -70,6 +70,7 @@ void World::restart() {
       store, log, std::move(loaded), clock,
       [this](const Digest& d) { return wrong == Wrong::kTrustsBytes || present.count(d) > 0; },
       options);
+  engine->judge_with(word_of);
   checks.after_restart(*this, unheard);
   act_on(engine->take_intents());
   redeliver();
