@@ -114,6 +114,13 @@ void Engine::want_all(GateWork& work, const Version& challenger, const Version* 
   if (champion && why.empty() && !upstreams_of(*champion, step, champion_on)) {
     why = fmt::format("it is not known what version {} was trained on", champion->number);
   }
+  if (champion && why.empty() && !past_.present(champion->digest)) {
+    why = fmt::format("the bytes of version {} are missing", champion->number);
+  }
+  for (const auto& [input, digest] : champion_on) {
+    if (!why.empty() || past_.present(digest)) continue;
+    why = fmt::format("the {} that version {} was trained on is missing", input, champion->number);
+  }
   work.basis["void"] = why;
   if (champion && why.empty()) {
     want(work, challenger, on, kEvaluate, work.asked.of_challenger);
@@ -225,13 +232,14 @@ bool Engine::start_evaluations() {
     ReadyStep one;
     one.id = StepId{static_cast<uint32_t>(waiting.size())};
     one.need = graph.tmpl(*awaited.steps.begin()).resources;
-    one.lock = fingerprint.hex();
+    one.lock = awaited.context.at("spec").at("step");
     one.tmpl = UINT32_MAX;
     ready.push_back(std::move(one));
     waiting.push_back(&fingerprint);
   }
-  std::set<std::string> taken;
-  const std::vector<Start> starts = schedule(slots(), std::move(ready), {}, {}, taken);
+  std::set<std::string> busy, taken;
+  for (const auto& [id, attempt] : past_.live()) busy.insert(attempt.step);
+  const std::vector<Start> starts = schedule(slots(), std::move(ready), {}, busy, taken);
   for (const Start& start : starts) start_evaluation(*waiting[start.id.value], start.slot);
   return !starts.empty();
 }

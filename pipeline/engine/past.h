@@ -36,6 +36,8 @@ class Past {
   const ResultRecord* result(const Digest& fingerprint);
   void put(const ResultRecord& result);
 
+  bool present(const Digest& digest) const { return has_(digest); }
+
   const std::map<std::string, AttemptRecord>& live() const { return live_; }
   bool is_live(const Digest& fingerprint) const { return live_fingerprints_.count(fingerprint); }
   void put(const AttemptRecord& attempt);  // keeps the live ones in memory

@@ -118,6 +118,10 @@ void World::settle() {
   for (int round = 0; round < 3; ++round) {
     look_again();
     drain();
+    // What a table that could not be read had hidden may be held only now.
+    if (engine->held().is_null()) continue;
+    ask({What::kApprove, 0, 0});
+    drain();
   }
   checks.at_rest_after_plan(*this);
 }
