@@ -227,7 +227,13 @@ void Checks::facts(World& world, bool heard) {
 }
 
 // By itself nothing moves against a pin, to a withdrawn version, or to what only a branch wanted.
-void Checks::moved(World&, const AliasMove& move) {
+void Checks::moved(World& world, const AliasMove& move) {
+  auto word = world.words.find({move.model, move.to});
+  bool passed = move.alias == kChampion && move.why == "gate passed";
+  must(!passed || word == world.words.end() || word->second == "move", "gates",
+       "{} moves to version {}, of which its gate says {}", move.model, move.to,
+       word == world.words.end() ? "" : word->second);
+
   if (move.who != "lockstep" || move.why.starts_with("rollback")) return;
   const ModelState* model = shadow_.model(move.model);
   must(model && model->version(move.to), "moves", "{} moves to no version", move.model);

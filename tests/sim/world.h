@@ -89,6 +89,8 @@ class World {
   SimClock clock;
   EngineOptions options;
   std::set<Digest> present;  // bytes that are there
+  // What the gates were last told of a model's version.
+  std::map<std::pair<std::string, int64_t>, std::string> words;
   std::set<Digest> damaged;  // lost by accident, not by collection
   std::set<Digest> healed;   // that were, and came back behind a plan's back
   Contents contents{tables, code};

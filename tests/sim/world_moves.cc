@@ -70,7 +70,12 @@ void World::restart() {
       store, log, std::move(loaded), clock,
       [this](const Digest& d) { return wrong == Wrong::kTrustsBytes || present.count(d) > 0; },
       options);
-  engine->judge_with(word_of);
+  engine->judge_with([this](const GateCase& one) {
+    GateWord word = word_of(one);
+    words[{one.model, one.challenger}] = word.action;
+    if (wrong == Wrong::kIgnoresWord) word.action = "move";
+    return word;
+  });
   checks.after_restart(*this, unheard);
   act_on(engine->take_intents());
   redeliver();

@@ -28,6 +28,7 @@ const std::vector<WrongEngine>& wrong_engines() {
       {Wrong::kPreviewIsWatched, "preview-is-watched", "a branch is planned as the watched one", 5},
       {Wrong::kForces, "forces", "known results are made again", 5},
       {Wrong::kForgetsEvent, "forgets-event", "every eleventh event is told and not kept", 5},
+      {Wrong::kIgnoresWord, "ignores-word", "every gate is said to let its version pass", 10},
   };
   return kAll;
 }

@@ -33,6 +33,7 @@ enum class Wrong {
   kPreviewIsWatched,
   kForces,
   kForgetsEvent,
+  kIgnoresWord,
 };
 
 struct WrongEngine {
