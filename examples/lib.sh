@@ -52,7 +52,8 @@ own_folder() {
   mkdir -p "$dir" && cd "$dir" || exit 2
   if [ -x stop ]; then ./stop; fi
   if [ -d .lockstep ]; then chmod -R u+w .lockstep; fi
-  rm -rf tables code out .lockstep lockstep.yaml dolt dolt.yaml run start stop
+  rm -rf tables code code.git out .lockstep lockstep.yaml dolt dolt.yaml run registry
+  rm -rf registry.yml start stop start-dolt stop-dolt secrets
   printf 'Made by an example of Lockstep; running it again starts anew.\n' >.example
 }
 

@@ -1,6 +1,7 @@
 // lockstep-sample: makes the examples' tables. Knows nothing of Lockstep's own commands.
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <string>
 #include <vector>
@@ -19,6 +20,8 @@ using Arguments = std::vector<std::string>;
 constexpr const char* kUsage =
     "lockstep-sample quickstart WORDING TABLES\n"
     "    the tables of examples/quickstart from its wording/*.txt\n"
+    "lockstep-sample rack CLIENTS WORDING TABLES\n"
+    "    the same for so many clients, each with its own rows in one of these wordings\n"
     "lockstep-sample relabel TABLES CLIENT PART FROM TO\n"
     "    rows of CLIENT that hold PART and are labelled FROM become TO\n"
     "lockstep-sample intents DATA.json DOMAINS.json TRUNK TABLES\n"
@@ -32,16 +35,38 @@ std::vector<Utterance> from_wording(const fs::path& file) {
 // Ids of a client begin at a round number, so that a row's id tells whose it is.
 constexpr int64_t kIdsPerClient = 1'000;
 
-void quickstart(const Arguments& arg) {
-  const fs::path wording = arg[0], tables = arg[1];
+std::vector<fs::path> wordings_of_clients(const fs::path& folder) {
   std::vector<fs::path> clients;
-  for (const auto& entry : fs::directory_iterator(wording)) {
+  for (const auto& entry : fs::directory_iterator(folder)) {
     if (entry.path().filename().string().rfind("client-", 0) == 0) clients.push_back(entry.path());
   }
   std::sort(clients.begin(), clients.end());
+  return clients;
+}
+
+void quickstart(const Arguments& arg) {
+  const fs::path wording = arg[0], tables = arg[1];
+  const std::vector<fs::path> clients = wordings_of_clients(wording);
   int64_t first_id = 1;
   for (const fs::path& file : clients) {
     write_client(tables, file.stem().string(), first_id += kIdsPerClient, from_wording(file));
+  }
+  write_corpus(tables, from_wording(wording / "corpus.txt"));
+  write_schemas(tables);
+}
+
+void rack(const Arguments& arg) {
+  const fs::path wording = arg[1], tables = arg[2];
+  const std::vector<fs::path> wordings = wordings_of_clients(wording);
+  const int clients = std::atoi(arg[0].c_str());
+  if (clients < 1 || clients > 10'000) {
+    throw Error(ErrorCode::kInvalid, "CLIENTS is a number from 1 to 10000");
+  }
+  for (int n = 1; n <= clients; ++n) {
+    const fs::path& file = wordings[static_cast<size_t>(n - 1) % wordings.size()];
+    const std::string client = "client-" + std::to_string(n);
+    const Wording said = parse_wording(real_files().read(file), file.string());
+    write_client(tables, client, n * kIdsPerClient + 1, make_utterances(said, client, Noise{}));
   }
   write_corpus(tables, from_wording(wording / "corpus.txt"));
   write_schemas(tables);
@@ -70,8 +95,10 @@ struct Mode {
   std::function<void(const Arguments&)> run;
 };
 
-const Mode kModes[] = {
-    {"quickstart", 2, quickstart}, {"relabel", 5, relabel_rows}, {"intents", 4, intents}};
+const Mode kModes[] = {{"quickstart", 2, quickstart},
+                       {"rack", 3, rack},
+                       {"relabel", 5, relabel_rows},
+                       {"intents", 4, intents}};
 
 }  // namespace
 
