@@ -60,7 +60,7 @@ await_run() {  # ID: it begins by itself, because serve sees the commit
 
 # A server in the folder, which has `start`, with the tables of `lockstep-sample ARGUMENT… TABLES`.
 new_server() {
-  port=$(free_port)
+  port=$(free_port "${first_port:-3307}")
   printf 'log_level: warning\nlistener: {host: 127.0.0.1, port: %s, socket: run/dolt.sock}\n%s\n' \
     "$port" 'data_dir: dolt' >dolt.yaml
   ./start dolt
