@@ -432,6 +432,7 @@ void Engine::begin_run(SurveyDone& done, bool first, const OpenSteps& open,
   run.first = first;
   if (first) run.record.trigger = "first";
   know(*done.survey->graph);
+  know_images(done.survey->images);
   keep_produced();
   keep_followed(*done.survey->graph);
   carry_renamed(run);
