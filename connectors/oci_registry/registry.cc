@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "connectors/oci_layout/image.h"
-#include "connectors/oci_registry/upload.h"
+#include "connectors/oci_layout/modelpack.h"
 #include "pipeline/base/error.h"
 #include "pipeline/base/json.h"
 
@@ -246,9 +246,7 @@ bool RegistryClient::has_blob(const OciDescriptor& blob) {
   return true;
 }
 
-// What a base image brought may be in the repository that it came from.
-void RegistryClient::send_blob(const Layout& layout, const OciDescriptor& blob,
-                               const std::string& mount_from, PushReport& report) {
+UploadDoor RegistryClient::upload_door() {
   UploadDoor door;
   door.place = place_;
   door.start = url("blobs/uploads/");
@@ -257,6 +255,13 @@ void RegistryClient::send_blob(const Layout& layout, const OciDescriptor& blob,
   door.refused = [this](const HttpResponse& answer, const std::string& what) {
     refused(answer, what);
   };
+  return door;
+}
+
+// What a base image brought may be in the repository that it came from.
+void RegistryClient::send_blob(const Layout& layout, const OciDescriptor& blob,
+                               const std::string& mount_from, PushReport& report) {
+  const UploadDoor door = upload_door();
   BlobUpload upload(door, layout.blob_path(blob.digest), blob);
   const bool ours = blob.annotations.count(kLayerRecipe) > 0 || blob.media_type == kOciConfigType;
   if (!mount_from.empty() && !ours && upload.mount(mount_from)) {
@@ -313,6 +318,23 @@ void RegistryClient::send_image(const Layout& layout, const std::string& tag,
   }
 }
 
+// Its layers are the image's, which are there by now.
+void RegistryClient::send_modelpack(const Layout& layout, const std::string& tag,
+                                    const std::string& image) {
+  const OciManifest manifest = parse_oci_manifest(image, "the manifest of " + tag);
+  const ModelPack pack = modelpack_of(
+      manifest, parse_oci_config(layout.read_blob(manifest.config.digest), "its configuration"));
+  const Digest digest = sha256(pack.manifest);
+  if (resolve(tag + kModelPackSuffix) == digest) return;
+  if (!has_blob(pack.config_blob)) {
+    TempFolder folder;
+    real_files().write_atomic(folder.path() / "config", pack.config);
+    const UploadDoor door = upload_door();
+    BlobUpload(door, folder.path() / "config", pack.config_blob).send();
+  }
+  put_manifest(tag + kModelPackSuffix, pack.manifest, digest);
+}
+
 PushReport RegistryClient::push(const fs::path& folder, const std::string& tag,
                                 const std::string& channel, const std::string& mount_from) {
   if (!fixed_tag(tag)) {
@@ -336,6 +358,7 @@ PushReport RegistryClient::push(const fs::path& folder, const std::string& tag,
   std::optional<std::string> live;
   if (!channel.empty()) live = find_manifest(channel);
   if (!there) send_image(layout, tag, bytes, blobs_of(live), mount_from, report);
+  if (options_.modelpack) send_modelpack(layout, tag, bytes);
   if (!channel.empty() && (!live || sha256(*live) != report.image)) {
     put_manifest(channel, bytes, report.image);
     report.moved = true;

@@ -14,6 +14,7 @@
 #include "connectors/oci_layout/layout.h"
 #include "connectors/oci_layout/verify.h"
 #include "connectors/oci_registry/auth.h"
+#include "connectors/oci_registry/upload.h"
 
 namespace lockstep {
 
@@ -26,6 +27,7 @@ struct RegistryOptions {
   HttpOptions http;
   // The place is the operator's own: an address there is meant as it stands (http/network.h).
   bool own = true;
+  bool modelpack = false;  // push() also brings a ModelPack artifact, as <tag>-modelpack
   // A blob up to this size goes up in one piece. Bytes; at least 1.
   uint64_t chunk_bytes = 16u << 20;
 };
@@ -49,9 +51,10 @@ class RegistryClient {
 
   // Brings the image of a fixed tag to the registry: blobs it lacks, then the tag, then `channel`
   // (if not empty); each manifest is read back and compared. Blobs of the image that `channel` was
-  // are there and not asked for. `mount_from`: another repository of this registry (or empty) that
-  // layers without a recipe of ours may be taken from. Harmless to repeat. Throws conflict, showing
-  // both digests, when the tag is there as another image.
+  // are there and not asked for. Where RegistryOptions say so, the same as a ModelPack artifact
+  // goes up between tag and channel. `mount_from`: another repository of this registry (or empty)
+  // that layers without a recipe of ours may be taken from. Harmless to repeat. Throws conflict,
+  // showing both digests, when the tag is there as another image.
   PushReport push(const fs::path& layout, const std::string& tag, const std::string& channel = "",
                   const std::string& mount_from = "");
   // Lets `channel` mean the release `tag`, which is there already. True: it did not before.
@@ -80,10 +83,12 @@ class RegistryClient {
   std::optional<std::string> find_manifest(const std::string& reference);
   void put_manifest(const std::string& reference, const std::string& bytes, const Digest& digest);
   bool has_blob(const OciDescriptor& blob);
+  UploadDoor upload_door();
   void send_blob(const Layout& layout, const OciDescriptor& blob, const std::string& mount_from,
                  PushReport& report);
   void send_missing(const Layout& layout, const OciManifest& manifest, std::set<Digest> there,
                     const std::string& mount_from, PushReport& report);
+  void send_modelpack(const Layout& layout, const std::string& tag, const std::string& image);
   void send_image(const Layout& layout, const std::string& tag, const std::string& bytes,
                   const std::set<Digest>& there, const std::string& mount_from, PushReport& report);
   std::string get_blob(const OciDescriptor& blob, uint64_t max_bytes);

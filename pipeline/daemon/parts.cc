@@ -457,6 +457,7 @@ std::unique_ptr<RegistryClient> Parts::registry_at(const std::string& place) con
   }
   const RegistrySpec& spec = *workspace().registry;
   if (spec.plain_http) options.plain_http = true;
+  options.modelpack = spec.modelpack;
   options.credentials.username = spec.credentials.username;
   if (spec.credentials.password) {
     options.credentials.password =
