@@ -9,6 +9,7 @@
 #include "connectors/oci_layout/layers.h"
 #include "connectors/oci_layout/layout.h"
 #include "pipeline/base/error.h"
+#include "pipeline/base/folder.h"
 #include "pipeline/base/json.h"
 #include "pipeline/base/point.h"
 
@@ -16,7 +17,6 @@ namespace lockstep {
 namespace {
 
 constexpr size_t kMaxLayers = 120;  // of 127 that overlay file systems take
-constexpr const char* kRecipe = "dev.lockstep.layer";
 // Layers are looked for in this many images, newest first: what an older one has is read again.
 constexpr int kImagesSearched = 32;
 
@@ -62,7 +62,7 @@ std::map<std::string, OciDescriptor> known_layers(const Layout& layout) {
     if (!seen.insert(ref->manifest.digest).second) continue;
     try {
       for (const OciDescriptor& layer : layout.manifest(ref->manifest).layers) {
-        auto recipe = layer.annotations.find(kRecipe);
+        auto recipe = layer.annotations.find(kLayerRecipe);
         if (recipe != layer.annotations.end() && layout.has_blob(layer)) {
           known.emplace(recipe->second, layer);
         }
@@ -102,7 +102,7 @@ void copy_blob(const Layout& from, const OciDescriptor& blob, LayoutWriter& writ
                 fmt::format("layer {} of the base image in {} is missing or "
                             "has other bytes",
                             blob.digest.str(), from.folder().string()),
-                "copy the base image again: skopeo copy docker://… oci:FOLDER:TAG");
+                "remove that file: the base image is then pulled again");
   }
 }
 
@@ -135,7 +135,7 @@ void add_layers(const std::vector<LayerPlan>& plans, const BlobPath& blobs, Layo
             ? found->second
             : writer.stream([&](const ByteSink& sink) { write_layer(plan, blobs, sink); },
                             kOciLayerType);
-    layer.annotations = {{kRecipe, plan.recipe.hex()}};
+    layer.annotations = {{kLayerRecipe, plan.recipe.hex()}};
     build.layer(layer, layer.digest, "lockstep: " + plan.title);
   }
 }
@@ -148,6 +148,14 @@ StringMap labels(const ImageSpec& spec) {
 }
 
 }  // namespace
+
+std::string code_digest(const std::vector<ImageFile>& code) {
+  if (code.empty()) return "";
+  std::vector<FolderEntry> entries;
+  for (const ImageFile& file : code)
+    entries.push_back({file.path, file.digest, file.executable, 0});
+  return sha256(folder_listing(std::move(entries))).str();
+}
 
 Digest build_image(const ImageSpec& spec, const BlobPath& blobs, const fs::path& layout_folder) {
   check_spec(spec);

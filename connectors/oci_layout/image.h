@@ -56,9 +56,14 @@ struct ImageSpec {
   std::optional<BaseImage> base;
   std::vector<ImageFile> code;
 };
+// What the content calls the code: the digest of its files as a folder; empty where there is none.
+std::string code_digest(const std::vector<ImageFile>& code);
 
 // The file that holds the bytes of a digest; throws not_found. Bytes are checked while read.
 using BlobPath = std::function<fs::path(const Digest&)>;
+
+// A layer of ours is annotated with its recipe; a base image's are not.
+inline constexpr const char* kLayerRecipe = "dev.lockstep.layer";
 
 // Writes the image below `layout_folder` as `spec.tag` and returns its manifest's digest: the same
 // for the same spec, everywhere and always. Layers that an earlier image of the folder has are

@@ -146,6 +146,9 @@ std::string release_layer(const ImageSpec& spec) {
   for (const ImageModel& model : spec.models) models[model.name] = model_json(model);
   Json release = {
       {"format", 1}, {"tag", spec.tag}, {"content", spec.content.str()}, {"models", models}};
+  // Beside the rest all that the content is made of; left out where there is none.
+  if (spec.base) release["base"] = spec.base->manifest.str();
+  if (!spec.code.empty()) release["code"] = code_digest(spec.code);
   std::string bytes;
   TarWriter tar([&](std::string_view part) { bytes += part; });
   tar.file(kManifestPath, spec.manifest);

@@ -95,6 +95,31 @@ void check_release_files(const ReleaseFiles& files, const std::string& tag,
   }
 }
 
+void check_content(const ReleaseFiles& files, const std::string& tag,
+                   std::vector<std::string>& problems) try {
+  const Json release = parse_json(files.release, "its release.json");
+  Json models = Json::object();
+  for (const auto& [name, model] : release.at("models").items()) models[name] = model.at("digest");
+  const std::string content = sha256(canonical_json({{"format", 1},
+                                                     {"manifest", files.manifest},
+                                                     {"models", std::move(models)},
+                                                     {"base", release.value("base", Json())},
+                                                     {"code", release.value("code", Json())}}))
+                                  .str();
+  const std::string said = release.at("content").get<std::string>();
+  if (said != content) {
+    problems.push_back(fmt::format("its release.json calls its content {}, which is {}",
+                                   printable(said), content));
+  }
+  if (tag.size() > 33 && tag.substr(33) != content.substr(7, 8)) {
+    problems.push_back(fmt::format("its content {} is not that of {}", content, printable(tag)));
+  }
+} catch (const Json::exception& e) {
+  problems.push_back(fmt::format("its release.json can't be read: {}", e.what()));
+} catch (const Error& e) {
+  problems.push_back(e.message);
+}
+
 std::vector<std::string> verify_layout(const fs::path& folder, const std::string& tag) {
   Layout layout(folder);
   std::vector<std::string> problems;

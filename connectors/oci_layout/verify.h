@@ -25,6 +25,10 @@ inline constexpr uint64_t kReleaseLayerLimit = 256u << 20;
 // Do the two documents say what `tag` means? Adds a sentence per contradiction.
 void check_release_files(const ReleaseFiles& files, const std::string& tag,
                          std::vector<std::string>& problems);
+// Is the content that release.json names what follows from the rest (docs/formats/registry.md), and
+// does a tag with 8 digits of it agree?
+void check_content(const ReleaseFiles& files, const std::string& tag,
+                   std::vector<std::string>& problems);
 
 // Everything that is wrong with an image, one sentence each; empty: every blob is there with its
 // size and digest, the configuration names the layers, and the manifest's MD5 is the tag.

@@ -69,16 +69,42 @@ class Reader {
   throw Error(ErrorCode::kDenied, fmt::format("{} {}", registry.authority(), why), hint);
 }
 
-std::string token_url(const Challenge& bearer, const std::string& repository) {
-  auto param = [&](const char* name) {
-    auto found = bearer.params.find(name);
-    return found == bearer.params.end() ? std::string() : found->second;
-  };
-  std::string realm = wire_location(param("realm")), scope = param("scope");
-  if (scope.empty()) scope = "repository:" + repository + ":pull,push";
-  std::string query = "scope=" + percent_encode(scope);
-  if (!param("service").empty()) query += "&service=" + percent_encode(param("service"));
-  return realm + (realm.find('?') == std::string::npos ? "?" : "&") + query;
+std::string param_of(const Challenge& bearer, const char* name) {
+  auto found = bearer.params.find(name);
+  return found == bearer.params.end() ? std::string() : found->second;
+}
+
+// "scope=…&scope=…&service=…": a challenge names several scopes with spaces between them, as that
+// of a mount does.
+std::string token_query(const Challenge& bearer, const std::string& repository) {
+  std::string scopes = param_of(bearer, "scope"), query;
+  if (scopes.empty()) scopes = "repository:" + repository + ":pull,push";
+  for (size_t at = 0; at < scopes.size();) {
+    const size_t end = std::min(scopes.find(' ', at), scopes.size());
+    if (end > at) query += "&scope=" + percent_encode(scopes.substr(at, end - at));
+    at = end + 1;
+  }
+  const std::string service = param_of(bearer, "service");
+  if (!service.empty()) query += "&service=" + percent_encode(service);
+  return query.empty() ? query : query.substr(1);
+}
+
+HttpRequest token_request(const Challenge& bearer, const std::string& repository,
+                          const Credentials& credentials) {
+  HttpRequest request;
+  std::string realm = wire_location(param_of(bearer, "realm"));
+  std::string query = token_query(bearer, repository);
+  if (credentials.identity_token.empty()) {
+    request.url = parse_url(realm + (realm.find('?') == std::string::npos ? "?" : "&") + query);
+    if (!credentials.empty()) request.headers["Authorization"] = basic_authorization(credentials);
+    return request;
+  }
+  request.method = "POST";
+  request.url = parse_url(realm);
+  request.headers["Content-Type"] = "application/x-www-form-urlencoded";
+  request.body = "grant_type=refresh_token&client_id=lockstep&" + query +
+                 "&refresh_token=" + percent_encode(credentials.identity_token);
+  return request;
 }
 
 std::string read_token(const HttpResponse& answer, const Url& registry) {
@@ -101,13 +127,11 @@ std::string read_token(const HttpResponse& answer, const Url& registry) {
 std::string bearer_authorization(const Challenge& bearer, const Url& registry,
                                  const std::string& repository, const Credentials& credentials,
                                  HttpClient& http) {
-  HttpRequest request;
-  request.url = parse_url(token_url(bearer, repository));
+  const HttpRequest request = token_request(bearer, repository, credentials);
   if (registry.tls && !request.url.tls) {
     denied(registry, "names a token server without TLS: " + printable(request.url.authority()),
            "credentials are not sent in the clear");
   }
-  if (!credentials.empty()) request.headers["Authorization"] = basic_authorization(credentials);
   HttpResponse answer = http.send(request);
   if (answer.status == 429 || answer.status >= 500) {
     throw Error(ErrorCode::kUnavailable, fmt::format("the token server {} answered {}",
@@ -177,7 +201,8 @@ std::string authorization(const HttpResponse& refused, const Url& registry,
     }
   }
   for (const Challenge& c : challenges) {
-    if (c.scheme == "basic" && !credentials.empty()) return basic_authorization(credentials);
+    if (c.scheme == "basic" && !credentials.username.empty())
+      return basic_authorization(credentials);
   }
   denied(registry,
          credentials.empty() ? "wants credentials" : "asks for credentials in no known way",

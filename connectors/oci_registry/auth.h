@@ -13,7 +13,8 @@ namespace lockstep {
 struct Credentials {
   std::string username;
   std::string password;
-  bool empty() const { return username.empty() && password.empty(); }
+  std::string identity_token;  // to get tokens with, instead of a user and password (OAuth 2)
+  bool empty() const { return username.empty() && password.empty() && identity_token.empty(); }
 };
 
 // One challenge of a WWW-Authenticate header (RFC 9110, section 11.6.1).
@@ -28,7 +29,8 @@ std::vector<Challenge> parse_challenges(std::string_view header);
 std::string basic_authorization(const Credentials& credentials);
 
 // The Authorization header that answers a 401 of `registry`: Bearer (a token fetched from the
-// realm it names, as in the distribution project's token specification), else Basic.
+// realm it names, as in the distribution project's token specification; with an identity token as
+// in its OAuth 2 specification), else Basic.
 // Credentials go to a realm only over https, or over http when the registry itself is spoken to
 // in http. Throws denied when there is no answer.
 std::string authorization(const HttpResponse& refused, const Url& registry,

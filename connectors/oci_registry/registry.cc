@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <fstream>
-#include <memory>
+#include <algorithm>
 #include <set>
+#include <utility>
 
+#include "connectors/oci_layout/image.h"
+#include "connectors/oci_layout/modelpack.h"
 #include "pipeline/base/error.h"
 #include "pipeline/base/json.h"
 
@@ -35,39 +37,6 @@ std::string reason(const HttpResponse& answer) {
   }
 }
 
-// Reads a blob's file from any offset, and knows at its end whether the bytes were the blob's.
-class BlobReader {
- public:
-  BlobReader(const fs::path& path, const OciDescriptor& blob)
-      : in_(path, std::ios::binary), blob_(blob) {}
-
-  std::string read(uint64_t offset, size_t max) {
-    if (offset != at_) {
-      in_.clear();
-      in_.seekg(static_cast<std::streamoff>(offset));
-      hash_ = offset == 0 ? std::make_unique<Sha256>() : nullptr;
-    }
-    std::string piece(max, '\0');
-    in_.read(piece.data(), static_cast<std::streamsize>(max));
-    piece.resize(static_cast<size_t>(in_.gcount()));
-    at_ = offset + piece.size();
-    if (hash_) hash_->update(piece);
-    return piece;
-  }
-  void check() {
-    if (at_ == blob_.size && hash_ && hash_->finish() == blob_.digest) return;
-    throw Error(ErrorCode::kCorrupt,
-                fmt::format("blob {} of the image layout has other bytes", blob_.digest.str()),
-                "remove that file and build the release again");
-  }
-
- private:
-  std::ifstream in_;
-  const OciDescriptor& blob_;
-  std::unique_ptr<Sha256> hash_ = std::make_unique<Sha256>();
-  uint64_t at_ = 0;
-};
-
 Url base_url(const RegistryPlace& place, const RegistryOptions& options) {
   Url url;
   url.tls = !options.plain_http.value_or(place.loopback());
@@ -80,8 +49,8 @@ bool is_digest(const std::string& reference) {
   return reference.substr(0, 7) == "sha256:";
 }
 
-// The place is the operator's own: an address there is meant as it stands.
 RegistryOptions with_own_host(RegistryOptions options, const Url& base) {
+  if (!options.own) return options;
   options.http.network.own_host = base.host;
   options.http.network.own_port = base.port;
   return options;
@@ -111,6 +80,10 @@ void RegistryClient::refused(const HttpResponse& answer, const std::string& what
     throw Error(ErrorCode::kDenied, text, "check the user, the password and their rights");
   }
   if (answer.status == 404) throw Error(ErrorCode::kNotFound, text);
+  if (answer.status == 413) {
+    throw Error(ErrorCode::kInvalid, text, "the registry, or a proxy before it, limits the size");
+  }
+  if (answer.status == 507) throw Error(ErrorCode::kUnavailable, text, "the registry is full");
   if (answer.status == 408 || answer.status == 429 || answer.status >= 500) {
     std::string wait = printable(answer.header("retry-after"), 40);
     throw Error(ErrorCode::kUnavailable, text,
@@ -124,11 +97,16 @@ HttpResponse RegistryClient::ask_authorized(HttpRequest& request) {
   bool ours = request.url.same_origin(base_);
   request.headers.erase("Authorization");
   if (ours && !authorization_.empty()) request.headers["Authorization"] = authorization_;
+  ++requests_;
   HttpResponse answer = http_.send(request);
   if (answer.status != 401 || !ours) return answer;
+  if (options_.credentials.empty() && options_.find_credentials) {
+    options_.credentials = std::exchange(options_.find_credentials, nullptr)();
+  }
   // The first time, or a token that has run out.
   authorization_ = authorization(answer, base_, repository_, options_.credentials, http_);
   request.headers["Authorization"] = authorization_;
+  ++requests_;
   return http_.send(request);
 }
 
@@ -184,6 +162,30 @@ std::string RegistryClient::manifest(const std::string& reference) {
               "`lockstep release push` brings it there");
 }
 
+std::string RegistryClient::image_manifest(const std::string& reference) {
+  auto bytes = find_manifest(reference);
+  if (!bytes) {
+    throw Error(ErrorCode::kNotFound, fmt::format("{} has no image {}", place_, reference),
+                "is the name right, and may this user read it?");
+  }
+  const std::string what = fmt::format("{} of {}", reference, place_);
+  const Json type = parse_json(*bytes, what).value("mediaType", Json());
+  const bool index = type == kOciIndexType || type == kDockerListType ||
+                     bytes->find("\"manifests\"") != std::string::npos;
+  if (!index) return *bytes;
+  const std::vector<OciDescriptor> all = parse_oci_index(*bytes, what).manifests;
+  auto wanted = std::find_if(all.begin(), all.end(), [&](const OciDescriptor& one) {
+    return one.platform == "linux/amd64" || all.size() == 1;
+  });
+  if (wanted == all.end()) {
+    std::string platforms;
+    for (const OciDescriptor& one : all) platforms += " " + printable(one.platform, 40);
+    throw Error(ErrorCode::kNotFound, fmt::format("{} is no image for linux/amd64", what),
+                "it has" + platforms + "; name the one you want by its digest");
+  }
+  return manifest(wanted->digest.str());
+}
+
 std::optional<Digest> RegistryClient::resolve(const std::string& reference) {
   auto bytes = find_manifest(reference);
   return bytes ? std::optional<Digest>(sha256(*bytes)) : std::nullopt;
@@ -207,11 +209,18 @@ void RegistryClient::put_manifest(const std::string& reference, const std::strin
   }
 }
 
+namespace {
+
+[[noreturn]] void refuse_channel(const std::string& channel) {
+  throw Error(ErrorCode::kInvalid,
+              fmt::format("'{}' can't be a channel: it looks like a release's tag", channel),
+              "name the channel otherwise");
+}
+
+}  // namespace
+
 bool RegistryClient::point(const std::string& channel, const std::string& tag) {
-  if (fixed_tag(channel)) {
-    throw Error(ErrorCode::kInvalid,
-                fmt::format("'{}' can't be a channel: it looks like a release's tag", channel));
-  }
+  if (fixed_tag(channel)) refuse_channel(channel);
   check_tag(channel);
   std::string bytes = manifest(tag);
   Digest digest = sha256(bytes);
@@ -237,53 +246,105 @@ bool RegistryClient::has_blob(const OciDescriptor& blob) {
   return true;
 }
 
-void RegistryClient::send_blob(const Layout& layout, const OciDescriptor& blob) {
-  HttpRequest start;
-  start.method = "POST";
-  start.url = url("blobs/uploads/");
-  HttpResponse place = ask(start);
-  std::string location = wire_location(place.header("location"));
-  if (place.status != 202 || location.empty()) refused(place, "the start of an upload");
-  HttpRequest put;
-  put.method = "PUT";
-  put.url = resolve_url(start.url, location);
-  if (put.url.tls != base_.tls) {
-    throw Error(ErrorCode::kDenied,
-                fmt::format("{} wants uploads at {}, {} TLS", place_, put.url.authority(),
-                            base_.tls ? "without" : "with"));
+UploadDoor RegistryClient::upload_door() {
+  UploadDoor door;
+  door.place = place_;
+  door.start = url("blobs/uploads/");
+  door.chunk_bytes = std::max<uint64_t>(options_.chunk_bytes, 1);
+  door.ask = [this](HttpRequest request) { return ask(std::move(request)); };
+  door.refused = [this](const HttpResponse& answer, const std::string& what) {
+    refused(answer, what);
+  };
+  return door;
+}
+
+// What a base image brought may be in the repository that it came from.
+void RegistryClient::send_blob(const Layout& layout, const OciDescriptor& blob,
+                               const std::string& mount_from, PushReport& report) {
+  const UploadDoor door = upload_door();
+  BlobUpload upload(door, layout.blob_path(blob.digest), blob);
+  const bool ours = blob.annotations.count(kLayerRecipe) > 0 || blob.media_type == kOciConfigType;
+  if (!mount_from.empty() && !ours && upload.mount(mount_from)) {
+    ++report.blobs_mounted;
+    return;
   }
-  put.url.target += put.url.target.find('?') == std::string::npos ? "?digest=" : "&digest=";
-  put.url.target += percent_encode(blob.digest.str());
-  put.headers["Content-Type"] = "application/octet-stream";
-  BlobReader reader(layout.blob_path(blob.digest), blob);
-  put.length = blob.size;
-  put.upload = [&](uint64_t offset, size_t max) { return reader.read(offset, max); };
-  HttpResponse answer = ask(put);
-  if (answer.status / 100 == 2 || answer.status == 400) reader.check();
-  if (answer.status != 201) refused(answer, "blob " + blob.digest.str());
+  upload.send();
+  ++report.blobs_sent;
+  report.bytes_sent += blob.size;
 }
 
 void RegistryClient::send_missing(const Layout& layout, const OciManifest& manifest,
+                                  std::set<Digest> there, const std::string& mount_from,
                                   PushReport& report) {
   std::vector<OciDescriptor> blobs = manifest.layers;
   blobs.push_back(manifest.config);
-  std::set<Digest> seen;
   for (const OciDescriptor& blob : blobs) {
-    if (!seen.insert(blob.digest).second || has_blob(blob)) continue;
-    send_blob(layout, blob);
-    ++report.blobs_sent;
-    report.bytes_sent += blob.size;
+    if (!there.insert(blob.digest).second || has_blob(blob)) continue;
+    send_blob(layout, blob, mount_from, report);
   }
 }
 
+namespace {
+
+// A registry keeps what its tags name, so these need not be asked for.
+std::set<Digest> blobs_of(const std::optional<std::string>& manifest) {
+  std::set<Digest> blobs;
+  try {
+    if (!manifest) return blobs;
+    for (const OciDescriptor& layer : parse_oci_manifest(*manifest, "the channel's image").layers) {
+      blobs.insert(layer.digest);
+    }
+  } catch (const Error&) {
+    // Somebody else's image: of ours it has nothing.
+  }
+  return blobs;
+}
+
+}  // namespace
+
+void RegistryClient::send_image(const Layout& layout, const std::string& tag,
+                                const std::string& bytes, const std::set<Digest>& there,
+                                const std::string& mount_from, PushReport& report) {
+  const OciManifest manifest = parse_oci_manifest(bytes, "the manifest of " + tag);
+  send_missing(layout, manifest, there, mount_from, report);
+  try {
+    put_manifest(tag, bytes, report.image);
+  } catch (const Error& error) {
+    bool lacks = error.code == ErrorCode::kInvalid || error.code == ErrorCode::kNotFound;
+    if (!lacks || there.empty()) throw;
+    // It has lost a blob of an image that it has a tag for: all are asked for.
+    send_missing(layout, manifest, {}, mount_from, report);
+    put_manifest(tag, bytes, report.image);
+  }
+}
+
+// Its layers are the image's, which are there by now.
+void RegistryClient::send_modelpack(const Layout& layout, const std::string& tag,
+                                    const std::string& image) {
+  const OciManifest manifest = parse_oci_manifest(image, "the manifest of " + tag);
+  const ModelPack pack = modelpack_of(
+      manifest, parse_oci_config(layout.read_blob(manifest.config.digest), "its configuration"));
+  const Digest digest = sha256(pack.manifest);
+  if (resolve(tag + kModelPackSuffix) == digest) return;
+  if (!has_blob(pack.config_blob)) {
+    TempFolder folder;
+    real_files().write_atomic(folder.path() / "config", pack.config);
+    const UploadDoor door = upload_door();
+    BlobUpload(door, folder.path() / "config", pack.config_blob).send();
+  }
+  put_manifest(tag + kModelPackSuffix, pack.manifest, digest);
+}
+
 PushReport RegistryClient::push(const fs::path& folder, const std::string& tag,
-                                const std::string& channel) {
+                                const std::string& channel, const std::string& mount_from) {
   if (!fixed_tag(tag)) {
     throw Error(ErrorCode::kInvalid,
                 fmt::format("'{}' is not the tag of a release", printable(tag)));
   }
+  if (fixed_tag(channel)) refuse_channel(channel);
   Layout layout(folder);
   PushReport report;
+  const int before = requests_;
   report.image = layout.at(tag).digest;
   std::string bytes = layout.read_blob(report.image);
   std::optional<Digest> there = resolve(tag);
@@ -294,15 +355,15 @@ PushReport RegistryClient::push(const fs::path& folder, const std::string& tag,
                 "a fixed tag never moves; `lockstep release rebuild --reason` makes another");
   }
   report.was_there = there.has_value();
-  if (!there) {
-    OciManifest manifest = parse_oci_manifest(bytes, "the manifest of " + tag);
-    if (!resolve(report.image.str())) {
-      send_missing(layout, manifest, report);
-      put_manifest(report.image.str(), bytes, report.image);
-    }
-    put_manifest(tag, bytes, report.image);
+  std::optional<std::string> live;
+  if (!channel.empty()) live = find_manifest(channel);
+  if (!there) send_image(layout, tag, bytes, blobs_of(live), mount_from, report);
+  if (options_.modelpack) send_modelpack(layout, tag, bytes);
+  if (!channel.empty() && (!live || sha256(*live) != report.image)) {
+    put_manifest(channel, bytes, report.image);
+    report.moved = true;
   }
-  if (!channel.empty()) report.moved = point(channel, tag);
+  report.requests = requests_ - before;
   return report;
 }
 
@@ -319,6 +380,24 @@ std::string RegistryClient::get_blob(const OciDescriptor& blob, uint64_t max_byt
                 fmt::format("{} gives blob {} with other bytes", place_, blob.digest.str()));
   }
   return answer.body;
+}
+
+void RegistryClient::read_blob(const OciDescriptor& blob, const ByteSink& sink) {
+  HttpRequest request;
+  request.url = url("blobs/" + blob.digest.str());
+  request.max_body = blob.size;
+  Sha256 hash;
+  request.sink = [&](std::string_view part) {
+    hash.update(part);
+    sink(part);
+  };
+  HttpResponse answer = ask(request);
+  if (answer.status != 200) refused(answer, "the question for blob " + blob.digest.str());
+  if (hash.finish() != blob.digest) {
+    throw Error(ErrorCode::kCorrupt,
+                fmt::format("{} gives blob {} with other bytes", place_, blob.digest.str()),
+                "the registry, or something before it, changes images: do not use it");
+  }
 }
 
 ReleaseFiles RegistryClient::release(const std::string& tag) {

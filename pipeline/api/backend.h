@@ -207,7 +207,7 @@ class Backend {
   virtual Json releases(const std::string& channel) = 0;
   // `which`: a tag or an unambiguous beginning of one, "" for live, or a time for `at`.
   // {"channel","tag","sha256","image"|null,"live":bool,"created","manifest":{name:"version"},
-  //  "content","base"|null,"withdrawn":{"who","reason"}|null,"folder","pushed"|null,"missing":[…],
+  //  "content","base"|null,"code"|null,"withdrawn":{"who","reason"}|null,"folder","pushed"|null,"missing":[…],
   //  "models":[{"name","version","sha256","code":tree|null,"commits":{source:id},
   //             "data":[{"source","table","slice","digest","rows","commit"}],"metrics":{…}}]}
   virtual Json release(const std::string& which, const std::string& at,
@@ -221,7 +221,8 @@ class Backend {
                                 const Caller& caller) = 0;
   // {"channel","tag","models":N,"image"|null,"folder"}
   virtual Json release_rebuild(const std::string& channel, const Caller& caller) = 0;
-  // {"pushed":[{"tag","digest","refs":[…]}]}
+  // {"pushed":[{"tag","digest","refs":[…],"was_there":bool,"blobs_sent","blobs_mounted",
+  //   "bytes_sent","requests"}]}
   virtual Json release_push(const std::string& which, const Caller& caller) = 0;
   // {"tag","ok":bool,"problems":[text…],"checked":{"models","blobs"}}
   virtual Json release_verify(const std::string& which) = 0;

@@ -35,6 +35,13 @@ struct RestoreOptions {
   bool verify = false;  // read all of it, change nothing
   bool force = false;   // also where there is a state, which is kept beside
 };
+struct PullOptions {
+  std::string from;  // HOST[:PORT]/REPOSITORY[:TAG|@DIGEST]
+  fs::path to;       // absolute
+  fs::path ca_file;  // absolute, or empty
+  bool plain_http = false;
+};
+
 using RestoreProgress = std::function<void(uint64_t done, uint64_t bytes)>;
 
 // What the streams are connected to.
@@ -62,6 +69,9 @@ struct CliEnvironment {
   // "notes":[text…],"next":[text…]}; with `verify` {"ok","file","created","lockstep","artifacts",
   // "files","bytes","runs","models","releases","missing":[{"sha256","of"}],"problems":[text…]}.
   std::function<Json(const RestoreOptions&, const RestoreProgress&)> restore;
+  // Brings a release's models from a registry, without any workspace: {"from","to","tag","image",
+  // "content","models":[{"name","version","sha256","path"}],"files","bytes","layers"}.
+  std::function<Json(const PullOptions&)> pull;
   std::ostream* out = nullptr;
   std::ostream* err = nullptr;
   Terminal terminal;

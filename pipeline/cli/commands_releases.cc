@@ -1,8 +1,11 @@
 // Commands about releases.
+#include <fmt/format.h>
+
 #include <memory>
 
 #include "pipeline/cli/commands.h"
 #include "pipeline/cli/render.h"
+#include "pipeline/cli/text.h"
 
 namespace lockstep {
 namespace {
@@ -115,6 +118,48 @@ void add_push(Commands& commands, CLI::App* release) {
   });
 }
 
+std::string render_pull(const Doc& pulled, const Style& style) {
+  std::string out = transcript_line(
+      style, "release", pulled.text("tag"),
+      fmt::format("{} models, every digest compared", pulled.list("models").size()));
+  return out +
+         transcript_line(style, "in", pulled.text("to"),
+                         fmt::format("{} files, {}", pulled.number("files"),
+                                     bytes_text(static_cast<uint64_t>(pulled.number("bytes")))));
+}
+
+void add_pull(Commands& commands, CLI::App* release) {
+  struct Options {
+    std::string from, to, ca_file;
+    bool plain_http = false;
+  };
+  auto* pull =
+      commands.add("pull", "", "Bring a release's models from a registry, and compare them",
+                   "lockstep release pull registry.example.com/team/intents:production "
+                   "--to models",
+                   release);
+  auto options = std::make_shared<Options>();
+  pull->add_option("PLACE", options->from,
+                   "HOST[:PORT]/REPOSITORY[:TAG|@DIGEST]; default tag: "
+                   "production")
+      ->required();
+  pull->add_option("--to", options->to, "A folder that is not there yet, or empty")
+      ->type_name("DIR")
+      ->required();
+  pull->add_option("--ca-file", options->ca_file, "Certificates to trust (PEM)")->type_name("FILE");
+  pull->add_flag("--plain-http", options->plain_http, "Without TLS; always so on this machine");
+  commands.on(pull, [options](Context& context) {
+    const CliEnvironment& environment = context.environment();
+    PullOptions wanted;
+    wanted.from = options->from;
+    wanted.to = (environment.folder / options->to).lexically_normal();
+    if (!options->ca_file.empty()) wanted.ca_file = environment.folder / options->ca_file;
+    wanted.plain_http = options->plain_http;
+    Json pulled = environment.pull(wanted);
+    return context.show(pulled, [&](const Doc& doc) { return render_pull(doc, context.style()); });
+  });
+}
+
 void add_verify(Commands& commands, CLI::App* release) {
   auto* verify = commands.add("verify", "", "Read every byte of a release back and compare",
                               "lockstep release verify 51796c", release);
@@ -132,7 +177,7 @@ void add_verify(Commands& commands, CLI::App* release) {
 
 void add_release_commands(Commands& commands) {
   auto* release = commands.add("release", "Releases",
-                               "Releases: list, show, diff, rollback, rebuild, push, verify",
+                               "Releases: list, show, diff, rollback, rebuild, push, pull, verify",
                                "lockstep release list\nlockstep release show 51796c\n"
                                "lockstep release rollback --reason \"bad evening\"");
   release->require_subcommand(1);
@@ -142,6 +187,7 @@ void add_release_commands(Commands& commands) {
   add_rollback(commands, release);
   add_rebuild(commands, release);
   add_push(commands, release);
+  add_pull(commands, release);
   add_verify(commands, release);
 }
 

@@ -63,7 +63,10 @@ class Expansion {
         leave_out(workflow.name + "/" + tmpl.name, error.what());
       }
     }
-    for (const ChannelSpec& channel : workflow.channels) graph.channels.push_back(channel);
+    for (const ChannelSpec& channel : workflow.channels) {
+      graph.channels.push_back(channel);
+      graph.channels.back().source = workflow.source;
+    }
   }
 
   // Inputs that name other steps can only be tied once all steps are there.

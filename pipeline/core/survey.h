@@ -65,6 +65,17 @@ struct Answers {
   std::map<FileQuestion, uint64_t> files;
 };
 
+// What a channel's image stands on beside its models, as it is now.
+struct ImageGround {
+  std::string ref;         // the base image as the channel writes it
+  std::string base;        // its digest, or empty
+  std::string place;       // the repository where that digest is
+  std::string code;        // digest of the serving code as a folder, or empty
+  std::string error;       // not empty: `base` is not what `ref` means now, but what was known last
+  std::string code_error;  // not empty: why there is no `code`
+  bool operator==(const ImageGround&) const = default;
+};
+
 using SourceCommit = std::pair<std::string, std::string>;
 
 struct Survey {
@@ -80,6 +91,8 @@ struct Survey {
   std::map<SliceId, SliceDelta> deltas;
   // Of the commits that were asked about (SurveyOptions): those no longer on the watched branch.
   std::set<SourceCommit> off_branch;
+  // By channel, of those whose image has a base or code. Only where the survey is to be planned.
+  std::map<std::string, ImageGround> images;
   bool kept_old_workflows = false;  // today's do not load; these are the last that did
   std::vector<std::string> notes;   // rewritten history, a workflow that kept its old definition
 };

@@ -172,6 +172,9 @@ struct ChannelSpec {
   std::string name;
   std::vector<std::string> models;  // patterns with '*'
   std::string image;                // image name
+  std::string base;                 // HOST[:PORT]/REPOSITORY[:TAG|@DIGEST] it stands on, or empty
+  std::vector<std::string> code;    // globs: serving code that goes into it
+  std::string source;               // the code repository these are of
   int64_t max_wait_ms = 600'000;
   std::string place;
   bool operator==(const ChannelSpec&) const = default;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "connectors/oci_layout/layout.h"
+#include "connectors/oci_registry/pull.h"
 #include "pipeline/base/folder.h"
 #include "pipeline/base/process.h"
 #include "pipeline/daemon/backend.h"
@@ -66,6 +67,20 @@ size_t keep_snapshots(SnapshotIndex& index, Artifacts& artifacts, bool dry,
     if (!dry) index.forget(slice, one.commit);
   }
   return given_up;
+}
+
+}  // namespace
+
+namespace {
+
+// Base images that kept releases were built on, or the next ones will be.
+std::set<std::string> bases_of(Engine& engine, const std::set<std::string>& releases) {
+  std::set<std::string> bases;
+  for (const std::string& tag : releases)
+    bases.insert(engine.registry().release(tag)->release.base);
+  for (const auto& [channel, ground] : engine.images()) bases.insert(ground.base);
+  bases.erase("");
+  return bases;
 }
 
 }  // namespace
@@ -203,6 +218,9 @@ Json WorkspaceBackend::gc(const Caller& caller) {
     }
     refs = releases = kept_releases(engine.registry(), keep);
     for (const auto& [channel, moves] : engine.registry().channels) refs.insert(channel);
+    for (const std::string& base : bases_of(engine, releases)) {
+      refs.insert(base_ref(Digest::parse(base)));
+    }
     return needed_bytes(engine.registry(), engine.store(), keep);
   });
   add_listed(std::set<Digest>(kept), daemon_.artifacts(), kept);

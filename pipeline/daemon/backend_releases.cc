@@ -56,6 +56,7 @@ Json release_json(Daemon& daemon, const Registry& registry, const ReleaseState& 
   out["manifest"] = parse_json(manifest, "the manifest of " + state.release.tag);
   out["manifest_bytes"] = manifest;
   out["base"] = state.release.base.empty() ? Json() : Json(state.release.base);
+  out["code"] = state.release.code.empty() ? Json() : Json(state.release.code);
   out["folder"] = daemon.parts().releases_shown();
   out["missing"] = state.release.missing.json();
   Json models = Json::array();
@@ -168,9 +169,15 @@ Json WorkspaceBackend::release_rollback(const std::string& channel, const Json& 
 
 Json WorkspaceBackend::release_rebuild(const std::string& channel, const Caller& caller) {
   know_graph();
+  auto images = daemon_.in_loop([](Engine& engine) { return engine.images(); });
+  // What a base image's tag means is asked for now: that is what rebuilding is for.
+  for (auto& [name, ground] : images) {
+    if (!ground.ref.empty() && !caller.dry_run) daemon_.images().resolve(ground.ref, ground);
+  }
   return daemon_.in_loop([&](Engine& engine) {
     std::string name = channel_or_default(engine, channel);
     if (caller.dry_run) return Json{{"channel", name}, {"dry_run", true}};
+    engine.know_images(images);
     Json out = engine.rebuild(name, caller.user, caller.reason);
     out["folder"] = daemon_.parts().releases_shown();
     return out;
@@ -188,7 +195,10 @@ Json WorkspaceBackend::release_push(const std::string& which, const Caller& call
   std::string channel = target.at("live").get<bool>() ? target.at("channel") : Json("");
   if (caller.dry_run) return {{"pushed", Json::array()}, {"would_push", tag}, {"dry_run", true}};
   const fs::path& folder = daemon_.parts().workspace().releases;
-  PushReport report = registry->push(folder, tag, channel);
+  const std::string base = target.at("base").is_string() ? target.at("base") : Json("");
+  const std::string place =
+      daemon_.in_loop([&](Engine& engine) { return engine.base_place(base); });
+  PushReport report = registry->push(folder, tag, channel, daemon_.images().mount_from(place));
   Json refs = Json::array({tag});
   if (!channel.empty()) refs.push_back(channel);
   return {{"pushed",
@@ -197,7 +207,9 @@ Json WorkspaceBackend::release_push(const std::string& which, const Caller& call
              {"refs", refs},
              {"was_there", report.was_there},
              {"blobs_sent", report.blobs_sent},
-             {"bytes_sent", report.bytes_sent}}}}};
+             {"blobs_mounted", report.blobs_mounted},
+             {"bytes_sent", report.bytes_sent},
+             {"requests", report.requests}}}}};
 }
 
 Json WorkspaceBackend::release_verify(const std::string& which) {

@@ -67,6 +67,7 @@ Daemon::Daemon(const fs::path& folder)
       store_(db_),
       artifacts_(parts_.state() / "artifacts"),
       plans_(parts_, store_, artifacts_),
+      images_(parts_, artifacts_),
       ledger_(db_),
       survey_sources_(parts_.open_sources()),
       tokens_(parts_.state() / "tokens.json"),
@@ -281,6 +282,7 @@ void Daemon::survey(SurveyRequest& request) {
   try {
     point("survey.before");
     std::shared_ptr<Survey> seen = look(request.trigger, request.commits);
+    if (request.trigger.kind != "preview") look_at_images(*seen);
     point("survey.after");
     for (const std::string& note : seen->notes) spdlog::warn("{}", note);
     for (const Problem& one : seen->graph->problems) spdlog::warn("{}: {}", one.where, one.message);
@@ -290,6 +292,13 @@ void Daemon::survey(SurveyRequest& request) {
     if (error.code == ErrorCode::kUnavailable) try_store();
     if (request.started) request.started("", &error);
   }
+}
+
+// Only for what may be released: a question and a preview ask no registry.
+void Daemon::look_at_images(Survey& survey) {
+  auto known = in_loop([](Engine& engine) { return engine.images(); });
+  std::lock_guard<std::mutex> lock(survey_mutex_);
+  images_.look(survey, *survey_sources_, known);
 }
 
 // What a look keeps goes to the store, too: a turn that writes shows whether it is that which can't

@@ -19,6 +19,7 @@
 #include "pipeline/daemon/backup.h"
 #include "pipeline/daemon/effects.h"
 #include "pipeline/daemon/git_workflows.h"
+#include "pipeline/daemon/image_parts.h"
 #include "pipeline/daemon/metrics.h"
 #include "pipeline/daemon/parts.h"
 #include "pipeline/daemon/plan_memory.h"
@@ -95,6 +96,7 @@ class Daemon {
   Parts& parts() { return parts_; }
   ArtifactStore& artifacts() { return artifacts_; }
   const PlanMemory& plans() const { return plans_; }
+  const ImageParts& images() const { return images_; }
   Backend& backend() { return *backend_; }
   Api& api() { return api_; }
   Tokens& tokens() { return tokens_; }
@@ -177,6 +179,7 @@ class Daemon {
   void tell_progress();
   void survey_loop();
   void survey(SurveyRequest& request);
+  void look_at_images(Survey& survey);
   void try_store();
   void count_deltas(Preview& seen, const Trigger& trigger);
   void add_delta(Survey& survey, const Step& step, const StepInput& input, const Json& before);
@@ -220,6 +223,7 @@ class Daemon {
   ArtifactStore artifacts_;
   std::unique_ptr<SeenArtifacts> seen_;  // by the engine, in its loop
   PlanMemory plans_;
+  ImageParts images_;
   std::unique_ptr<Database> survey_db_;
   std::unique_ptr<SqliteSliceCache> slice_cache_;
   Ledger ledger_;

@@ -219,8 +219,9 @@ void Effects::settle_all(const std::vector<Pending*>& due, const Outcomes& outco
 
 void Effects::perform_release(Pending pending) {
   settle(pending, releases_, [&] {
-    return pending.intent.kind == "build" ? build(pending.intent.target)
-                                          : publish(pending.intent.target);
+    const std::string& kind = pending.intent.kind;
+    if (kind == "ground") return ground(pending.intent.target);
+    return kind == "build" ? build(pending.intent.target) : publish(pending.intent.target);
   });
 }
 
@@ -328,13 +329,42 @@ void Effects::keep_log(const std::string& attempt) {
 }
 
 Json Effects::build(const std::string& tag) {
-  ImageSpec spec = daemon_.in_loop([&](Engine& engine) { return release_image(engine, tag); });
+  std::string base, place, code;
+  ImageSpec spec = daemon_.in_loop([&](Engine& engine) {
+    const ReleaseState* state = engine.registry().release(tag);
+    if (state) base = state->release.base, code = state->release.code;
+    place = engine.base_place(base);
+    return release_image(engine, tag);
+  });
+  if (!base.empty()) daemon_.images().bring_base(base, place, spec);
+  if (!code.empty()) spec.code = daemon_.images().code_files(code);
   point("effect.build.before");
   Digest image = build_image(
       spec, [this](const Digest& digest) { return daemon_.artifacts().path(digest); },
       daemon_.parts().workspace().releases);
   point("effect.build.after");
   return {{"image", image.str()}};
+}
+
+// The base image of a channel could not be had when a release was to be cut; now it is.
+Json Effects::ground(const std::string& channel) {
+  auto known = daemon_.in_loop([](Engine& engine) { return engine.images(); });
+  auto waits = known.find(channel);
+  if (waits == known.end() || waits->second.error.empty()) return Json::object();
+  const std::string ref = waits->second.ref;
+  daemon_.images().resolve(ref, waits->second);
+  daemon_.in_loop([&](Engine& engine) {
+    auto now = engine.images();
+    if (!now.count(channel) || now[channel].ref != ref) return;  // a plan has come between
+    now[channel] = waits->second;
+    engine.know_images(now);
+    try {
+      engine.cut_all("lockstep", "the base image can be had again");
+    } catch (const Error& error) {
+      engine.note(std::string("release held: ") + error.what());
+    }
+  });
+  return Json::object();
 }
 
 // What a release was trained on stays readable, whatever becomes of the branches: replay and
@@ -361,7 +391,12 @@ Json Effects::publish(const std::string& channel) {
   point("effect.publish.held");
   Json done = Json::object();
   if (std::unique_ptr<RegistryClient> registry = daemon_.parts().registry()) {
-    PushReport report = registry->push(folder, tag, channel);
+    const std::string place = daemon_.in_loop([&](Engine& engine) {
+      const ReleaseState* state = engine.registry().release(tag);
+      return state ? engine.base_place(state->release.base) : std::string();
+    });
+    const std::string from = daemon_.images().mount_from(place);
+    PushReport report = registry->push(folder, tag, channel, from);
     done = {{"tag", tag}, {"image", report.image.str()}, {"was_there", report.was_there}};
   }
   point("effect.publish.after");

@@ -71,6 +71,7 @@ class Effects {
   Outcomes collect(const std::vector<Pending*>& due);
   void keep_log(const std::string& attempt);
   Json build(const std::string& tag);
+  Json ground(const std::string& channel);
   Json publish(const std::string& channel);
   std::optional<Error> hold_training_rows(const std::string& tag);
 

@@ -17,6 +17,7 @@
 #include "pipeline/daemon/daemon.h"
 #include "pipeline/daemon/init.h"
 #include "pipeline/daemon/log_format.h"
+#include "pipeline/daemon/pull.h"
 #include "pipeline/daemon/restore.h"
 
 namespace lockstep {
@@ -168,6 +169,7 @@ int main(int argc, char** argv) {
     return options.verify ? verify_backup(options.file, progress)
                           : restore_backup(options.file, options.into, options.force, progress);
   };
+  environment.pull = pull_to;
   environment.out = &std::cout;
   environment.err = &std::cerr;
   environment.terminal = Terminal::real();

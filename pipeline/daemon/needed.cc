@@ -33,6 +33,13 @@ std::set<Digest> needed_fingerprints(const Registry& registry, Store& store, siz
 
 std::set<Digest> needed_bytes(const Registry& registry, Store& store, size_t keep_releases) {
   std::set<Digest> all = kept_digests(registry, keep_releases);
+  // Serving code that the next release is made of.
+  const std::string images = store.get("images");
+  const Json grounds = images.empty() ? Json::object() : parse_json(images, "what images stand on");
+  for (const auto& [channel, one] : grounds.items()) {
+    const std::string code = one.at("code");
+    if (!code.empty()) all.insert(Digest::parse(code));
+  }
   for (const Digest& fingerprint : fingerprints_of(registry, store, all)) {
     std::optional<ResultRecord> result = store.result(fingerprint);
     if (!result) continue;

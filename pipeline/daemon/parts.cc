@@ -15,6 +15,7 @@
 #include "connectors/git_tables/table_store.h"
 #include "connectors/git_tables/writer.h"
 #include "connectors/mysql/table_store.h"
+#include "connectors/oci_registry/docker_config.h"
 #include "pipeline/api/server.h"
 #include "pipeline/daemon/log_format.h"
 #include "pipeline/store/artifact_store.h"
@@ -441,17 +442,29 @@ NetworkRules Parts::network() const {
 
 std::unique_ptr<RegistryClient> Parts::registry() const {
   if (!workspace().registry) return nullptr;
-  const RegistrySpec& spec = *workspace().registry;
+  return registry_at(workspace().registry->place);
+}
+
+std::unique_ptr<RegistryClient> Parts::registry_at(const std::string& place) const {
+  const std::string host = place.substr(0, place.find('/'));
   RegistryOptions options;
+  options.http.network = network();
+  options.find_credentials = [host] { return docker_credentials(docker_config_file(), host); };
+  const std::string own = workspace().registry ? workspace().registry->place : "";
+  if (own.substr(0, own.find('/')) != host) {
+    options.own = false;  // a workflow names it, not the operator
+    return std::make_unique<RegistryClient>(place, options);
+  }
+  const RegistrySpec& spec = *workspace().registry;
   if (spec.plain_http) options.plain_http = true;
+  options.modelpack = spec.modelpack;
   options.credentials.username = spec.credentials.username;
   if (spec.credentials.password) {
     options.credentials.password =
         read_secret_ref(*spec.credentials.password, "the password of the registry");
   }
   options.http.ca_file = spec.credentials.ca_file;
-  options.http.network = network();
-  return std::make_unique<RegistryClient>(spec.place, options);
+  return std::make_unique<RegistryClient>(place, options);
 }
 
 }  // namespace lockstep

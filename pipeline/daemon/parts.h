@@ -77,6 +77,9 @@ class Parts {
   NetworkRules network() const;
   // Where releases are pushed to; nothing when no registry is configured.
   std::unique_ptr<RegistryClient> registry() const;
+  // Any repository, such as a base image's: where it is at the workspace's registry, spoken to as
+  // that one; else with what `docker login` keeps.
+  std::unique_ptr<RegistryClient> registry_at(const std::string& place) const;
 
  private:
   // The file as it was read once.

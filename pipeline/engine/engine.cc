@@ -29,6 +29,13 @@ void Engine::read_store() {
   produced_.clear();
   if (!produced.empty())
     produced_ = parse_json(produced, "produced models").get<decltype(produced_)>();
+  images_.clear();
+  const std::string images = store_.get("images");
+  const Json grounds = images.empty() ? Json::object() : parse_json(images, "what images stand on");
+  for (const auto& [channel, one] : grounds.items()) {
+    images_[channel] = {one.at("ref"),  one.at("base"),  one.at("place"),
+                        one.at("code"), one.at("error"), one.at("code_error")};
+  }
   std::string unreleased = store_.get("unreleased");
   anybody_asked_ = !asked().empty();
   oldest_unreleased_ms_ = unreleased.empty() ? 0 : std::stoll(unreleased);

@@ -138,6 +138,11 @@ class Engine {
   Json cut_all(const std::string& who, const std::string& why, bool as_built = false);
   Json rebuild(const std::string& channel, const std::string& who, const std::string& reason);
   void publish(const std::string& channel) { intend("publish", channel); }
+  // What images stand on from now on; kept. Of a base image that can't be had now, what was known.
+  void know_images(const std::map<std::string, ImageGround>& images);
+  const std::map<std::string, ImageGround>& images() const { return images_; }
+  // Where the base image of this digest was found; empty: never.
+  std::string base_place(const std::string& digest) { return store_.get("base-place/" + digest); }
   void cancel(const std::string& run);
   // The channels and models of a graph that is not being planned: for commands before any plan.
   void know(const Graph& graph);
@@ -294,7 +299,7 @@ class Engine {
 
   // ends of runs (engine_finish.cc)
   bool release_due();
-  bool releases_stand() const;
+  bool releases_stand();
   void cut_waiting();
   void set_unreleased(int64_t since_ms);
   void finish_run();
@@ -311,6 +316,8 @@ class Engine {
   std::vector<std::string> wanted_attempts() const;
   Json cut(const ChannelSpec& channel, const std::string& who, const std::string& why,
            bool as_built);
+  CutRequest cut_request(const ChannelSpec& channel, bool as_built) const;
+  bool held_anew(const std::string& why);
   Json cut_document(const ChannelSpec& channel, const Cut& cut) const;
   std::vector<std::string> missing(const ChannelSpec& channel) const;
   void intend(const std::string& kind, const std::string& target);
@@ -334,10 +341,11 @@ class Engine {
   Recipes recipes_;  // of whatever was planned last
   std::unique_ptr<World> world_;
   std::unique_ptr<Run> active_, last_;
-  std::vector<ChannelSpec> channels_;      // of the last plan's graph
-  std::set<std::string> produced_;         // models of the last plan's graph
-  std::map<std::string, Digest> decided_;  // model or step → what the newest plan accepted
-  std::set<SourceCommit> off_branch_;      // of live attempts, as the last survey saw it
+  std::vector<ChannelSpec> channels_;          // of the last plan's graph
+  std::map<std::string, ImageGround> images_;  // by channel
+  std::set<std::string> produced_;             // models of the last plan's graph
+  std::map<std::string, Digest> decided_;      // model or step → what the newest plan accepted
+  std::set<SourceCommit> off_branch_;          // of live attempts, as the last survey saw it
   std::vector<Intent> new_intents_;
   std::vector<Event> new_events_;
   std::set<int64_t> under_way_;  // intents that were handed over and are not confirmed

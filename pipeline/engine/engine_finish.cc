@@ -11,29 +11,73 @@ namespace lockstep {
 
 // A model has another name, a channel other patterns: no step runs and no alias moves, and yet the
 // channels hold something else. What collides with a known tag is held until somebody rebuilds it.
-bool Engine::releases_stand() const {
+bool Engine::releases_stand() {
   return std::all_of(channels_.begin(), channels_.end(), [&](const ChannelSpec& channel) {
-    CutRequest request;
-    request.channel = channel;
-    request.produced = produced_;
     try {
-      return cut_release(registry_, request).facts.empty();
-    } catch (const Error&) {
-      return true;
+      return cut_release(registry_, cut_request(channel, false)).facts.empty();
+    } catch (const Error& error) {
+      return !held_anew(error.what());
     }
   });
 }
 
-Json Engine::cut(const ChannelSpec& channel, const std::string& who, const std::string& why,
-                 bool as_built) {
+// Said by a run of its own, once: what is held is held at every look.
+bool Engine::held_anew(const std::string& why) {
+  if (store_.get("release-held") == why) return false;
+  store_.set("release-held", why);
+  return true;
+}
+
+// A base image that nobody has seen yet can't be guessed. After a rollback what was known last will
+// do: the release is there already, and is taken as it was built.
+CutRequest Engine::cut_request(const ChannelSpec& channel, bool as_built) const {
   CutRequest request;
   request.channel = channel;
   request.produced = produced_;
+  request.as_built = as_built;
+  auto ground = images_.find(channel.name);
+  if (ground == images_.end()) {
+    if (channel.base.empty() && channel.code.empty()) return request;
+    throw Error(ErrorCode::kUnavailable,
+                "what the image of " + channel.name + " stands on is not known yet",
+                "the next plan finds out");
+  }
+  if (!ground->second.error.empty() && !as_built) {
+    throw Error(
+        ErrorCode::kUnavailable,
+        fmt::format("the base image {} can't be had: {}", ground->second.ref, ground->second.error),
+        "the release is cut as soon as it can");
+  }
+  if (!ground->second.code_error.empty() && !as_built) {
+    throw Error(ErrorCode::kInvalid, ground->second.code_error,
+                "see `code` of the channel's image");
+  }
+  request.base = ground->second.base;
+  request.code = ground->second.code;
+  return request;
+}
+
+void Engine::know_images(const std::map<std::string, ImageGround>& images) {
+  if (images == images_) return;
+  images_ = images;
+  Json all = Json::object();
+  for (const auto& [channel, one] : images_) {
+    all[channel] = {{"ref", one.ref},   {"base", one.base},   {"place", one.place},
+                    {"code", one.code}, {"error", one.error}, {"code_error", one.code_error}};
+    if (!one.base.empty()) store_.set("base-place/" + one.base, one.place);
+    if (!one.error.empty()) intend("ground", channel);
+  }
+  store_.set("images", all.dump());
+}
+
+Json Engine::cut(const ChannelSpec& channel, const std::string& who, const std::string& why,
+                 bool as_built) {
+  CutRequest request = cut_request(channel, as_built);
   request.who = who;
   request.why = why;
-  request.as_built = as_built;
   const std::string from = registry_.live(channel.name);
   Cut cut = cut_release(registry_, request);
+  if (!store_.get("release-held").empty()) store_.set("release-held", "");
   append(cut.facts);
   point("engine.release.cut");
   if (cut.built_new) intend("build", cut.tag);
@@ -81,9 +125,7 @@ Json Engine::rebuild(const std::string& channel, const std::string& who,
                      const std::string& reason) {
   for (const ChannelSpec& spec : channels_) {
     if (spec.name != channel) continue;
-    CutRequest request;
-    request.channel = spec;
-    request.produced = produced_;
+    CutRequest request = cut_request(spec, false);
     request.who = who;
     request.why = reason;
     const std::string from = registry_.live(channel);
@@ -169,6 +211,7 @@ void Engine::finish_run() {
       run.releases.push_back(cut(channel, "lockstep", "run " + run.record.id, false));
     } catch (const Error& error) {
       run.notes.push_back(fmt::format("release held: {}", error.what()));
+      held_anew(error.what());
     }
   }
   set_unreleased(0);

@@ -433,6 +433,7 @@ void Engine::begin_run(SurveyDone& done, bool first, const OpenSteps& open,
   run.first = first;
   if (first) run.record.trigger = "first";
   know(*done.survey->graph);
+  know_images(done.survey->images);
   keep_produced();
   keep_followed(*done.survey->graph);
   keep_expecting(*done.survey->graph);

@@ -57,19 +57,39 @@ StringMap read_map(const Json& json, const char* key) {
   return json.at(key).get<StringMap>();
 }
 
-OciDescriptor read_descriptor(const Json& json) {
-  if (!json.at("size").is_number_unsigned()) unexpected("a size is not a positive whole number");
-  return {json.at("mediaType").get<std::string>(),
-          Digest::parse(json.at("digest").get<std::string>()), json.at("size").get<uint64_t>(),
-          read_map(json, "annotations")};
+std::string oci_type(const std::string& type) {
+  static const StringMap kDockers = {
+      {kDockerManifestType, kOciManifestType},
+      {"application/vnd.docker.container.image.v1+json", kOciConfigType},
+      {"application/vnd.docker.image.rootfs.diff.tar", kOciLayerType},
+      {"application/vnd.docker.image.rootfs.diff.tar.gzip",
+       "application/vnd.oci.image.layer.v1.tar+gzip"}};
+  auto known = kDockers.find(type);
+  return known == kDockers.end() ? type : known->second;
 }
 
-void check_document(const Json& json, const char* media_type) {
+std::string read_platform(const Json& json) {
+  if (!json.contains("platform")) return "";
+  const Json& platform = json.at("platform");
+  std::string text =
+      platform.at("os").get<std::string>() + "/" + platform.at("architecture").get<std::string>();
+  std::string variant = platform.value("variant", "");
+  return variant.empty() ? text : text + "/" + variant;
+}
+
+OciDescriptor read_descriptor(const Json& json) {
+  if (!json.at("size").is_number_unsigned()) unexpected("a size is not a positive whole number");
+  return {oci_type(json.at("mediaType").get<std::string>()),
+          Digest::parse(json.at("digest").get<std::string>()), json.at("size").get<uint64_t>(),
+          read_map(json, "annotations"), read_platform(json)};
+}
+
+void check_document(const Json& json, const char* media_type, const char* dockers) {
   if (json.at("schemaVersion") != 2) unexpected("its schemaVersion is not 2");
   // The field is optional in the specification, but never another type.
-  if (json.value("mediaType", media_type) != media_type) {
-    unexpected(
-        fmt::format("its media type is {}, not {}", json.at("mediaType").dump(), media_type));
+  const Json type = json.value("mediaType", Json(media_type));
+  if (type != media_type && type != dockers) {
+    unexpected(fmt::format("its media type is {}, not {}", type.dump(), media_type));
   }
 }
 
@@ -109,7 +129,7 @@ std::string oci_bytes(const OciConfig& config) {
 
 OciManifest parse_oci_manifest(std::string_view bytes, std::string_view what) {
   return reading(bytes, what, [](const Json& json) {
-    check_document(json, kOciManifestType);
+    check_document(json, kOciManifestType, kDockerManifestType);
     OciManifest manifest;
     manifest.config = read_descriptor(json.at("config"));
     for (const Json& layer : array_of(json, "layers")) {
@@ -122,7 +142,7 @@ OciManifest parse_oci_manifest(std::string_view bytes, std::string_view what) {
 
 OciIndex parse_oci_index(std::string_view bytes, std::string_view what) {
   return reading(bytes, what, [](const Json& json) {
-    check_document(json, kOciIndexType);
+    check_document(json, kOciIndexType, kDockerListType);
     OciIndex index;
     for (const Json& entry : array_of(json, "manifests")) {
       index.manifests.push_back(read_descriptor(entry));

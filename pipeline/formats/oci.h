@@ -19,6 +19,10 @@ namespace lockstep {
 inline constexpr const char* kOciManifestType = "application/vnd.oci.image.manifest.v1+json";
 inline constexpr const char* kOciIndexType = "application/vnd.oci.image.index.v1+json";
 inline constexpr const char* kOciConfigType = "application/vnd.oci.image.config.v1+json";
+inline constexpr const char* kDockerManifestType =
+    "application/vnd.docker.distribution.manifest.v2+json";
+inline constexpr const char* kDockerListType =
+    "application/vnd.docker.distribution.manifest.list.v2+json";
 inline constexpr const char* kOciLayerType = "application/vnd.oci.image.layer.v1.tar";
 inline constexpr const char* kOciRefName = "org.opencontainers.image.ref.name";
 inline constexpr const char* kOciEpoch = "1970-01-01T00:00:00Z";
@@ -33,6 +37,7 @@ struct OciDescriptor {
   Digest digest;
   uint64_t size = 0;  // bytes
   StringMap annotations;
+  std::string platform{};  // in an index: "linux/amd64", "linux/arm64/v8"; only read, never written
   bool operator==(const OciDescriptor&) const = default;
 };
 
@@ -60,7 +65,8 @@ std::string oci_bytes(const OciIndex& index);
 std::string oci_bytes(const OciConfig& config);
 
 // `what` names the document in errors ("the manifest of 5179…"). Throw corrupt on anything that is
-// not such a document: other schema versions, media types, digests, sizes.
+// not such a document: other schema versions, media types, digests, sizes. What Docker wrote before
+// the specification (schema 2) is the same under other media types, and is given under OCI's.
 OciManifest parse_oci_manifest(std::string_view bytes, std::string_view what);
 OciIndex parse_oci_index(std::string_view bytes, std::string_view what);
 OciConfig parse_oci_config(std::string_view bytes, std::string_view what);

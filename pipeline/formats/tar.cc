@@ -215,14 +215,14 @@ std::string entry_name(std::string_view header) {
 
 }  // namespace
 
-std::optional<std::string_view> find_in_tar(std::string_view tar, std::string_view path) {
+void each_in_tar(std::string_view tar, const std::function<bool(const TarEntry&)>& visit) {
   Pax pax;
   while (tar.size() >= kBlock) {
     std::string_view header = tar.substr(0, kBlock);
     tar.remove_prefix(kBlock);
-    if (header.find_first_not_of('\0') == std::string_view::npos) return std::nullopt;
+    if (header.find_first_not_of('\0') == std::string_view::npos) return;
     if (number(field(header, 148, 8), 8) != checksum(header)) broken("a header's checksum differs");
-    char type = header[156];
+    char type = header[156] == '\0' ? '0' : header[156];
     uint64_t size = number(field(header, 124, 12), 8);
     if (type != 'x' && pax.size) size = *pax.size;
     if (size > tar.size()) broken("it ends inside a file");
@@ -232,11 +232,20 @@ std::optional<std::string_view> find_in_tar(std::string_view tar, std::string_vi
       pax = read_pax(bytes);
       continue;
     }
-    std::string name = pax.path ? *pax.path : entry_name(header);
-    if ((type == '0' || type == '\0') && name == path) return bytes;
+    bool executable = (number(field(header, 100, 8), 8) & 0100) != 0;
+    if (!visit({pax.path ? *pax.path : entry_name(header), bytes, type, executable})) return;
     pax = Pax{};
   }
   broken("it has no end");
+}
+
+std::optional<std::string_view> find_in_tar(std::string_view tar, std::string_view path) {
+  std::optional<std::string_view> found;
+  each_in_tar(tar, [&](const TarEntry& entry) {
+    if (entry.type == '0' && entry.path == path) found = entry.bytes;
+    return !found;
+  });
+  return found;
 }
 
 }  // namespace lockstep

@@ -48,8 +48,16 @@ class TarWriter {
   uint64_t padding_ = 0;  // zero bytes after it
 };
 
-// The bytes of the first regular file called `path` (a view into `tar`), or nothing. Reads what
-// TarWriter writes and ustar or pax archives of other tools. Throws corrupt on a broken archive.
+struct TarEntry {
+  std::string path;         // as it stands there: not checked
+  std::string_view bytes;   // of a regular file
+  char type = '0';          // '0': a regular file, '5': a folder; others as ustar has them
+  bool executable = false;  // for its owner
+};
+// Every entry in its order; `visit` gives false to stop. Reads what TarWriter writes and ustar or
+// pax archives of other tools. Throws corrupt on a broken archive.
+void each_in_tar(std::string_view tar, const std::function<bool(const TarEntry&)>& visit);
+// The bytes of the first regular file called `path` (a view into `tar`), or nothing.
 std::optional<std::string_view> find_in_tar(std::string_view tar, std::string_view path);
 
 }  // namespace lockstep

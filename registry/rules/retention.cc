@@ -84,6 +84,8 @@ std::set<Digest> kept_digests(const Registry& registry, size_t keep) {
     }
   }
   for (const std::string& tag : kept_releases(registry, keep)) {
+    const std::string& code = registry.release(tag)->release.code;
+    if (!code.empty()) kept.insert(Digest::parse(code));
     for (const auto& [name, entry] : registry.release(tag)->release.models) {
       kept.insert(entry.digest);
       const ModelState* model = registry.holder(name, entry);

@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <cctype>
 #include <filesystem>
 
 #include "pipeline/core/names.h"
@@ -9,6 +11,7 @@
 #include "workflows/language/experiments.h"
 #include "workflows/language/readers.h"
 #include "workflows/language/step.h"
+#include "workflows/language/workspace_parts.h"
 
 namespace lockstep {
 namespace {
@@ -168,13 +171,58 @@ void check_models_patterns(const YamlNode& models, const Fields& fields, Diagnos
   }
 }
 
+bool tag_or_digest(std::string_view text) {
+  const bool digest = text[0] == '@';
+  constexpr std::string_view kHex = "0123456789abcdef", kAlgorithm = "@sha256:";
+  if (digest) {
+    return text.size() == 72 && text.substr(0, 8) == kAlgorithm &&
+           text.find_first_not_of(kHex, 8) == text.npos;
+  }
+  text.remove_prefix(1);
+  return !text.empty() && text.size() <= 128 && text[0] != '.' && text[0] != '-' &&
+         std::all_of(text.begin(), text.end(), [](char c) {
+           return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '.' || c == '-';
+         });
+}
+
+// HOST[:PORT]/REPOSITORY, then nothing, :TAG or @DIGEST.
+void read_base(const YamlNode& node, const std::string& what, ChannelSpec& channel,
+               Diagnostics& diagnostics) {
+  auto text = read_text(node, what, diagnostics);
+  if (!text) return;
+  const std::string_view all(*text);
+  size_t end = all.find('@');
+  const size_t slash = all.rfind('/');
+  if (end == all.npos && slash != all.npos) end = all.find(':', slash);
+  end = std::min(end, all.size());
+  bool good = valid_registry_place(all.substr(0, end)) &&
+              (end == all.size() || tag_or_digest(all.substr(end)));
+  if (good) {
+    channel.base = *text;
+    return;
+  }
+  diagnostics.error(node.place(),
+                    fmt::format("{}: \"{}\" is no place of an image", what, shown(*text)),
+                    "HOST[:PORT]/REPOSITORY:TAG or …@sha256:…, such as "
+                    "docker.io/library/python:3.12-slim");
+}
+
 void read_image(Fields& channel_fields, ChannelSpec& channel, Diagnostics& diagnostics) {
   const YamlNode* node = channel_fields.need("image", "{name: …}, the image's name");
   if (node == nullptr) return;
   Fields fields(*node, channel_fields.of("image"), diagnostics);
-  fields.not_yet({"base", "code", "compression"});
+  fields.not_yet({"compression"});
   if (const YamlNode* name = fields.need("name", "the image's name")) {
     channel.image = read_image_name(*name, fields.of("name"), diagnostics).value_or("");
+  }
+  if (const YamlNode* base = fields.take("base")) {
+    read_base(*base, fields.of("base"), channel, diagnostics);
+  }
+  if (const YamlNode* code = fields.take("code")) {
+    channel.code = read_texts(*code, fields.of("code"), diagnostics);
+    for (const std::string& glob : channel.code) {
+      check_path(glob, code->place(), fields.of("code"), diagnostics);
+    }
   }
   fields.finish();
 }

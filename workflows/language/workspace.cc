@@ -82,6 +82,10 @@ void read_releases(Fields& root, const WorkspaceReading& reading, Workspace& wor
       registry.plain_http =
           read_bool(*plain, words.of("plain-http"), reading.diagnostics).value_or(false);
     }
+    if (const YamlNode* pack = words.take("modelpack")) {
+      registry.modelpack =
+          read_bool(*pack, words.of("modelpack"), reading.diagnostics).value_or(false);
+    }
     if (const YamlNode* sign_in = words.take("credentials")) {
       registry.credentials = read_credentials(*sign_in, words.of("credentials"), false, reading);
     }

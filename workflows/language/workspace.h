@@ -102,6 +102,7 @@ struct PoolSpec {
 struct RegistrySpec {
   std::string place;  // host[:port]/repository
   bool plain_http = false;
+  bool modelpack = false;  // releases go there as ModelPack artifacts, too
   CredentialSpec credentials;
   std::string where;
   bool operator==(const RegistrySpec&) const = default;

@@ -138,6 +138,12 @@ std::optional<std::string> read_git_place(const YamlNode& node, const std::strin
   return std::nullopt;
 }
 
+bool valid_registry_place(std::string_view text) {
+  const size_t slash = text.find('/');
+  return slash != text.npos && registry_host(text.substr(0, slash)) &&
+         valid_image_name(text.substr(slash + 1));
+}
+
 std::optional<std::string> read_registry_place(const YamlNode& node, const std::string& what,
                                                Diagnostics& diagnostics) {
   auto text = read_text(node, what, diagnostics);

@@ -26,6 +26,8 @@ std::optional<std::string> read_git_place(const YamlNode& node, const std::strin
                                           const WorkspaceReading& reading);
 
 // host[:port]/repository, without a scheme or a tag.
+// HOST[:PORT]/REPOSITORY, without a tag.
+bool valid_registry_place(std::string_view text);
 std::optional<std::string> read_registry_place(const YamlNode& node, const std::string& what,
                                                Diagnostics& diagnostics);
 
