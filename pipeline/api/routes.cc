@@ -102,11 +102,12 @@ Json predict(Backend& backend, const Call& call) {
     wanted = {{"table", table}, {"column", call.text("column")}, {"where", call.object("where")}};
     wanted["limit"] = call.version("limit").value_or(100);
   }
+  if (!call.text("channel").empty()) wanted["channel"] = call.text("channel");
   return backend.predict(call.parameter("name"), call.version(), wanted);
 }
 
 Json rollback(Backend& backend, const Call& call) {
-  Json wanted = options(call, {"channel"}, {"override_pins"});
+  Json wanted = options(call, {"channel"}, {"override_pins", "with_dependents"});
   auto to = call.version("to");
   wanted["to"] = to ? Json(*to) : Json(nullptr);
   call.need_text("reason");
@@ -114,10 +115,12 @@ Json rollback(Backend& backend, const Call& call) {
 }
 
 Json promote(Backend& backend, const Call& call) {
-  Json wanted = options(call, {}, {"override_pins"});
+  Json wanted = options(call, {"channel"}, {"override_pins"});
   auto version = call.version();
-  if (!version) throw Error(ErrorCode::kInvalid, "`version` is needed");
-  wanted["version"] = *version;
+  if (version) wanted["version"] = *version;
+  if (!version && call.text("channel").empty()) {
+    throw Error(ErrorCode::kInvalid, "`version` is needed");
+  }
   call.need_text("reason");
   return backend.promote(call.parameter("name"), wanted, call.caller());
 }
@@ -152,6 +155,11 @@ Json release_rollback(Backend& backend, const Call& call) {
     throw Error(ErrorCode::kInvalid, "a release rollback takes `to` or `at`, not both");
   }
   return backend.release_rollback(call.text("channel"), wanted, call.caller());
+}
+
+Json release_promote(Backend& backend, const Call& call) {
+  call.need_text("reason");
+  return backend.release_promote(call.need_text("from"), call.need_text("to"), call.caller());
 }
 
 Json release_rebuild(Backend& backend, const Call& call) {
@@ -361,7 +369,7 @@ const std::vector<Route> kModels = {
      "viewer",
      true,
      {},
-     {"version", "texts", "table", "column", "where", "limit"},
+     {"version", "channel", "texts", "table", "column", "where", "limit"},
      "ask a model",
      predict},
     {"POST",
@@ -377,7 +385,7 @@ const std::vector<Route> kModels = {
      "releaser",
      true,
      {},
-     {"to", "channel", "override_pins", "reason", "dry_run"},
+     {"to", "channel", "override_pins", "with_dependents", "reason", "dry_run"},
      "back to the newest earlier good version",
      rollback},
     {"POST",
@@ -385,8 +393,8 @@ const std::vector<Route> kModels = {
      "releaser",
      true,
      {},
-     {"version", "override_pins", "reason", "dry_run"},
-     "make a version the champion, and pin it",
+     {"version", "channel", "override_pins", "reason", "dry_run"},
+     "make a version the champion and pin it, or give it to one channel",
      promote},
     {"POST",
      "/v1/models/{name}/pin",
@@ -441,6 +449,32 @@ const std::vector<Route> kReleases = {
      [](Backend& b, const Call& c) {
        return b.release_diff(c.need_query("a"), c.need_query("b"));
      }},
+    {"GET",
+     "/v1/release/changelog",
+     "viewer",
+     false,
+     {"a", "b", "channel"},
+     {},
+     "what changed between two releases, and why",
+     [](Backend& b, const Call& c) {
+       return b.release_changelog(c.query("a"), c.query("b"), c.query("channel"));
+     }},
+    {"GET",
+     "/v1/release/provenance",
+     "viewer",
+     false,
+     {"which"},
+     {},
+     "what a release was made of, as an in-toto statement",
+     [](Backend& b, const Call& c) { return b.release_provenance(c.query("which")); }},
+    {"POST",
+     "/v1/release/sign",
+     "releaser",
+     true,
+     {},
+     {"which", "reason", "dry_run"},
+     "sign a release that was cut before there was a key",
+     [](Backend& b, const Call& c) { return b.release_sign(c.text("which"), c.caller()); }},
     {"POST",
      "/v1/release/rollback",
      "releaser",
@@ -449,6 +483,14 @@ const std::vector<Route> kReleases = {
      {"channel", "to", "at", "override_pins", "reason", "dry_run"},
      "point a channel at an earlier release",
      release_rollback},
+    {"POST",
+     "/v1/release/promote",
+     "releaser",
+     true,
+     {},
+     {"from", "to", "reason", "dry_run"},
+     "give a channel the versions of another one's release",
+     release_promote},
     {"POST",
      "/v1/release/rebuild",
      "releaser",

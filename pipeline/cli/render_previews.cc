@@ -69,7 +69,9 @@ std::string render_promotion(const Doc& promotion, const Style& style, bool dry_
   std::string out = transcript_line(
       style, "model",
       promotion.text("model") + " " + promotion.text("from") + " → " + promotion.text("to"),
-      "pinned at version " + promotion.text("to"));
+      promotion.flag("pinned") || !promotion.has("channel")
+          ? "pinned at version " + promotion.text("to")
+          : "in " + promotion.text("channel"));
   for (const Doc& release : promotion.list("releases")) {
     out += transcript_line(style, "release", release.text("to"),
                            release.flag("known") ? "known content" : "new content");

@@ -13,6 +13,7 @@
 #include "pipeline/base/steady.h"
 #include "pipeline/daemon/daemon.h"
 #include "pipeline/daemon/release_image.h"
+#include "pipeline/daemon/signing.h"
 #include "pipeline/daemon/versions.h"
 #include "pipeline/exec/prepare.h"
 #include "pipeline/store/sqlite_store.h"
@@ -219,6 +220,7 @@ void Effects::settle_all(const std::vector<Pending*>& due, const Outcomes& outco
 
 void Effects::perform_release(Pending pending) {
   settle(pending, releases_, [&] {
+    if (pending.intent.kind == "sign") return sign_release(pending.intent.target);
     return pending.intent.kind == "build" ? build(pending.intent.target)
                                           : publish(pending.intent.target);
   });
@@ -335,6 +337,23 @@ Json Effects::build(const std::string& tag) {
       daemon_.parts().workspace().releases);
   point("effect.build.after");
   return {{"image", image.str()}};
+}
+
+// Beside the image, for whoever has the folder alone.
+Json Effects::sign_release(const std::string& tag) {
+  Digest content = daemon_.in_loop([&](Engine& engine) {
+    const ReleaseState* state = engine.registry().release(tag);
+    if (!state) throw Error(ErrorCode::kNotFound, "no release is called " + tag);
+    return state->release.content;
+  });
+  Json signature = sign(daemon_.parts(), signed_text(content));
+  if (signature.is_null()) return Json::object();  // the key was taken out of the configuration
+  fs::path folder = daemon_.parts().workspace().releases / "signatures";
+  fs::create_directories(folder);
+  Json document = {{"tag", tag}, {"content", content.str()}};
+  document.update(signature);
+  real_files().write_atomic(folder / (tag + ".json"), canonical_json(document) + "\n", 0644);
+  return signature;
 }
 
 // What a release was trained on stays readable, whatever becomes of the branches: replay and

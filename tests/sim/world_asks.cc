@@ -128,8 +128,8 @@ static void roll_back(World& world, Engine& engine, const std::string& model, ui
   request.consumers = consumers_of(engine.registry(), model);
   request.override_pins = pick % 16 >= 12;
   HasBytes has = [&](const Digest& digest) { return world.present.count(digest) > 0; };
-  engine.append(roll_back_model(engine.registry(), request, has).facts);
-  engine.cut_all("ann", "rollback", true);
+  Rollback back = roll_back_model(engine.registry(), request, has);
+  engine.move_and_cut(back.facts, engine.cuts_back(back.moved_channels), "ann", "rollback");
 }
 
 static void roll_back_channel(World& world, Engine& engine, uint32_t pick) {
