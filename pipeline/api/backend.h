@@ -179,12 +179,18 @@ class Backend {
   virtual Json predict(const std::string& model, std::optional<int64_t> version,
                        const Json& body) = 0;
 
-  // {"model","from","to","moves":[…],"pins":[…],"releases":[{"channel","from","to","known"}],
+  // {"model","from","to","dry_run","moves":[{"model","alias","from","to","why"}],
+  //  "pinned":[{"model","alias","version"}],"withdrawn":[{"model","version"}],"pins":[…],
+  //  "dependents":[{"model","alias","from","to"}],"to_train":[model…],"run":id|null,
+  //  "releases":[{"channel","from","to","known"}]: known: re-pointed, else built
   //  "expectations":{"checked","broken":[text…],"unknown":[text…]}|null}
-  // body: {"to":N|null,"channel":name|"","override_pins":bool,"accept_expectations":bool}
+  // body: {"to":N|null,"channel":name|"","override_pins":bool,"with_dependents":bool,
+  //  "accept_expectations":bool}
   virtual Json rollback(const std::string& model, const Json& body, const Caller& caller) = 0;
   // Makes a version the champion, and pins it: {"model","from","to","dry_run",
-  //  "releases":[{"channel","to","known"}]}. body: {"version":N,"override_pins":bool}
+  //  "channel","pinned":bool,"releases":[{"channel","to","known"}]}; with a channel that channel's
+  // version alone. body: {"version":N (with a channel default: champion),"channel":name|"",
+  // "override_pins":bool}
   virtual Json promote(const std::string& model, const Json& body, const Caller& caller) = 0;
   // What a version's gate said (default: the newest that one looked at):
   // {"model","version","passed",
@@ -206,17 +212,39 @@ class Backend {
   // CONTRACT `release list`
   virtual Json releases(const std::string& channel) = 0;
   // `which`: a tag or an unambiguous beginning of one, "" for live, or a time for `at`.
-  // {"channel","tag","sha256","image"|null,"live":bool,"created","manifest":{name:"version"},
-  //  "content","base"|null,"code"|null,"withdrawn":{"who","reason"}|null,"folder","pushed"|null,"missing":[…],
+  // {"channel","channels":[those it is live in],"tag","sha256","image"|null,"live":bool,"created",
+  //  "manifest":{name:"version"},"content","base"|null,"code"|null,
+  //  "withdrawn":{"who","reason"}|null,"folder","pushed"|null,"missing":[…],
   //  "models":[{"name","version","sha256","code":tree|null,"commits":{source:id},
-  //             "data":[{"source","table","slice","digest","rows","commit"}],"metrics":{…}}]}
+  //             "data":[{"source","table","slice","digest","rows","commit"}],"metrics":{…}}],
+  //  "signatures":[{"key","signature","trusted":bool,"valid":bool}]}
   virtual Json release(const std::string& which, const std::string& at,
                        const std::string& channel) = 0;
-  // {"from","to","models":[{"model","from","to","rows":{…},"metrics":{name:[from,to]}}],
+  // {"from","to","models":[{"model","from","to","rows":{…},"metrics":{name:[from,to]},
+  //   "slices":[{"source","table","slice","from","to","rows"|null,"committers"}],
+  //   "code":[{"source","from","to","files","committers"}],"upstream":[{"model","from","to"}]}],
   //  "added":[{"model","version"}],"removed":[{"model","version"}]}
   virtual Json release_diff(const std::string& a, const std::string& b) = 0;
-  // {"channel","from","to","pinned":[model…],"known":bool}
-  // body: {"to":tag|"","at":time|"","override_pins":bool}; `channel` empty: the default one
+  // One channel gets the versions of another one's live release, of a release, or of "champion":
+  // {"channel","source","from":tag,"to":tag,"known":bool,"moved":bool,"models":N,"missing":[model…],
+  //  "moves":[as in rollback],"held_back":[text…],"dry_run"}
+  virtual Json release_promote(const std::string& from, const std::string& to,
+                               const Caller& caller) = 0;
+  // What changed between two releases as a person would say it; `a` empty: what was live before
+  // `b` in its channel, both empty: before what is live. {"channel","from":tag|null,"to":tag,
+  //  "created","models":N,"entries":[{"model","kind":"moved"|"added"|"removed","from":N|null,
+  //  "to":N|null,"why":[{"kind":"rows"|"code"|"upstream"|"back"|"other","text"}],
+  //  "rows":{"added","removed","changed"},"committers":[text…],"metrics":{name:[from|null,to]}}]}
+  virtual Json release_changelog(const std::string& a, const std::string& b,
+                                 const std::string& channel) = 0;
+  // Signed by the workspace's key, where it has one: {"tag","signed":bool,"statement":{…},
+  //  "envelope":{…}|null}. The statement is in-toto's, its predicate SLSA's.
+  virtual Json release_provenance(const std::string& which) = 0;
+  // Has the workspace's key sign it: {"tag","key","dry_run"}
+  virtual Json release_sign(const std::string& which, const Caller& caller) = 0;
+  // {"channel","from","to","pinned":[model…],"known":bool,"moves","pins","withdrawn" as in
+  // rollback} body: {"to":tag|"","at":time|"","override_pins":bool}; `channel` empty: the default
+  // one
   virtual Json release_rollback(const std::string& channel, const Json& body,
                                 const Caller& caller) = 0;
   // {"channel","tag","models":N,"image"|null,"folder"}
@@ -224,7 +252,7 @@ class Backend {
   // {"pushed":[{"tag","digest","refs":[…],"was_there":bool,"blobs_sent","blobs_mounted",
   //   "bytes_sent","requests"}]}
   virtual Json release_push(const std::string& which, const Caller& caller) = 0;
-  // {"tag","ok":bool,"problems":[text…],"checked":{"models","blobs"}}
+  // {"tag","ok":bool,"problems":[text…],"checked":{"models","blobs"},"signed":bool,"signatures":[…]}
   virtual Json release_verify(const std::string& which) = 0;
 
   // {"model","version","identical":bool,"recorded","replayed","differences":[text…],"seconds"}

@@ -102,11 +102,13 @@ Json predict(Backend& backend, const Call& call) {
     wanted = {{"table", table}, {"column", call.text("column")}, {"where", call.object("where")}};
     wanted["limit"] = call.version("limit").value_or(100);
   }
+  if (!call.text("channel").empty()) wanted["channel"] = call.text("channel");
   return backend.predict(call.parameter("name"), call.version(), wanted);
 }
 
 Json rollback(Backend& backend, const Call& call) {
-  Json wanted = options(call, {"channel"}, {"override_pins", "accept_expectations"});
+  Json wanted =
+      options(call, {"channel"}, {"override_pins", "accept_expectations", "with_dependents"});
   auto to = call.version("to");
   wanted["to"] = to ? Json(*to) : Json(nullptr);
   call.need_text("reason");
@@ -114,10 +116,12 @@ Json rollback(Backend& backend, const Call& call) {
 }
 
 Json promote(Backend& backend, const Call& call) {
-  Json wanted = options(call, {}, {"override_pins"});
+  Json wanted = options(call, {"channel"}, {"override_pins"});
   auto version = call.version();
-  if (!version) throw Error(ErrorCode::kInvalid, "`version` is needed");
-  wanted["version"] = *version;
+  if (version) wanted["version"] = *version;
+  if (!version && call.text("channel").empty()) {
+    throw Error(ErrorCode::kInvalid, "`version` is needed");
+  }
   call.need_text("reason");
   return backend.promote(call.parameter("name"), wanted, call.caller());
 }
@@ -140,23 +144,6 @@ Json unpin_channel(Backend& backend, const Call& call) {
   wanted["channel"] = call.parameter("channel");
   wanted["all"] = true;
   return backend.unpin("", wanted, call.caller());
-}
-
-Json release(Backend& backend, const Call& call) {
-  return backend.release(call.query("which"), call.query("at"), call.query("channel"));
-}
-
-Json release_rollback(Backend& backend, const Call& call) {
-  Json wanted = options(call, {"to", "at"}, {"override_pins"});
-  if (!call.text("to").empty() && !call.text("at").empty()) {
-    throw Error(ErrorCode::kInvalid, "a release rollback takes `to` or `at`, not both");
-  }
-  return backend.release_rollback(call.text("channel"), wanted, call.caller());
-}
-
-Json release_rebuild(Backend& backend, const Call& call) {
-  call.need_text("reason");
-  return backend.release_rebuild(call.text("channel"), call.caller());
 }
 
 // Whole-workspace questions and work.
@@ -361,7 +348,7 @@ const std::vector<Route> kModels = {
      "viewer",
      true,
      {},
-     {"version", "texts", "table", "column", "where", "limit"},
+     {"version", "channel", "texts", "table", "column", "where", "limit"},
      "ask a model",
      predict},
     {"POST",
@@ -377,7 +364,8 @@ const std::vector<Route> kModels = {
      "releaser",
      true,
      {},
-     {"to", "channel", "override_pins", "accept_expectations", "reason", "dry_run"},
+     {"to", "channel", "override_pins", "accept_expectations", "with_dependents", "reason",
+      "dry_run"},
      "back to the newest earlier good version",
      rollback},
     {"POST",
@@ -385,8 +373,8 @@ const std::vector<Route> kModels = {
      "releaser",
      true,
      {},
-     {"version", "override_pins", "reason", "dry_run"},
-     "make a version the champion, and pin it",
+     {"version", "channel", "override_pins", "reason", "dry_run"},
+     "make a version the champion and pin it, or give it to one channel",
      promote},
     {"POST",
      "/v1/models/{name}/pin",
@@ -414,71 +402,10 @@ const std::vector<Route> kModels = {
      unpin_channel},
 };
 
-const std::vector<Route> kReleases = {
-    {"GET",
-     "/v1/releases",
-     "viewer",
-     false,
-     {"channel"},
-     {},
-     "releases, newest first",
-     [](Backend& b, const Call& c) { return b.releases(c.query("channel")); }},
-    {"GET",
-     "/v1/release",
-     "viewer",
-     false,
-     {"which", "at", "channel"},
-     {},
-     "one release with every hash; the live one, or what was live at a time",
-     release},
-    {"GET",
-     "/v1/release/diff",
-     "viewer",
-     false,
-     {"a", "b"},
-     {},
-     "what moved between two releases",
-     [](Backend& b, const Call& c) {
-       return b.release_diff(c.need_query("a"), c.need_query("b"));
-     }},
-    {"POST",
-     "/v1/release/rollback",
-     "releaser",
-     true,
-     {},
-     {"channel", "to", "at", "override_pins", "reason", "dry_run"},
-     "point a channel at an earlier release",
-     release_rollback},
-    {"POST",
-     "/v1/release/rebuild",
-     "releaser",
-     true,
-     {},
-     {"channel", "reason", "dry_run"},
-     "the same models on another base or code",
-     release_rebuild},
-    {"POST",
-     "/v1/release/push",
-     "releaser",
-     true,
-     {},
-     {"which", "reason", "dry_run"},
-     "push a release to its registry",
-     [](Backend& b, const Call& c) { return b.release_push(c.text("which"), c.caller()); }},
-    {"POST",
-     "/v1/release/verify",
-     "viewer",
-     true,
-     {},
-     {"which"},
-     "read every byte back and compare",
-     [](Backend& b, const Call& c) { return b.release_verify(c.text("which")); }},
-};
-
 std::vector<Route> all_routes() {
   std::vector<Route> all = kWork;
   all.insert(all.end(), kModels.begin(), kModels.end());
-  all.insert(all.end(), kReleases.begin(), kReleases.end());
+  all.insert(all.end(), release_routes().begin(), release_routes().end());
   all.insert(all.end(), gate_routes().begin(), gate_routes().end());
   all.insert(all.end(), access_routes().begin(), access_routes().end());
   return all;

@@ -74,24 +74,31 @@ void add_trigger(Commands& commands) {
 
 void add_promote(Commands& commands) {
   struct Options {
-    std::string model;
+    std::string model, channel;
     bool override_pins = false;
     Moving moving;
   };
-  auto* promote =
-      commands.add("promote", "Models", "Make a version of an experiment the champion, and pin it",
-                   "lockstep promote intent-client-3@4 --reason \"ten epochs are enough\"");
+  auto* promote = commands.add(
+      "promote", "Models",
+      "Make a version of an experiment the champion and pin it, or give one to a channel",
+      "lockstep promote intent-client-3@4 --reason \"ten epochs are enough\"\n"
+      "lockstep promote intent-client-3 --channel production --reason \"a week in staging\"");
   auto options = std::make_shared<Options>();
-  promote->add_option("MODEL@V", options->model, "The version")->required();
+  promote
+      ->add_option("MODEL[@V]", options->model,
+                   "The version; with --channel the champion if left out")
+      ->required();
+  promote->add_option("--channel", options->channel, "Move this channel's alias alone");
   promote->add_flag("--override-pins", options->override_pins, "Even where it is pinned");
   options->moving.add_to(promote, true);
   commands.on(promote, [options](Context& context) {
     ModelName wanted = read_model_name(options->model);
-    if (!wanted.version) {
+    if (!wanted.version && options->channel.empty()) {
       throw Error(ErrorCode::kInvalid, "`promote " + options->model + "` names no version",
                   "MODEL@V, as `lockstep previews` shows it");
     }
-    Json body = {{"version", *wanted.version}, {"override_pins", options->override_pins}};
+    Json body = {{"channel", options->channel}, {"override_pins", options->override_pins}};
+    if (wanted.version) body["version"] = *wanted.version;
     return options->moving.post(context, {"v1", "models", wanted.name, "promote"}, body,
                                 render_promotion);
   });

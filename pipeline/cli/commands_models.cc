@@ -60,7 +60,7 @@ void add_why(Commands& commands) {
 }
 
 struct PredictOptions {
-  std::string model, table, column;
+  std::string model, channel, table, column;
   std::vector<std::string> texts, where;
   int64_t limit = 100;
 };
@@ -92,6 +92,8 @@ void add_predict(Commands& commands) {
                                "--column text --where client=client-3 --limit 10");
   auto options = std::make_shared<PredictOptions>();
   predict->add_option("MODEL[@V]", options->model, "The model; without V what is live")->required();
+  predict->add_option("--channel", options->channel,
+                      "The version of this channel, not of the default one; or `champion`");
   predict->add_option("--text", options->texts, "A text to ask about, may be repeated")
       ->take_all()
       ->allow_extra_args(false);
@@ -108,40 +110,55 @@ void add_predict(Commands& commands) {
     ModelName wanted = read_model_name(options->model);
     Json body = predict_body(*options);
     put_version(body, "version", wanted.version);
+    if (!options->channel.empty()) body["channel"] = options->channel;
     return context.show(context.post({"v1", "models", wanted.name, "predict"}, body),
                         [&](const Doc& doc) { return render_predict(doc, context.style()); });
   });
 }
 
+struct RollbackOptions {
+  std::string model, channel;
+  int64_t to = 0;
+  bool override_pins = false, with_dependents = false, accept = false;
+  Moving moving;
+};
+
+// Where models that went along must be trained, their run is followed to its end.
+int rollback(Context& context, const RollbackOptions& options) {
+  Json body = options.moving.body();
+  body.update({{"channel", options.channel},
+               {"override_pins", options.override_pins},
+               {"with_dependents", options.with_dependents},
+               {"accept_expectations", options.accept}});
+  if (options.to) body["to"] = options.to;
+  Json answer = context.post({"v1", "models", options.model, "rollback"}, body);
+  bool started = Doc(answer).has("run");
+  if (!context.json) {
+    context.out() << render_rollback(answer, context.style(), options.moving.dry_run);
+  }
+  if (started) answer["followed"] = await_run(context, Doc(answer).text("run"));
+  if (context.json) context.print_json(answer);
+  return started ? run_exit_code(answer["followed"]) : kExitDone;
+}
+
 void add_rollback(Commands& commands) {
-  struct Options {
-    std::string model, channel;
-    int64_t to = 0;
-    bool override_pins = false, accept = false;
-    Moving moving;
-  };
-  auto* rollback = commands.add("rollback", kGroup,
-                                "Move a model back to its newest earlier good version and pin it",
-                                "lockstep rollback intent-client-3 --reason \"wrong labels\"\n"
-                                "lockstep rollback intent-client-3 --to 1 --reason x --dry-run");
-  auto options = std::make_shared<Options>();
-  rollback->add_option("MODEL", options->model, "The model")->required();
-  rollback->add_option("--to", options->to, "To this version")
+  auto* command = commands.add("rollback", kGroup,
+                               "Move a model back to its newest earlier good version and pin it",
+                               "lockstep rollback intent-client-3 --reason \"wrong labels\"\n"
+                               "lockstep rollback intent-client-3 --to 1 --reason x --dry-run");
+  auto options = std::make_shared<RollbackOptions>();
+  command->add_option("MODEL", options->model, "The model")->required();
+  command->add_option("--to", options->to, "To this version")
       ->type_name("V")
       ->check(CLI::PositiveNumber);
-  rollback->add_option("--channel", options->channel, "In this channel only");
-  rollback->add_flag("--override-pins", options->override_pins, "Even where it is pinned");
-  rollback->add_flag("--accept-expectations", options->accept,
-                     "Even where rows come out otherwise that must come out so");
-  options->moving.add_to(rollback, true);
-  commands.on(rollback, [options](Context& context) {
-    Json body = {{"channel", options->channel},
-                 {"override_pins", options->override_pins},
-                 {"accept_expectations", options->accept}};
-    if (options->to) body["to"] = options->to;
-    return options->moving.post(context, {"v1", "models", options->model, "rollback"}, body,
-                                render_rollback);
-  });
+  command->add_option("--channel", options->channel, "In this channel only");
+  command->add_flag("--override-pins", options->override_pins, "Even where it is pinned");
+  command->add_flag("--with-dependents", options->with_dependents,
+                    "The models that were trained on it go back with it");
+  command->add_flag("--accept-expectations", options->accept,
+                    "Even where rows come out otherwise that must come out so");
+  options->moving.add_to(command, true);
+  commands.on(command, [options](Context& context) { return rollback(context, *options); });
 }
 
 void add_pin(Commands& commands) {

@@ -61,7 +61,7 @@ void add_diff(Commands& commands, CLI::App* release) {
 void add_rollback(Commands& commands, CLI::App* release) {
   struct Options {
     std::string to, at, channel;
-    bool override_pins = false;
+    bool override_pins = false, accept = false;
     Moving moving;
   };
   auto* rollback = commands.add("rollback", "", "Point a channel at an earlier release",
@@ -75,14 +75,115 @@ void add_rollback(Commands& commands, CLI::App* release) {
       ->excludes(to);
   rollback->add_option("--channel", options->channel, "This channel");
   rollback->add_flag("--override-pins", options->override_pins, "Even where models are pinned");
+  rollback->add_flag("--accept-expectations", options->accept,
+                     "Even where rows come out otherwise that must come out so");
   options->moving.add_to(rollback);
   commands.on(rollback, [options](Context& context) {
     return options->moving.post(context, {"v1", "release", "rollback"},
                                 {{"to", options->to},
                                  {"at", options->at},
                                  {"channel", options->channel},
-                                 {"override_pins", options->override_pins}},
+                                 {"override_pins", options->override_pins},
+                                 {"accept_expectations", options->accept}},
                                 render_release_rollback);
+  });
+}
+
+void add_promote(Commands& commands, CLI::App* release) {
+  struct Options {
+    std::string from, to;
+    Moving moving;
+  };
+  auto* promote =
+      commands.add("promote", "", "Give a channel exactly the versions of another one's release",
+                   "lockstep release promote staging production --reason \"a quiet week\"\n"
+                   "lockstep release promote champion production --dry-run --reason look",
+                   release);
+  auto options = std::make_shared<Options>();
+  promote->add_option("FROM", options->from, "A channel, a release's tag, or `champion`")
+      ->required();
+  promote->add_option("TO", options->to, "The channel that gets them (`promote: manual`)")
+      ->required();
+  options->moving.add_to(promote, true);
+  commands.on(promote, [options](Context& context) {
+    return options->moving.post(context, {"v1", "release", "promote"},
+                                {{"from", options->from}, {"to", options->to}},
+                                render_release_promotion);
+  });
+}
+
+int print_changelog(Context& context, const std::map<std::string, std::string>& query,
+                    bool markdown) {
+  Json document = context.get({"v1", "release", "changelog"}, query);
+  return context.show(document, [&](const Doc& doc) {
+    return markdown ? markdown_changelog(doc) : render_changelog(doc, context.style());
+  });
+}
+
+void add_changelog(Commands& commands, CLI::App* release) {
+  struct Options {
+    std::string a, b, channel;
+    bool markdown = false;
+  };
+  auto* log = commands.add("changelog", "",
+                           "Which models changed, why, and how their metrics moved; default: what "
+                           "is live against what was before it",
+                           "lockstep release changelog\nlockstep release changelog 51796c 1da281\n"
+                           "lockstep release changelog --markdown >CHANGES.md",
+                           release);
+  auto options = std::make_shared<Options>();
+  log->add_option("A", options->a, "From this release; alone: what came with it");
+  log->add_option("B", options->b, "To this one");
+  log->add_option("--channel", options->channel, "Of this channel");
+  log->add_flag("--markdown", options->markdown, "As Markdown");
+  commands.on(log, [options](Context& context) {
+    std::map<std::string, std::string> query;
+    const bool alone = options->b.empty();
+    if (!options->a.empty()) query[alone ? "b" : "a"] = options->a;
+    if (!alone) query["b"] = options->b;
+    if (!options->channel.empty()) query["channel"] = options->channel;
+    return print_changelog(context, query, options->markdown);
+  });
+}
+
+void add_provenance(Commands& commands, CLI::App* release) {
+  auto* provenance = commands.add(
+      "provenance", "", "What a release was made of, as an in-toto statement with SLSA provenance",
+      "lockstep release provenance 51796c >provenance.json\n"
+      "lockstep release provenance --envelope >provenance.dsse.json",
+      release);
+  auto tag = std::make_shared<std::string>();
+  auto envelope = std::make_shared<bool>(false);
+  provenance->add_option("TAG", *tag, "A tag, or how it begins; default: what is live");
+  provenance->add_flag("--envelope", *envelope, "Signed, as a DSSE envelope");
+  commands.on(provenance, [tag, envelope](Context& context) {
+    std::map<std::string, std::string> query;
+    if (!tag->empty()) query["which"] = *tag;
+    Json document = context.get({"v1", "release", "provenance"}, query);
+    if (*envelope && document.value("envelope", Json()).is_null()) {
+      throw Error(ErrorCode::kNotFound, "no key signs here",
+                  "`signing: {key: …}` in lockstep.yaml names one");
+    }
+    return context.show(document, [&](const Doc& doc) {
+      return canonical_json(doc.part(*envelope ? "envelope" : "statement").json()) + "\n";
+    });
+  });
+}
+
+void add_sign(Commands& commands, CLI::App* release) {
+  struct Options {
+    std::string tag;
+    Moving moving;
+  };
+  auto* sign =
+      commands.add("sign", "", "Sign a release that was cut before there was a key",
+                   "lockstep release sign 51796c --reason \"kept for the audit\"", release);
+  auto options = std::make_shared<Options>();
+  sign->add_option("TAG", options->tag, "A tag, or how it begins; default: what is live");
+  options->moving.add_to(sign);
+  commands.on(sign, [options](Context& context) {
+    return options->moving.post(context, {"v1", "release", "sign"}, {{"which", options->tag}},
+                                render_release_sign);
   });
 }
 
@@ -176,19 +277,25 @@ void add_verify(Commands& commands, CLI::App* release) {
 }  // namespace
 
 void add_release_commands(Commands& commands) {
-  auto* release = commands.add("release", "Releases",
-                               "Releases: list, show, diff, rollback, rebuild, push, pull, verify",
-                               "lockstep release list\nlockstep release show 51796c\n"
-                               "lockstep release rollback --reason \"bad evening\"");
+  auto* release =
+      commands.add("release", "Releases",
+                   "Releases: list, show, diff, changelog, promote, rollback, rebuild, push, "
+                   "pull, verify, sign, provenance",
+                   "lockstep release list\nlockstep release show 51796c\n"
+                   "lockstep release rollback --reason \"bad evening\"");
   release->require_subcommand(1);
   add_list(commands, release);
   add_show(commands, release);
   add_diff(commands, release);
   add_rollback(commands, release);
+  add_promote(commands, release);
+  add_changelog(commands, release);
   add_rebuild(commands, release);
   add_push(commands, release);
   add_pull(commands, release);
   add_verify(commands, release);
+  add_sign(commands, release);
+  add_provenance(commands, release);
 }
 
 }  // namespace lockstep

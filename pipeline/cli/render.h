@@ -72,6 +72,11 @@ std::string render_release_diff(const Doc& diff, const Style& style);
 std::string render_release_rollback(const Doc& rollback, const Style& style, bool dry_run);
 std::string render_release_rebuild(const Doc& rebuild, const Style& style, bool dry_run);
 std::string render_release_push(const Doc& push, const Style& style, bool dry_run);
+std::string render_release_promotion(const Doc& promotion, const Style& style, bool dry_run);
+std::string render_release_sign(const Doc& answer, const Style& style, bool dry_run);
+// (render_changelog.cc)
+std::string render_changelog(const Doc& log, const Style& style);
+std::string markdown_changelog(const Doc& log);
 std::string render_release_verify(const Doc& verify, const Style& style);
 
 // "accuracy 0.934, loss 0.21": at most `shown`, accuracy first.

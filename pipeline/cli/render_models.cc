@@ -249,12 +249,32 @@ std::string render_rollback(const Doc& rollback, const Style& style, bool dry_ru
       style, "model",
       rollback.text("model") + " " + rollback.text("from") + " → " + rollback.text("to"),
       "version " + rollback.text("from") + " is withdrawn");
+  std::map<std::string, std::string> moved;  // a dependent's "1 → 2" → the aliases
+  for (const Doc& one : rollback.list("dependents")) {
+    std::string move = one.text("model") + " " + one.text("from") + " → " + one.text("to");
+    moved[move] += (moved[move].empty() ? "" : ", ") + one.text("alias");
+  }
+  for (const auto& [move, aliases] : moved) {
+    out += transcript_line(style, "with it", move, aliases);
+  }
+  auto to_train = rollback.texts("to_train");
+  if (!to_train.empty()) {
+    out += transcript_line(style, "train", compress_names(to_train, 60),
+                           "no version on " + rollback.text("model") + " " + rollback.text("to"));
+  }
   for (const Doc& release : rollback.list("releases")) {
     std::string what =
         release.flag("known") ? "known content: re-pointed, nothing built" : "new content: built";
     if (release.text("from") == release.text("to")) what = "unchanged";
+    if (rollback.list("releases").size() > 1) what = release.text("channel") + ": " + what;
     if (rollback.has("to")) what += "; pinned at version " + rollback.text("to");
     out += transcript_line(style, "release", release.text("to"), what);
+  }
+  if (dry_run) {
+    for (const Doc& pin : rollback.list("pinned")) {
+      out += transcript_line(style, "pin", pin.text("model") + " " + pin.text("version"),
+                             pin.text("alias"));
+    }
   }
   return dry_run ? out + "dry run: nothing was moved\n" : out;
 }

@@ -81,7 +81,10 @@ std::string moved(const Doc& answer, const Style& style, bool dry_run, const std
 }  // namespace
 
 std::string render_promotion(const Doc& promotion, const Style& style, bool dry_run) {
-  return moved(promotion, style, dry_run, "pinned at version " + promotion.text("to"));
+  const bool pinned = promotion.flag("pinned") || !promotion.has("channel");
+  return moved(
+      promotion, style, dry_run,
+      pinned ? "pinned at version " + promotion.text("to") : "in " + promotion.text("channel"));
 }
 
 std::string render_approval(const Doc& approval, const Style& style, bool dry_run) {

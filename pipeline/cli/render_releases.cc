@@ -38,6 +38,33 @@ void add_named(Table& table, const Doc& diff, const char* list, const std::strin
   }
 }
 
+// What differs beside the numbers: which slices between which commits, code, upstreams.
+std::vector<std::string> causes(const Doc& model) {
+  std::vector<std::string> all;
+  for (const Doc& slice : model.list("slices")) {
+    all.push_back(slice.text("slice") + " " + short_id(slice.text("from")) + " → " +
+                  short_id(slice.text("to")));
+  }
+  for (const Doc& code : model.list("code")) {
+    all.push_back(plural(code.number("files"), "file") + " of " + code.text("source") + " " +
+                  short_id(code.text("from")) + " → " + short_id(code.text("to")));
+  }
+  for (const Doc& used : model.list("upstream")) {
+    all.push_back(used.text("model") + " " + used.text("from") + " → " + used.text("to"));
+  }
+  return all;
+}
+
+// "ed25519:…, trusted" of each signature.
+std::string signature_text(const Doc& release) {
+  std::vector<std::string> all;
+  for (const Doc& one : release.list("signatures")) {
+    std::string worth = !one.flag("valid") ? "WRONG" : one.flag("trusted") ? "trusted" : "unknown";
+    all.push_back(one.text("key") + ", " + worth);
+  }
+  return join(all, "; ");
+}
+
 }  // namespace
 
 std::string render_releases(const Doc& releases, const Style& style) {
@@ -60,6 +87,7 @@ std::string render_release(const Doc& release, const Style& style) {
   out += line(style, "base", release.text("base"));
   out += line(style, "folder", release.text("folder"));
   out += line(style, "pushed", release.text("pushed"));
+  out += line(style, "signed", signature_text(release));
   if (release.has("withdrawn")) {
     Doc mark = release.part("withdrawn");
     out += line(style, style.yellow("withdrawn"),
@@ -83,6 +111,7 @@ std::string render_release_diff(const Doc& diff, const Style& style) {
     table.row({std::exchange(first, false) ? "moved" : "", model.text("model"),
                model.text("from") + " → " + model.text("to"), change_text(model.part("rows")),
                metric_moves(model.part("metrics"))});
+    for (const std::string& cause : causes(model)) table.row({"", "", "", cause, ""});
   }
   add_named(table, diff, "added", style.green("added"));
   add_named(table, diff, "removed", style.red("removed"));
@@ -93,9 +122,36 @@ std::string render_release_rollback(const Doc& rollback, const Style& style, boo
   std::string out = transcript_line(style, "release", rollback.text("to"),
                                     rollback.text("channel") + ": re-pointed, nothing built");
   out += transcript_line(style, "from", rollback.text("from"));
+  for (const Doc& move : rollback.list("moves")) {
+    if (!dry_run) break;
+    std::string to = move.number("to") ? move.text("to") : "absent";
+    out += transcript_line(style, "move", move.text("model"), move.text("from") + " → " + to);
+  }
   auto pinned = rollback.texts("pinned");
   if (!pinned.empty()) out += transcript_line(style, "pinned", compress_names(pinned, 90));
   return dry_run ? out + "dry run: nothing was moved\n" : out;
+}
+
+std::string render_release_promotion(const Doc& promotion, const Style& style, bool dry_run) {
+  std::string right = promotion.text("channel") + ": ";
+  bool known = promotion.flag("known");
+  right += !promotion.flag("moved") ? "unchanged" : known ? "re-pointed, nothing built" : "built";
+  std::string out = transcript_line(style, "release", promotion.text("to"), right);
+  if (promotion.has("from")) out += transcript_line(style, "from", promotion.text("from"));
+  for (const Doc& move : promotion.list("moves")) {
+    std::string from = move.number("from") ? move.text("from") : "none";
+    std::string to = move.number("to") ? move.text("to") : "absent";
+    out += transcript_line(style, "moved", move.text("model") + " " + from + " → " + to);
+  }
+  for (const std::string& held : promotion.texts("held_back")) {
+    out += transcript_line(style, "held back", held);
+  }
+  return dry_run ? out + "dry run: nothing was moved\n" : out;
+}
+
+std::string render_release_sign(const Doc& answer, const Style& style, bool dry_run) {
+  std::string out = transcript_line(style, "sign", answer.text("tag"), answer.text("key"));
+  return dry_run ? out + "dry run: nothing was signed\n" : out;
 }
 
 std::string render_release_rebuild(const Doc& rebuild, const Style& style, bool dry_run) {
@@ -122,6 +178,11 @@ std::string render_release_verify(const Doc& verify, const Style& style) {
                       (verify.flag("ok") ? style.green("ok") : style.red("not as recorded")) +
                           ": " + plural(checked.number("models"), "model") + ", " +
                           plural(checked.number("blobs"), "blob") + " read");
+  if (verify.json().contains("signed")) {
+    bool is_signed = verify.flag("signed");
+    out += transcript_line(style, "", is_signed ? "signed" : "unsigned: digests alone speak for it",
+                           signature_text(verify));
+  }
   for (const std::string& problem : verify.texts("problems")) {
     out += transcript_line(style, "", problem);
   }

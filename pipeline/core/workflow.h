@@ -168,6 +168,13 @@ struct StepTemplate {
   bool operator==(const StepTemplate&) const = default;
 };
 
+// When a channel is cut by itself.
+enum class CutPolicy {
+  kPassedOnly,  // whatever passed goes out; what did not stays where it is
+  kAll,         // only when every model it names has passed
+  kQuorum,      // only when enough of them have
+};
+
 struct ChannelSpec {
   std::string name;
   std::vector<std::string> models;  // patterns with '*'
@@ -176,6 +183,11 @@ struct ChannelSpec {
   std::vector<std::string> code;    // globs: serving code that goes into it
   std::string source;               // the code repository these are of
   int64_t max_wait_ms = 600'000;
+  bool promote_by_hand = false;  // no cut and no promotion but by command
+  CutPolicy policy = CutPolicy::kPassedOnly;
+  uint32_t quorum = 0;  // models, or percent of those it names
+  bool quorum_percent = false;
+  bool single_upstream = false;  // no cut while its models are of two versions of one upstream
   std::string place;
   bool operator==(const ChannelSpec&) const = default;
 };

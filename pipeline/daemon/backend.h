@@ -30,9 +30,10 @@ class WorkspaceBackend : public Backend {
   // backend_experiments.cc
   Json previews() override;
   Json trigger(const std::string& workflow, const Json& inputs, const Caller& caller) override;
-  Json promote(const std::string& model, const Json& body, const Caller& caller) override;
-  Json gate(const std::string& model, std::optional<int64_t> version) override;
-  Json approve(const std::string& model, const Json& body, const Caller& caller) override;
+
+  // backend_gates.cc
+  Json gate(const std::string\& model, std::optional<int64_t> version) override;
+  Json approve(const std::string\& model, const Json\& body, const Caller\& caller) override;
 
   // backend_look.cc
   Json why(const std::string& name) override;
@@ -50,7 +51,6 @@ class WorkspaceBackend : public Backend {
   Json models() override;
   Json model(const std::string& name, std::optional<int64_t> version) override;
   Json predict(const std::string& model, std::optional<int64_t> version, const Json& body) override;
-  Json rollback(const std::string& model, const Json& body, const Caller& caller) override;
   Json pin(const std::string& model, const Json& body, const Caller& caller) override;
   Json unpin(const std::string& model, const Json& body, const Caller& caller) override;
 
@@ -58,12 +58,25 @@ class WorkspaceBackend : public Backend {
   Json releases(const std::string& channel) override;
   Json release(const std::string& which, const std::string& at,
                const std::string& channel) override;
-  Json release_diff(const std::string& a, const std::string& b) override;
-  Json release_rollback(const std::string& channel, const Json& body,
-                        const Caller& caller) override;
   Json release_rebuild(const std::string& channel, const Caller& caller) override;
   Json release_push(const std::string& which, const Caller& caller) override;
   Json release_verify(const std::string& which) override;
+
+  // backend_moves.cc
+  Json rollback(const std::string& model, const Json& body, const Caller& caller) override;
+  Json promote(const std::string& model, const Json& body, const Caller& caller) override;
+  Json release_rollback(const std::string& channel, const Json& body,
+                        const Caller& caller) override;
+  Json release_promote(const std::string& from, const std::string& to,
+                       const Caller& caller) override;
+
+  // backend_changelog.cc
+  Json release_diff(const std::string& a, const std::string& b) override;
+  Json release_changelog(const std::string& a, const std::string& b,
+                         const std::string& channel) override;
+  // backend_signing.cc
+  Json release_provenance(const std::string& which) override;
+  Json release_sign(const std::string& which, const Caller& caller) override;
 
   // backend_care.cc
   Json replay(const std::string& model, std::optional<int64_t> version) override;
@@ -96,6 +109,8 @@ class WorkspaceBackend : public Backend {
   Json expectations(const std::vector<std::pair<std::string, int64_t>>& versions, bool accept);
   // The channel that was named, or the default one; throws not_found.
   std::string channel_or_default(Engine& engine, const std::string& name) const;
+  std::optional<int64_t> asked_in(Engine& engine, const std::string& name, const ModelState& model,
+                                  const std::string& channel) const;
   // The last graph's channels; after a start without a plan they are read from the workflows.
   void know_graph();
   std::pair<Variant, std::string> find_branch(const std::string& text);

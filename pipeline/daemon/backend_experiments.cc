@@ -109,40 +109,4 @@ Json WorkspaceBackend::trigger(const std::string& workflow, const Json& inputs,
   return start(std::move(trigger), seen->commits);
 }
 
-// A version that no plan asked for becomes the champion and stays it.
-Json WorkspaceBackend::promote(const std::string& name, const Json& body, const Caller& caller) {
-  know_graph();
-  return daemon_.in_loop([&](Engine& engine) {
-    PromoteRequest request;
-    request.model = engine.registry().name_today(name);
-    find_model(engine.registry(), name);
-    std::optional<std::set<std::string>> planned = engine.planned();
-    if (planned && !planned->count(request.model)) {
-      throw Error(ErrorCode::kConflict, "no step makes " + request.model + " any more",
-                  "the next plan would retire it");
-    }
-    request.version = body.at("version").get<int64_t>();
-    request.override_pins = body.value("override_pins", false);
-    request.who = caller.user;
-    request.reason = caller.reason;
-    Promotion promotion = lockstep::promote(engine.registry(), request, [&](const Digest& digest) {
-      return daemon_.artifacts().has(digest);
-    });
-    Json out = {{"model", request.model},
-                {"from", promotion.from},
-                {"to", request.version},
-                {"dry_run", caller.dry_run},
-                {"releases", Json::array()}};
-    if (caller.dry_run) return out;
-    engine.append(promotion.facts);
-    std::string why =
-        fmt::format("promoted {}@{}: {}", request.model, request.version, request.reason);
-    for (const Json& cut : engine.cut_all(caller.user, why)) {
-      out["releases"].push_back(
-          {{"channel", cut.at("channel")}, {"to", cut.at("tag")}, {"known", cut.at("known")}});
-    }
-    return out;
-  });
-}
-
 }  // namespace lockstep

@@ -121,9 +121,8 @@ Json WorkspaceBackend::approve(const std::string& name, const Json& body, const 
         {"model", approval.model}, {"from", move.from},         {"to", move.to},
         {"basis", approval.basis}, {"dry_run", caller.dry_run}, {"releases", Json::array()}};
     if (caller.dry_run) return out;
-    engine.append(facts);
-    for (const Json& cut :
-         engine.cut_all(caller.user, fmt::format("{}@{} {}", move.model, move.to, move.why))) {
+    const std::string why = fmt::format("{}@{} {}", move.model, move.to, move.why);
+    for (const Json& cut : engine.move_and_cut(facts, engine.cuts(), caller.user, why)) {
       out["releases"].push_back(
           {{"channel", cut.at("channel")}, {"to", cut.at("tag")}, {"known", cut.at("known")}});
     }

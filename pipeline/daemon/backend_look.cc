@@ -324,59 +324,6 @@ Json WorkspaceBackend::lag() {
   return all;
 }
 
-Json WorkspaceBackend::release_diff(const std::string& a, const std::string& b) {
-  struct Pair {
-    std::string name;
-    Version from, to;
-  };
-  std::vector<Pair> moved;
-  Json out = daemon_.in_loop([&](Engine& engine) {
-    const Registry& registry = engine.registry();
-    const Release& from = find_release(registry, a).release;
-    const Release& to = find_release(registry, b).release;
-    ReleaseDifference difference = release_difference(from, to);
-    Json added = Json::array(), removed = Json::array();
-    for (const std::string& name : difference.added) {
-      added.push_back({{"model", name}, {"version", to.models.at(name).version}});
-    }
-    for (const std::string& name : difference.removed) {
-      removed.push_back({{"model", name}, {"version", from.models.at(name).version}});
-    }
-    for (const ReleaseDifference::Change& change : difference.moved) {
-      const ModelState* model = registry.holder(change.model, to.models.at(change.model));
-      const Version* old_version = model ? model->version(change.from) : nullptr;
-      const Version* new_version = model ? model->version(change.to) : nullptr;
-      if (old_version && new_version) moved.push_back({change.model, *old_version, *new_version});
-    }
-    return Json{{"from", from.tag}, {"to", to.tag}, {"added", added}, {"removed", removed}};
-  });
-  std::lock_guard<std::mutex> lock(daemon_.sources_mutex());
-  Json models = Json::array();
-  for (const Pair& pair : moved) {
-    RowCounts rows;
-    for (const Json& slice : pair.to.slices.json()) {
-      RowCounts one =
-          slice_changes(daemon_.sources(), slice, recorded_slice(pair.from, slice), pair.to);
-      rows.added += one.added;
-      rows.removed += one.removed;
-      rows.changed += one.changed;
-    }
-    const Json before = pair.from.metrics.json(), after = pair.to.metrics.json();
-    Json metrics = Json::object();
-    for (const auto& [metric, value] : after.items()) {
-      metrics[metric] = {before.value(metric, Json()), value};
-    }
-    models.push_back(
-        {{"model", pair.name},
-         {"from", pair.from.number},
-         {"to", pair.to.number},
-         {"rows", {{"added", rows.added}, {"removed", rows.removed}, {"changed", rows.changed}}},
-         {"metrics", metrics}});
-  }
-  out["models"] = models;
-  return out;
-}
-
 Json sources_json(Daemon& daemon) {
   Daemon::Look seen = daemon.last_look();
   std::map<std::string, int64_t> quiet_until = daemon.quiet_until();

@@ -53,13 +53,6 @@ Json versions_json(const ModelState& model) {
   return all;
 }
 
-// A dry run says what would be appended; nothing is.
-Json dry_moves(const std::vector<Fact>& facts) {
-  Json all = Json::array();
-  for (const Fact& fact : facts) all.push_back(fact_json(fact));
-  return all;
-}
-
 }  // namespace
 
 const ModelState& find_model(const Registry& registry, const std::string& name) {
@@ -134,16 +127,27 @@ Json WorkspaceBackend::model(const std::string& name, std::optional<int64_t> num
   });
 }
 
+// The version that a channel has; without its name the default one, and none where that has none.
+std::optional<int64_t> WorkspaceBackend::asked_in(Engine& engine, const std::string& name,
+                                                  const ModelState& model,
+                                                  const std::string& channel) const {
+  if (channel == kChampion) return std::nullopt;
+  if (channel.empty() && engine.channels().empty()) return std::nullopt;
+  const std::string asked = channel_or_default(engine, channel);
+  int64_t live = model.alias(asked);
+  if (live > 0) return live;
+  if (channel.empty()) return std::nullopt;
+  throw Error(ErrorCode::kNotFound, fmt::format("channel {} has no version of {}", asked, name),
+              fmt::format("`lockstep model show {}` lists its versions and aliases", name));
+}
+
 Json WorkspaceBackend::predict(const std::string& name, std::optional<int64_t> number,
                                const Json& body) {
   Prediction wanted = daemon_.in_loop([&](Engine& engine) {
     const ModelState& model = find_model(engine.registry(), name);
     std::optional<int64_t> asked = number;
-    // The first channel's version answers; a model outside of every channel by its champion.
-    if (!asked && !engine.channels().empty()) {
-      int64_t live = model.alias(engine.channels().front().name);
-      if (live > 0) asked = live;
-    }
+    // The default channel's version answers; a model that it does not have by its champion.
+    if (!asked) asked = asked_in(engine, name, model, body.value("channel", ""));
     const Version& version = find_version(model, name, asked);
     Prediction prediction{name, version.number, version.digest, {}};
     for (const Json& used : version.upstreams.json()) {
@@ -159,64 +163,6 @@ Json WorkspaceBackend::predict(const std::string& name, std::optional<int64_t> n
   }
   Json answers = run_prediction(wanted, texts, daemon_.artifacts());
   return {{"model", name}, {"version", wanted.version}, {"answers", answers}};
-}
-
-static RollbackRequest rollback_request(Engine& engine, const std::string& name, const Json& body,
-                                        const Caller& caller) {
-  RollbackRequest request;
-  request.model = engine.registry().name_today(name);
-  find_model(engine.registry(), name);
-  if (body.contains("to") && !body.at("to").is_null()) request.to = body.at("to").get<int64_t>();
-  request.channel = body.value("channel", "");
-  for (const ChannelSpec& channel : engine.channels()) request.channels.push_back(channel.name);
-  request.consumers = consumers_of(engine.registry(), request.model);
-  request.override_pins = body.value("override_pins", false);
-  request.who = caller.user;
-  request.reason = caller.reason;
-  return request;
-}
-
-Json WorkspaceBackend::rollback(const std::string& name, const Json& body, const Caller& caller) {
-  know_graph();
-  HasBytes has = [&](const Digest& digest) { return daemon_.artifacts().has(digest); };
-  auto [model, target] = daemon_.in_loop([&](Engine& engine) {
-    RollbackRequest request = rollback_request(engine, name, body, caller);
-    return std::pair(request.model, roll_back_model(engine.registry(), request, has).to);
-  });
-  const bool accept = body.value("accept_expectations", false) || caller.dry_run;
-  const Json expected = expectations({{model, target}}, accept);
-  return daemon_.in_loop([&, target = target](Engine& engine) {
-    RollbackRequest request = rollback_request(engine, name, body, caller);
-    Rollback rollback = roll_back_model(engine.registry(), request, has);
-    if (rollback.to != target) {
-      throw Error(ErrorCode::kConflict, request.model + " was moved meanwhile", "try again");
-    }
-    Json out = {{"model", request.model},   {"from", rollback.from},
-                {"to", rollback.to},        {"dry_run", caller.dry_run},
-                {"expectations", expected}, {"moves", dry_moves(rollback.facts)},
-                {"releases", Json::array()}};
-    if (caller.dry_run) return out;
-    std::map<std::string, std::string> before;
-    for (const std::string& channel : request.channels) {
-      before[channel] = engine.registry().live(channel);
-    }
-    engine.append(rollback.facts);
-    for (const Json& cut :
-         engine.cut_all(caller.user, "rollback of " + request.model + ": " + caller.reason, true)) {
-      out["releases"].push_back({{"channel", cut.at("channel")},
-                                 {"from", before[cut.at("channel")]},
-                                 {"to", cut.at("tag")},
-                                 {"known", cut.at("known")}});
-    }
-    out["pins"] = pins_json(find_model(engine.registry(), request.model));
-    engine.announce("rollback", {{"model", request.model},
-                                 {"channel", request.channel},
-                                 {"from", rollback.from},
-                                 {"to", rollback.to},
-                                 {"who", caller.user},
-                                 {"why", caller.reason}});
-    return out;
-  });
 }
 
 Json WorkspaceBackend::pin(const std::string& name, const Json& body, const Caller& caller) {

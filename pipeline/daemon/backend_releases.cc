@@ -5,6 +5,7 @@
 
 #include "connectors/oci_layout/verify.h"
 #include "pipeline/daemon/backend.h"
+#include "pipeline/daemon/signing.h"
 #include "registry/rules/queries.h"
 
 namespace lockstep {
@@ -18,18 +19,33 @@ std::vector<std::string> live_in(const Registry& registry, const std::string& ta
   return channels;
 }
 
-Json summary(const Registry& registry, const ReleaseState& state) {
+// Releases that were ever live in the channel, whichever cut them.
+std::set<std::string> once_live(const Registry& registry, const std::string& channel) {
+  std::set<std::string> tags;
+  auto history = registry.channels.find(channel);
+  if (history == registry.channels.end()) return tags;
+  for (const ChannelMoved& moved : history->second) tags.insert(moved.move.to);
+  return tags;
+}
+
+// `asked`: the channel that was asked about; empty: one in which it is live, else that cut it.
+Json summary(const Registry& registry, const ReleaseState& state, const std::string& asked = "") {
+  std::vector<std::string> live = live_in(registry, state.release.tag);
+  std::string shown = live.empty() ? state.release.channel : live.front();
+  if (!asked.empty()) shown = asked;
   Json withdrawn;
   for (const auto& [channel, mark] : state.withdrawn) {
-    withdrawn = {{"who", mark.who}, {"reason", mark.reason}};
+    bool here = asked.empty() || channel == asked;
+    if (here) withdrawn = {{"who", mark.who}, {"reason", mark.reason}, {"channel", channel}};
   }
-  return {{"name", state.release.channel},
-          {"channel", state.release.channel},
+  return {{"name", shown},
+          {"channel", shown},
+          {"channels", live},
           {"tag", state.release.tag},
           {"sha256", state.release.manifest_sha256.hex()},
           {"content", state.release.content.hex()},
           {"image", state.image ? Json(state.image->str()) : Json()},
-          {"live", !live_in(registry, state.release.tag).empty()},
+          {"live", !live.empty()},
           {"created", rfc3339(state.created_ms)},
           {"models_count", state.release.models.size()},
           {"withdrawn", withdrawn}};
@@ -50,8 +66,9 @@ Json released_model(const Registry& registry, const std::string& name, const Rel
   return out;
 }
 
-Json release_json(Daemon& daemon, const Registry& registry, const ReleaseState& state) {
-  Json out = summary(registry, state);
+Json release_json(Daemon& daemon, const Registry& registry, const ReleaseState& state,
+                  const std::string& asked = "") {
+  Json out = summary(registry, state, asked);
   std::string manifest = manifest_of(state.release);
   out["manifest"] = parse_json(manifest, "the manifest of " + state.release.tag);
   out["manifest_bytes"] = manifest;
@@ -59,6 +76,7 @@ Json release_json(Daemon& daemon, const Registry& registry, const ReleaseState& 
   out["code"] = state.release.code.empty() ? Json() : Json(state.release.code);
   out["folder"] = daemon.parts().releases_shown();
   out["missing"] = state.release.missing.json();
+  out["signatures"] = signatures_json(state, trusted_keys(daemon.parts()));
   Json models = Json::array();
   for (const auto& [name, entry] : state.release.models) {
     models.push_back(released_model(registry, name, entry));
@@ -75,6 +93,21 @@ const ReleaseState& live_or_named(const Registry& registry, const std::string& w
   if (state) return *state;
   throw Error(ErrorCode::kNotFound, fmt::format("channel {} has no release yet", channel),
               "`lockstep run` makes the first one");
+}
+
+// What is wrong with the record itself: manifest, content, signature.
+std::vector<std::string> recorded_problems(const Engine& engine, const std::string& tag) {
+  const ReleaseState& state = *engine.registry().release(tag);
+  std::vector<std::string> problems;
+  std::string wrong = content_problem(state.release);
+  if (!wrong.empty()) problems.push_back(wrong);
+  if (engine.options().distrust) wrong = engine.options().distrust(engine.registry(), state);
+  if (!wrong.empty() && (problems.empty() || wrong != problems[0])) problems.push_back(wrong);
+  return problems;
+}
+
+bool is_channel(const Engine& engine, const std::string& which) {
+  return engine.registry().channels.count(which) > 0;
 }
 
 // Blobs of an image; 0 where it can't be read, which verify_layout has told by then.
@@ -109,15 +142,18 @@ std::string WorkspaceBackend::channel_or_default(Engine& engine, const std::stri
 Json WorkspaceBackend::releases(const std::string& channel) {
   return daemon_.in_loop([&](Engine& engine) {
     std::vector<const ReleaseState*> found;
+    std::set<std::string> tags = once_live(engine.registry(), channel);
     for (const auto& [md5, contents] : engine.registry().releases) {
       for (const ReleaseState& state : contents) {
-        if (channel.empty() || state.release.channel == channel) found.push_back(&state);
+        if (channel.empty() || tags.count(state.release.tag)) found.push_back(&state);
       }
     }
     std::sort(found.begin(), found.end(),
               [](const ReleaseState* a, const ReleaseState* b) { return a->seq > b->seq; });
     Json all = Json::array();
-    for (const ReleaseState* state : found) all.push_back(summary(engine.registry(), *state));
+    for (const ReleaseState* state : found) {
+      all.push_back(summary(engine.registry(), *state, channel));
+    }
     return all;
   });
 }
@@ -127,43 +163,14 @@ Json WorkspaceBackend::release(const std::string& which, const std::string& at,
   return daemon_.in_loop([&](Engine& engine) {
     if (at.empty()) {
       std::string name = which.empty() ? channel_or_default(engine, channel) : channel;
-      return release_json(daemon_, engine.registry(),
-                          live_or_named(engine.registry(), which, name));
+      if (is_channel(engine, which)) name = which;
+      return release_json(daemon_, engine.registry(), live_or_named(engine.registry(), which, name),
+                          which.empty() || is_channel(engine, which) ? name : "");
     }
     std::string name = channel_or_default(engine, channel);
     const ReleaseState* state = live_release_at(engine.registry(), name, parse_time(at));
-    if (state) return release_json(daemon_, engine.registry(), *state);
+    if (state) return release_json(daemon_, engine.registry(), *state, name);
     throw Error(ErrorCode::kNotFound, fmt::format("nothing was live in {} at {}", name, at));
-  });
-}
-
-Json WorkspaceBackend::release_rollback(const std::string& channel, const Json& body,
-                                        const Caller& caller) {
-  know_graph();
-  return daemon_.in_loop([&](Engine& engine) {
-    ReleaseRollbackRequest request;
-    request.channel = channel_or_default(engine, channel);
-    std::string to = body.value("to", "");
-    if (!to.empty()) request.to = find_release(engine.registry(), to).release.tag;
-    std::string at = body.value("at", "");
-    if (!at.empty()) request.at_ms = parse_time(at);
-    request.override_pins = body.value("override_pins", false);
-    request.who = caller.user;
-    request.reason = caller.reason;
-    ReleaseRollback rollback =
-        roll_back_release(engine.registry(), request,
-                          [&](const Digest& digest) { return daemon_.artifacts().has(digest); });
-    if (!caller.dry_run) {
-      engine.append(rollback.facts);
-      engine.publish(request.channel);
-      engine.announce("rollback", {{"channel", request.channel},
-                                   {"from", rollback.from},
-                                   {"to", rollback.to},
-                                   {"who", caller.user},
-                                   {"why", caller.reason}});
-    }
-    return Json{{"channel", request.channel}, {"from", rollback.from},     {"to", rollback.to},
-                {"pinned", rollback.pinned},  {"dry_run", caller.dry_run}, {"known", true}};
   });
 }
 
@@ -192,15 +199,19 @@ Json WorkspaceBackend::release_push(const std::string& which, const Caller& call
   }
   Json target = release(which, "", "");
   std::string tag = target.at("tag");
-  std::string channel = target.at("live").get<bool>() ? target.at("channel") : Json("");
+  auto channels = target.at("channels").get<std::vector<std::string>>();
   if (caller.dry_run) return {{"pushed", Json::array()}, {"would_push", tag}, {"dry_run", true}};
   const fs::path& folder = daemon_.parts().workspace().releases;
   const std::string base = target.at("base").is_string() ? target.at("base") : Json("");
   const std::string place =
       daemon_.in_loop([&](Engine& engine) { return engine.base_place(base); });
-  PushReport report = registry->push(folder, tag, channel, daemon_.images().mount_from(place));
+  PushReport report = registry->push(folder, tag, channels.empty() ? "" : channels.front(),
+                                     daemon_.images().mount_from(place));
   Json refs = Json::array({tag});
-  if (!channel.empty()) refs.push_back(channel);
+  for (const std::string& channel : channels) {
+    if (channel != channels.front()) registry->push(folder, tag, channel);
+    refs.push_back(channel);
+  }
   return {{"pushed",
            {{{"tag", tag},
              {"digest", report.image.str()},
@@ -215,7 +226,8 @@ Json WorkspaceBackend::release_push(const std::string& which, const Caller& call
 Json WorkspaceBackend::release_verify(const std::string& which) {
   Json target = release(which, "", "");
   std::string tag = target.at("tag");
-  std::vector<std::string> problems;
+  std::vector<std::string> problems =
+      daemon_.in_loop([&](Engine& engine) { return recorded_problems(engine, tag); });
   for (const Json& model : target.at("models")) {
     try {
       daemon_.artifacts().get(Digest::parse(model.at("sha256").get<std::string>()));
@@ -240,6 +252,8 @@ Json WorkspaceBackend::release_verify(const std::string& which) {
   return {{"tag", tag},
           {"ok", problems.empty()},
           {"problems", problems},
+          {"signed", !target.at("signatures").empty()},
+          {"signatures", target.at("signatures")},
           {"checked", {{"models", target.at("models").size()}, {"blobs", blobs}}}};
 }
 

@@ -8,6 +8,7 @@
 #include "pipeline/base/steady.h"
 #include "pipeline/daemon/judge.h"
 #include "pipeline/daemon/restore.h"
+#include "pipeline/daemon/signing.h"
 #include "pipeline/engine/world.h"
 #include "pipeline/systemd/notify.h"
 
@@ -51,6 +52,14 @@ EngineOptions engine_options(const Parts& parts) {
   options.slots = parts.slots();
   options.max_new = policies.max_new;
   options.cancel_superseded = policies.superseded == SupersededPolicy::kCancel;
+  const auto& signing = parts.workspace().signing;
+  options.sign = signing && signing->key;
+  if (signing) {
+    options.distrust = [keys = trusted_keys(parts)](const Registry& registry,
+                                                    const ReleaseState& release) {
+      return distrust(registry, release, keys);
+    };
+  }
   for (const SourceSpec& spec : parts.workspace().sources) {
     if (spec.status) options.told_sources.insert(spec.name);
   }

@@ -13,6 +13,7 @@
 #include "pipeline/base/steady.h"
 #include "pipeline/daemon/daemon.h"
 #include "pipeline/daemon/release_image.h"
+#include "pipeline/daemon/signing.h"
 #include "pipeline/daemon/versions.h"
 #include "pipeline/exec/prepare.h"
 #include "pipeline/store/sqlite_store.h"
@@ -221,6 +222,7 @@ void Effects::perform_release(Pending pending) {
   settle(pending, releases_, [&] {
     const std::string& kind = pending.intent.kind;
     if (kind == "ground") return ground(pending.intent.target);
+    if (kind == "sign") return sign_release(pending.intent.target);
     return kind == "build" ? build(pending.intent.target) : publish(pending.intent.target);
   });
 }
@@ -359,12 +361,29 @@ Json Effects::ground(const std::string& channel) {
     now[channel] = waits->second;
     engine.know_images(now);
     try {
-      engine.cut_all("lockstep", "the base image can be had again");
+      engine.move_and_cut({}, engine.cuts(), "lockstep", "the base image can be had again");
     } catch (const Error& error) {
       engine.note(std::string("release held: ") + error.what());
     }
   });
   return Json::object();
+}
+
+// Beside the image, for whoever has the folder alone.
+Json Effects::sign_release(const std::string& tag) {
+  Digest content = daemon_.in_loop([&](Engine& engine) {
+    const ReleaseState* state = engine.registry().release(tag);
+    if (!state) throw Error(ErrorCode::kNotFound, "no release is called " + tag);
+    return state->release.content;
+  });
+  Json signature = sign(daemon_.parts(), signed_text(content));
+  if (signature.is_null()) return Json::object();  // the key was taken out of the configuration
+  fs::path folder = daemon_.parts().workspace().releases / "signatures";
+  fs::create_directories(folder);
+  Json document = {{"tag", tag}, {"content", content.str()}};
+  document.update(signature);
+  real_files().write_atomic(folder / (tag + ".json"), canonical_json(document) + "\n", 0644);
+  return signature;
 }
 
 // What a release was trained on stays readable, whatever becomes of the branches: replay and

@@ -70,6 +70,7 @@ class Effects {
   Outcomes start(const std::vector<Pending*>& due);
   Outcomes collect(const std::vector<Pending*>& due);
   void keep_log(const std::string& attempt);
+  Json sign_release(const std::string& tag);
   Json build(const std::string& tag);
   Json ground(const std::string& channel);
   Json publish(const std::string& channel);

@@ -209,6 +209,7 @@ std::vector<std::string> differences(const Workspace& a, const Workspace& b) {
   note("releases", a.registry.has_value() == b.registry.has_value() &&
                        (!a.registry || same(*a.registry, *b.registry)));
   note("channel", a.channel == b.channel);
+  note("signing", a.signing == b.signing);
   note("imports", all_same(a.imports, b.imports));
   note("listeners", all_same(a.listeners, b.listeners));
   note("hooks", all_same(a.hooks, b.hooks));
@@ -406,6 +407,12 @@ HookSpec Parts::hook(const HookSource& hook) {
   }
   check_hook(spec);
   return spec;
+}
+
+std::optional<std::string> Parts::signing_key() const {
+  const auto& signing = workspace().signing;
+  if (!signing || !signing->key) return std::nullopt;
+  return read_secret_ref(*signing->key, "the key that signs releases");
 }
 
 std::vector<Slot> Parts::slots() const {

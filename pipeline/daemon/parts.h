@@ -69,6 +69,8 @@ class Parts {
   // The value of a secret of the workspace, read now; throws not_found, naming where it was
   // looked for and never the value.
   std::string secret(const std::string& name) const;
+  // The key that signs releases, in PEM, read now; nothing where there is none. Throws not_found.
+  std::optional<std::string> signing_key() const;
   // Declared pools as slots: one for each CPU pool, one for each card.
   std::vector<Slot> slots() const;
   // A program of this project beside the running one; throws not_found.

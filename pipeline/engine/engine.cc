@@ -38,6 +38,7 @@ void Engine::read_store() {
   }
   std::string unreleased = store_.get("unreleased");
   anybody_asked_ = !asked().empty();
+  due_since_.clear();
   oldest_unreleased_ms_ = unreleased.empty() ? 0 : std::stoll(unreleased);
 }
 
@@ -167,6 +168,7 @@ void Engine::take(EffectDone& done) {
       append({ReleaseBuilt{done.target, Digest::parse(done.data.at("image").get<std::string>())}});
     }
   }
+  if (done.kind == "sign" && done.ok) take_signature(done);
   if (!done.ok && done.kind != "start") {
     note(fmt::format("{} {}: {}", done.kind, done.target, done.error));
   }
@@ -177,6 +179,16 @@ void Engine::take(EffectDone& done) {
     return store_.done_intent(done.intent);
   }
   new_intents_.push_back({done.intent, done.kind, done.target});
+}
+
+void Engine::take_signature(const EffectDone& done) {
+  const ReleaseState* release = registry_.release(done.target);
+  const std::string key = done.data.value("key", ""), bytes = done.data.value("signature", "");
+  if (!release || key.empty()) return;
+  auto known = release->signatures.find(key);
+  if (known == release->signatures.end() || known->second != bytes) {
+    append({ReleaseSigned{done.target, key, bytes}});
+  }
 }
 
 void Engine::know(const Graph& graph) {
@@ -236,9 +248,7 @@ void Engine::append(const std::vector<Fact>& facts) {
     const AliasMove* move = std::get_if<AliasMove>(&fact);
     if (!move) continue;
     point("engine.alias.moved");
-    if (move->alias == kChampion && oldest_unreleased_ms_ == 0) {
-      set_unreleased(clock_.now_ms());
-    }
+    if (move->alias == kChampion) await_cut();
     if (active_ && !active_->variant && move->alias == kChampion) {
       active_->moves.push_back(
           {{"model", move->model}, {"from", move->from}, {"to", move->to}, {"why", move->why}});

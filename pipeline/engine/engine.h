@@ -29,6 +29,8 @@ struct EngineOptions {
   std::set<std::string> told_sources;  // whose forges are told how their commits did
   // Event ("failure", "gate", "release", "rollback") → who is told of it, by names of the caller's.
   std::map<std::string, std::set<std::string>> told_events;
+  bool sign = false;  // releases are signed as they are cut
+  Distrust distrust;  // of releases that were: asked before any is pointed to again
 };
 
 // What became of one step within a run.
@@ -133,10 +135,21 @@ class Engine {
 
   // ---- what a Command may do (inside a turn) ----
   void append(const std::vector<Fact>& facts);
-  // Cuts every channel of the last graph; returns the documents of CONTRACT's "releases".
-  // `as_built`: after a rollback, a known manifest is re-pointed as it was built.
-  Json cut_all(const std::string& who, const std::string& why, bool as_built = false);
+  // The facts, then these cuts; returns the documents of CONTRACT's "releases". Where one of the
+  // cuts is refused nothing has changed. `dry`: nothing changes, and the answer is the same.
+  Json move_and_cut(const std::vector<Fact>& facts, std::vector<CutRequest> cuts,
+                    const std::string& who, const std::string& why, bool dry = false);
+  // Of every channel of the last graph that promotes by itself.
+  std::vector<CutRequest> cuts() const;
+  // Of one channel, from its own aliases as a command has moved them.
+  CutRequest cut_by_hand(const std::string& channel) const;
+  // After a rollback: a known manifest is re-pointed as it was built.
+  std::vector<CutRequest> cuts_back(const std::vector<std::string>& channels) const;
+  // Of the last graph; throws not_found.
+  const ChannelSpec& channel(const std::string& name) const;
+  const std::set<std::string>& produced() const { return produced_; }
   Json rebuild(const std::string& channel, const std::string& who, const std::string& reason);
+  void sign(const std::string& tag) { intend("sign", tag); }
   void publish(const std::string& channel) { intend("publish", channel); }
   // What images stand on from now on; kept. Of a base image that can't be had now, what was known.
   void know_images(const std::map<std::string, ImageGround>& images);
@@ -187,7 +200,8 @@ class Engine {
   // Models whose gates look at rows that must come out so, as of the last plan.
   std::set<std::string> expecting();
   // How a version is asked for these rows as of a plan: the attempt's context, its fingerprint, and
-  // the predictions where they are known. Throws not_found or conflict, saying why it can't be asked.
+  // the predictions where they are known. Throws not_found or conflict, saying why it can't be
+  // asked.
   struct Expectations {
     Digest fingerprint;
     Json context;
@@ -237,6 +251,7 @@ class Engine {
   void take(SurveyDone& done);
   void take(AttemptResult& result);
   void take(EffectDone& done);
+  void take_signature(const EffectDone& done);
   void take(Command& command);
 
   // surveys (engine_plan.cc)
@@ -298,7 +313,15 @@ class Engine {
   bool wanted(const Digest& fingerprint) const;
 
   // ends of runs (engine_finish.cc)
-  bool release_due();
+  bool release_due() const;
+  bool release_due(const ChannelSpec& channel) const;
+  void await_cut();
+  int64_t oldest_waiting() const;
+  std::string without_candidate(const std::string& model) const;
+  CutRequest cut_request(const ChannelSpec& channel, bool as_built = false) const;
+  void build_and_sign(const std::string& tag);
+  Json cut_or_hold(const ChannelSpec& channel, const std::string& why);
+  bool held_anew(const std::string& why);
   bool releases_stand();
   void cut_waiting();
   void set_unreleased(int64_t since_ms);
@@ -314,11 +337,9 @@ class Engine {
   void forget_told(const EffectDone& done);
   // Live attempts that the present plan waits for.
   std::vector<std::string> wanted_attempts() const;
-  Json cut(const ChannelSpec& channel, const std::string& who, const std::string& why,
-           bool as_built);
-  CutRequest cut_request(const ChannelSpec& channel, bool as_built) const;
-  bool held_anew(const std::string& why);
-  Json cut_document(const ChannelSpec& channel, const Cut& cut) const;
+  Json cut(CutRequest request, const std::string& who, const std::string& why);
+  Json cut_document(const Registry& registry, const ChannelSpec& channel, const Cut& cut) const;
+  Registry with(const std::vector<Fact>& facts) const;
   std::vector<std::string> missing(const ChannelSpec& channel) const;
   void intend(const std::string& kind, const std::string& target);
 
@@ -355,6 +376,8 @@ class Engine {
   bool held_ = false;
   std::vector<Message> waiting_;      // while held
   int64_t oldest_unreleased_ms_ = 0;  // 0: every alias move is in a release
+  // Channel → the oldest such move since it was last cut. Empty after a start: then the one above.
+  std::map<std::string, int64_t> due_since_;
   int64_t revision_ = 0;
 };
 

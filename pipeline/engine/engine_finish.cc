@@ -14,7 +14,7 @@ namespace lockstep {
 bool Engine::releases_stand() {
   return std::all_of(channels_.begin(), channels_.end(), [&](const ChannelSpec& channel) {
     try {
-      return cut_release(registry_, cut_request(channel, false)).facts.empty();
+      return cut_release(registry_, cut_request(channel)).facts.empty();
     } catch (const Error& error) {
       return !held_anew(error.what());
     }
@@ -26,35 +26,6 @@ bool Engine::held_anew(const std::string& why) {
   if (store_.get("release-held") == why) return false;
   store_.set("release-held", why);
   return true;
-}
-
-// A base image that nobody has seen yet can't be guessed. After a rollback what was known last will
-// do: the release is there already, and is taken as it was built.
-CutRequest Engine::cut_request(const ChannelSpec& channel, bool as_built) const {
-  CutRequest request;
-  request.channel = channel;
-  request.produced = produced_;
-  request.as_built = as_built;
-  auto ground = images_.find(channel.name);
-  if (ground == images_.end()) {
-    if (channel.base.empty() && channel.code.empty()) return request;
-    throw Error(ErrorCode::kUnavailable,
-                "what the image of " + channel.name + " stands on is not known yet",
-                "the next plan finds out");
-  }
-  if (!ground->second.error.empty() && !as_built) {
-    throw Error(
-        ErrorCode::kUnavailable,
-        fmt::format("the base image {} can't be had: {}", ground->second.ref, ground->second.error),
-        "the release is cut as soon as it can");
-  }
-  if (!ground->second.code_error.empty() && !as_built) {
-    throw Error(ErrorCode::kInvalid, ground->second.code_error,
-                "see `code` of the channel's image");
-  }
-  request.base = ground->second.base;
-  request.code = ground->second.code;
-  return request;
 }
 
 void Engine::know_images(const std::map<std::string, ImageGround>& images) {
@@ -70,19 +41,86 @@ void Engine::know_images(const std::map<std::string, ImageGround>& images) {
   store_.set("images", all.dump());
 }
 
-Json Engine::cut(const ChannelSpec& channel, const std::string& who, const std::string& why,
-                 bool as_built) {
-  CutRequest request = cut_request(channel, as_built);
+// A base image that nobody has seen yet can't be guessed. After a rollback what was known last will
+// do: the release is there already, and is taken as it was built.
+static void put_ground(const std::map<std::string, ImageGround>& images, CutRequest& request) {
+  const ChannelSpec& channel = request.channel;
+  auto ground = images.find(channel.name);
+  if (ground == images.end()) {
+    if (channel.base.empty() && channel.code.empty()) return;
+    throw Error(ErrorCode::kUnavailable,
+                "what the image of " + channel.name + " stands on is not known yet",
+                "the next plan finds out");
+  }
+  if (!ground->second.error.empty() && !request.as_built) {
+    throw Error(
+        ErrorCode::kUnavailable,
+        fmt::format("the base image {} can't be had: {}", ground->second.ref, ground->second.error),
+        "the release is cut as soon as it can");
+  }
+  if (!ground->second.code_error.empty() && !request.as_built) {
+    throw Error(ErrorCode::kInvalid, ground->second.code_error,
+                "see `code` of the channel's image");
+  }
+  request.base = ground->second.base;
+  request.code = ground->second.code;
+}
+
+// Why there is no candidate of a model: its step failed, can't run, or has yet to.
+std::string Engine::without_candidate(const std::string& model) const {
+  if (!active_ || active_->variant || !active_->plan) return "";
+  auto step = active_->survey->graph->producer.find(model);
+  if (step == active_->survey->graph->producer.end()) return "";
+  const PlannedStep& planned = active_->plan->at(step->second);
+  switch (planned.state) {
+    case StepState::kFailed:
+      return "its training failed";
+    case StepState::kBlocked:
+      return "blocked: " + planned.note;
+    case StepState::kWaiting:
+    case StepState::kRun:
+    case StepState::kRunning:
+      return "not trained yet";
+    default:
+      return "";
+  }
+}
+
+CutRequest Engine::cut_request(const ChannelSpec& channel, bool as_built) const {
+  CutRequest request;
+  request.channel = channel;
+  request.produced = produced_;
+  request.as_built = as_built;
+  request.distrust = options_.distrust;
+  put_ground(images_, request);
+  if (channel.policy == CutPolicy::kPassedOnly) return request;
+  for (const std::string& name : produced_) {
+    std::string why = without_candidate(name);
+    if (!why.empty()) request.without[name] = why;
+    auto decided = decided_.find(name);
+    const ModelState* model = registry_.model(name);
+    if (decided == decided_.end() || !model) continue;
+    const Version* version = candidate_version(*model, decided->second);
+    if (version) request.candidates[name] = version->number;
+  }
+  return request;
+}
+
+Json Engine::cut(CutRequest request, const std::string& who, const std::string& why) {
   request.who = who;
   request.why = why;
+  const ChannelSpec& channel = request.channel;
   const std::string from = registry_.live(channel.name);
   Cut cut = cut_release(registry_, request);
   if (!store_.get("release-held").empty()) store_.set("release-held", "");
   append(cut.facts);
   point("engine.release.cut");
-  if (cut.built_new) intend("build", cut.tag);
+  if (cut.built_new) build_and_sign(cut.tag);
   if (cut.moved) channel_moves(channel.name, from, cut, who, why);
-  return cut_document(channel, cut);
+  if (!request.as_built && !request.by_hand) due_since_.erase(channel.name);
+  Json document = cut_document(registry_, channel, cut);
+  if (channel.promote_by_hand) document["unpromoted"] = unpromoted(registry_, request);
+  return document;
 }
 
 void Engine::channel_moves(const std::string& channel, const std::string& from, const Cut& cut,
@@ -92,15 +130,17 @@ void Engine::channel_moves(const std::string& channel, const std::string& from, 
            {{"channel", channel}, {"from", from}, {"to", cut.tag}, {"who", who}, {"why", why}});
 }
 
-Json Engine::cut_document(const ChannelSpec& channel, const Cut& cut) const {
-  const ReleaseState* release = cut.tag.empty() ? nullptr : registry_.release(cut.tag);
+Json Engine::cut_document(const Registry& registry, const ChannelSpec& channel,
+                          const Cut& cut) const {
+  const ReleaseState* release = cut.tag.empty() ? nullptr : registry.release(cut.tag);
   return {{"channel", channel.name},
           {"tag", cut.tag},
           {"known", !cut.built_new},
           {"moved", cut.moved},
           {"models", release ? release->release.models.size() : 0},
           {"missing", missing(channel)},
-          {"held_back", cut.held_back}};
+          {"held_back", cut.held_back},
+          {"held", cut.held.empty() ? Json() : Json(cut.held)}};
 }
 
 // Models that the channel names and the graph produces, but that have nothing to give yet.
@@ -114,40 +154,115 @@ std::vector<std::string> Engine::missing(const ChannelSpec& channel) const {
   return names;
 }
 
-Json Engine::cut_all(const std::string& who, const std::string& why, bool as_built) {
-  Json all = Json::array();
-  for (const ChannelSpec& channel : channels_) all.push_back(cut(channel, who, why, as_built));
-  set_unreleased(0);
+std::vector<CutRequest> Engine::cuts() const {
+  std::vector<CutRequest> all;
+  for (const ChannelSpec& channel : channels_) {
+    if (!channel.promote_by_hand) all.push_back(cut_request(channel));
+  }
   return all;
+}
+
+CutRequest Engine::cut_by_hand(const std::string& name) const {
+  CutRequest request = cut_request(channel(name));
+  request.by_hand = true;
+  return request;
+}
+
+std::vector<CutRequest> Engine::cuts_back(const std::vector<std::string>& names) const {
+  std::vector<CutRequest> all;
+  for (const std::string& name : names) {
+    all.push_back(cut_request(channel(name), true));
+  }
+  return all;
+}
+
+void Engine::build_and_sign(const std::string& tag) {
+  if (options_.sign) intend("sign", tag);
+  intend("build", tag);
+}
+
+const ChannelSpec& Engine::channel(const std::string& name) const {
+  for (const ChannelSpec& spec : channels_) {
+    if (spec.name == name) return spec;
+  }
+  throw Error(ErrorCode::kNotFound, "no channel is called " + name,
+              "channels are declared under `releases:` of a workflow");
+}
+
+static void apply_all(Registry& registry, const std::vector<Fact>& facts) {
+  for (const Fact& fact : facts) {
+    registry.apply({registry.last_seq + 1, registry.last_time_ms, fact});
+  }
+}
+
+// As the registry would be; nothing of it is kept.
+Registry Engine::with(const std::vector<Fact>& facts) const {
+  Registry dry = registry_;
+  apply_all(dry, facts);
+  return dry;
+}
+
+// What would be refused is refused before anything has moved: a copy is asked first.
+Json Engine::move_and_cut(const std::vector<Fact>& facts, std::vector<CutRequest> cuts,
+                          const std::string& who, const std::string& why, bool dry) {
+  Json would = Json::array(), did = Json::array();
+  Registry then = with(facts);
+  for (const CutRequest& request : cuts) {
+    Cut cut = cut_release(then, request);
+    apply_all(then, cut.facts);
+    would.push_back(cut_document(then, request.channel, cut));
+  }
+  if (dry) return would;
+  const bool waiting = oldest_unreleased_ms_ != 0;
+  append(facts);
+  for (CutRequest& request : cuts) did.push_back(cut(std::move(request), who, why));
+  if (!waiting || due_since_.empty()) set_unreleased(0);
+  return did;
 }
 
 Json Engine::rebuild(const std::string& channel, const std::string& who,
                      const std::string& reason) {
-  for (const ChannelSpec& spec : channels_) {
-    if (spec.name != channel) continue;
-    CutRequest request = cut_request(spec, false);
-    request.who = who;
-    request.why = reason;
-    const std::string from = registry_.live(channel);
-    Cut cut = rebuild_release(registry_, request, reason);
-    append(cut.facts);
-    if (cut.built_new) intend("build", cut.tag);
-    if (cut.moved) channel_moves(channel, from, cut, who, reason);
-    return cut_document(spec, cut);
-  }
-  throw Error(ErrorCode::kNotFound, "no channel is called " + channel);
+  CutRequest request = cut_request(this->channel(channel));
+  request.by_hand = request.channel.promote_by_hand;
+  request.who = who;
+  request.why = reason;
+  const std::string from = registry_.live(channel);
+  Cut cut = rebuild_release(registry_, request, reason);
+  append(cut.facts);
+  if (cut.built_new) build_and_sign(cut.tag);
+  if (cut.moved) channel_moves(channel, from, cut, who, reason);
+  return cut_document(registry_, request.channel, cut);
 }
 
 // A release is cut at the latest `max-wait` after the oldest alias move that no release holds,
 // whether a run is under way or not.
-bool Engine::release_due() {
-  if (oldest_unreleased_ms_ == 0) return false;
-  int64_t waited_ms = clock_.now_ms() - oldest_unreleased_ms_;
+bool Engine::release_due(const ChannelSpec& channel) const {
+  if (oldest_unreleased_ms_ == 0 || channel.promote_by_hand) return false;
+  auto since = due_since_.find(channel.name);
+  if (since == due_since_.end() && !due_since_.empty()) return false;  // it was cut since
+  int64_t oldest_ms = since == due_since_.end() ? oldest_unreleased_ms_ : since->second;
+  return clock_.now_ms() - oldest_ms >= channel.max_wait_ms;
+}
+
+bool Engine::release_due() const {
   return std::any_of(channels_.begin(), channels_.end(),
-                     [&](const ChannelSpec& channel) { return waited_ms >= channel.max_wait_ms; });
+                     [&](const ChannelSpec& channel) { return release_due(channel); });
+}
+
+// A champion moved: from now on every channel that does not wait yet does.
+void Engine::await_cut() {
+  const int64_t now_ms = clock_.now_ms();
+  // Of a process before this one only the oldest move is known.
+  const int64_t since_ms =
+      due_since_.empty() && oldest_unreleased_ms_ != 0 ? oldest_unreleased_ms_ : now_ms;
+  if (oldest_unreleased_ms_ == 0) set_unreleased(now_ms);
+  for (const ChannelSpec& channel : channels_) {
+    if (!channel.promote_by_hand) due_since_.try_emplace(channel.name, since_ms);
+  }
 }
 
 void Engine::set_unreleased(int64_t since_ms) {
+  if (since_ms == 0) due_since_.clear();
   if (oldest_unreleased_ms_ == since_ms) return;
   oldest_unreleased_ms_ = since_ms;
   store_.set("unreleased", since_ms == 0 ? "" : std::to_string(since_ms));
@@ -155,16 +270,44 @@ void Engine::set_unreleased(int64_t since_ms) {
 
 void Engine::cut_waiting() {
   if (!release_due()) return;
-  try {
-    Json releases = cut_all("lockstep", "max-wait");
-    for (const Json& release : releases) {
-      if (active_) active_->releases.push_back(release);
-    }
-  } catch (const Error& error) {
-    set_unreleased(0);
-    note(std::string("release held: ") + error.what());
+  std::vector<ChannelSpec> due;
+  std::copy_if(channels_.begin(), channels_.end(), std::back_inserter(due),
+               [&](const ChannelSpec& channel) { return release_due(channel); });
+  for (const ChannelSpec& channel : due) {
+    Json release = cut_or_hold(channel, "max-wait");
+    if (active_ && !release.is_null()) active_->releases.push_back(release);
   }
+  set_unreleased(due_since_.empty() ? 0 : oldest_waiting());
   if (active_) ++active_->revision;
+}
+
+int64_t Engine::oldest_waiting() const {
+  int64_t oldest = clock_.now_ms();
+  for (const auto& [channel, since_ms] : due_since_) oldest = std::min(oldest, since_ms);
+  return oldest;
+}
+
+// A cut that collides with a known tag is held; whatever asked for it goes on.
+Json Engine::cut_or_hold(const ChannelSpec& channel, const std::string& why) {
+  try {
+    Json release = cut(cut_request(channel), "lockstep", why);
+    if (!release.at("held").is_null()) {
+      note(fmt::format("release of {} held: {}", channel.name,
+                       release.at("held").get<std::string>()));
+    }
+    const size_t unpromoted = release.value("unpromoted", Json::array()).size();
+    if (unpromoted > 0) {
+      note(fmt::format(
+          "{} waits: {} to be promoted (`lockstep release promote champion {}`)", channel.name,
+          unpromoted == 1 ? "1 model is" : fmt::format("{} models are", unpromoted), channel.name));
+    }
+    return channel.promote_by_hand ? Json() : release;
+  } catch (const Error& error) {
+    held_anew(error.what());
+    due_since_.erase(channel.name);
+    note(fmt::format("release held: {}", error.what()));
+    return nullptr;
+  }
 }
 
 std::vector<std::string> Engine::wanted_attempts() const {
@@ -205,14 +348,9 @@ void Engine::finish_run() {
   if (!active_->plan->finished() && !stopped) return;
   if (active_->variant) return close_preview();
   Run& run = *active_;
-  // A cut that collides with a known tag is held; the run still ends as its steps did.
   for (const ChannelSpec& channel : channels_) {
-    try {
-      run.releases.push_back(cut(channel, "lockstep", "run " + run.record.id, false));
-    } catch (const Error& error) {
-      run.notes.push_back(fmt::format("release held: {}", error.what()));
-      held_anew(error.what());
-    }
+    Json release = cut_or_hold(channel, "run " + run.record.id);
+    if (!release.is_null()) run.releases.push_back(release);
   }
   set_unreleased(0);
   bool failed = run.plan->count(StepState::kFailed) + run.plan->count(StepState::kBlocked) > 0 ||

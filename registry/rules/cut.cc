@@ -45,7 +45,7 @@ int64_t promote(const std::string& name, const ModelState& model, const CutReque
     if (gone || now != champion) cut.held_back.push_back(name + ": " + pin_text(*pin) + note);
     return now;
   }
-  if (champion == 0 || champion == now) return now;
+  if (champion == 0 || champion == now || request.as_built || request.by_hand) return now;
   if (const Withdrawal* mark = model.withdrawn(champion, channel)) {
     cut.held_back.push_back(name + ": version " + std::to_string(champion) + " is " +
                             withdrawn_text(*mark));
@@ -55,10 +55,10 @@ int64_t promote(const std::string& name, const ModelState& model, const CutReque
   return champion;
 }
 
-std::string why_missing(const ModelState* model, const std::string& channel) {
+std::string why_missing(const ModelState* model, const std::string& channel, bool by_hand) {
   if (!model) return "no version yet";
   if (const Pin* pin = model->pin(channel)) return pin_text(*pin);
-  if (model->alias(kChampion) != 0) return "held back";
+  if (model->alias(kChampion) != 0) return by_hand ? "not promoted yet" : "held back";
   if (model->gates.empty()) return "no champion yet";
   const GateReport& last = model->gates.rbegin()->second;
   return "no champion yet: version " + std::to_string(last.version) + ": " + last.verdict;
@@ -74,7 +74,9 @@ Draft draft_release(const Registry& registry, const CutRequest& request) {
     if (version != 0) {
       release.models.put(name, {version, model->version(version)->digest});
     } else {
-      missing.push_back({{"model", name}, {"why", why_missing(model, request.channel.name)}});
+      missing.push_back(
+          {{"model", name},
+           {"why", why_missing(model, request.channel.name, request.channel.promote_by_hand)}});
     }
   }
   release.missing = missing;
@@ -167,6 +169,7 @@ void point_to(const Registry& registry, const ReleaseState& known, const CutRequ
   }
   std::string live = registry.live(channel);
   if (live == cut.tag) return;
+  check_trusted(registry, known, request.distrust);
   if (known.withdrawn.count(channel)) {
     cut.facts.push_back(ReleaseWithdrawn{cut.tag, channel, request.who, request.why, true});
   }
@@ -184,11 +187,35 @@ void create(const Registry& registry, const CutRequest& request, Draft& draft, C
       ChannelMove{channel, registry.live(channel), cut.tag, request.who, request.why, false});
 }
 
+Cut held_cut(const Registry& registry, const CutRequest& request, std::string why) {
+  Cut cut;
+  cut.tag = registry.live(request.channel.name);
+  cut.held = std::move(why);
+  return cut;
+}
+
+// Why nothing is cut now; empty: it is. A rollback is never held.
+std::string hold(const Registry& registry, const CutRequest& request, const Draft& draft) {
+  if (request.as_built) return "";
+  std::string why;
+  if (!request.by_hand) why = held_by_policy(registry, request);
+  if (!why.empty() || !request.channel.single_upstream) return why;
+  why = held_by_upstreams(registry, draft.release.models);
+  if (why.empty() || !request.by_hand) return why;
+  throw Error(ErrorCode::kConflict, "channel " + request.channel.name + " is not cut: " + why,
+              "promote them together, once they agree");
+}
+
 }  // namespace
 
 Cut cut_release(const Registry& registry, const CutRequest& request) {
+  bool by_command = request.as_built || request.by_hand;
+  if (request.channel.promote_by_hand && !by_command) return held_cut(registry, request, "");
   Draft draft = draft_release(registry, request);
   if (draft.release.models.empty()) return draft.cut;
+  if (std::string why = hold(registry, request, draft); !why.empty()) {
+    return held_cut(registry, request, why);
+  }
   auto known = registry.releases.find(draft.release.tag);
   if (known == registry.releases.end()) {
     create(registry, request, draft, draft.cut);
@@ -197,6 +224,8 @@ Cut cut_release(const Registry& registry, const CutRequest& request) {
   bool as_built =
       request.as_built || rolled_back_to(registry, request.channel.name, draft.release.tag);
   const ReleaseState* target = pick(registry, known->second, draft.release, as_built);
+  const ReleaseState* same = request.same_as.empty() ? nullptr : registry.release(request.same_as);
+  if (same && same->release.models == draft.release.models) target = same;
   if (!target) collision(known->second.front().release, draft.release);
   point_to(registry, *target, request, draft, draft.cut);
   return draft.cut;

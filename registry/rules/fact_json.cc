@@ -9,10 +9,10 @@
 namespace lockstep {
 namespace {
 
-constexpr std::array<const char*, 14> kKinds = {
-    "version",      "alias-move",        "pin",      "unpin",   "withdrawal",
-    "gate",         "retired",           "renamed",  "release", "release-built",
-    "channel-move", "release-withdrawn", "restored", "approval"};
+constexpr std::array<const char*, 15> kKinds = {
+    "version",      "alias-move",        "pin",      "unpin",          "withdrawal",
+    "gate",         "retired",           "renamed",  "release",        "release-built",
+    "channel-move", "release-withdrawn", "restored", "release-signed", "approval"};
 static_assert(kKinds.size() == std::variant_size_v<Fact>);
 
 constexpr std::array<const char*, 3> kPinKinds = {"hand", "rollback", "release-rollback"};
@@ -247,6 +247,10 @@ void fields(T& f, V& visit) {
   } else if constexpr (kIs<T, Restored>) {
     visit("above", f.above);
     visit("backup", f.backup);
+  } else if constexpr (kIs<T, ReleaseSigned>) {
+    visit("tag", f.tag);
+    visit("key", f.key);
+    visit("signature", f.signature);
   } else {
     alias_fields(f, visit);
   }

@@ -74,4 +74,29 @@ std::string rebuilt_tag(const Release& release) {
   return manifest_tag(manifest_of(release)) + "-" + release_content(release).hex().substr(0, 8);
 }
 
+std::string signed_text(const Digest& content) {
+  return "lockstep.release.1\n" + content.str() + "\n";
+}
+
+std::string content_problem(const Release& release) {
+  const std::string manifest = manifest_of(release);
+  if (!release.tag.starts_with(manifest_tag(manifest))) {
+    return "its tag is not that of its manifest, " + manifest_tag(manifest);
+  }
+  Release whole = release;
+  whole.manifest = manifest;
+  const Digest content = release_content(whole);
+  if (content == release.content) return "";
+  return "its content is recorded as " + release.content.str() + " and is " + content.str();
+}
+
+void check_trusted(const Registry& registry, const ReleaseState& release,
+                   const Distrust& distrust) {
+  std::string why = content_problem(release.release);
+  if (why.empty() && distrust) why = distrust(registry, release);
+  if (why.empty()) return;
+  throw Error(ErrorCode::kConflict, "release " + release.release.tag + " is not pointed to: " + why,
+              "`lockstep release verify " + release.release.tag.substr(0, 12) + "` looks at it");
+}
+
 }  // namespace lockstep

@@ -14,9 +14,12 @@ Promotion promote(const Registry& registry, const PromoteRequest& request, const
     throw Error(ErrorCode::kInvalid, "a promotion needs a reason", "--reason …");
   }
   Promotion out;
-  out.from = model->alias(kChampion);
-  if (out.from == request.version) throw Error(ErrorCode::kConflict, name + " is champion already");
-  if (const Withdrawal* mark = model->withdrawn(request.version, kChampion)) {
+  const std::string alias = request.channel.empty() ? kChampion : request.channel;
+  out.from = model->alias(alias);
+  if (out.from == request.version) {
+    throw Error(ErrorCode::kConflict, name + " is " + alias + " already");
+  }
+  if (const Withdrawal* mark = model->withdrawn(request.version, alias)) {
     throw Error(ErrorCode::kDenied, name + " is " + withdrawn_text(*mark),
                 "`lockstep rollback --to` lifts the mark of one that was champion");
   }
@@ -29,15 +32,16 @@ Promotion promote(const Registry& registry, const PromoteRequest& request, const
     throw Error(ErrorCode::kConflict, name + " can't be taken: its bytes are missing",
                 "ask for the experiment again");
   }
-  const Pin* pin = model->pin(kChampion);
+  const Pin* pin = model->pin(alias);
   if (pin && pin->kind == PinKind::kHand && !request.override_pins) {
-    throw Error(ErrorCode::kDenied, "champion of " + request.model + " is " + pin_text(*pin),
+    throw Error(ErrorCode::kDenied, alias + " of " + request.model + " is " + pin_text(*pin),
                 "`lockstep unpin`, or `--override-pins`");
   }
-  out.facts.push_back(AliasMove{request.model, kChampion, out.from, request.version, request.who,
+  out.facts.push_back(AliasMove{request.model, alias, out.from, request.version, request.who,
                                 "promoted: " + request.reason});
+  if (!request.pinned && !pin) return out;
   out.facts.push_back(
-      Pin{request.model, kChampion, request.version, PinKind::kHand, request.who, request.reason});
+      Pin{request.model, alias, request.version, PinKind::kHand, request.who, request.reason});
   return out;
 }
 

@@ -126,6 +126,19 @@ std::vector<std::string> releases_naming(const Registry& registry, const std::st
   return tags;
 }
 
+std::map<std::string, int64_t> upstreams_of(const Registry& registry, const Version& version) {
+  std::map<std::string, int64_t> found;
+  const Json upstreams = version.upstreams.json();
+  if (!upstreams.is_array()) return found;
+  for (const Json& upstream : upstreams) {
+    if (!upstream.is_object()) continue;
+    Json name = upstream.value("model", Json()), number = upstream.value("version", Json());
+    if (!name.is_string() || !number.is_number_integer()) continue;
+    found[registry.name_today(name.get<std::string>())] = number.get<int64_t>();
+  }
+  return found;
+}
+
 std::set<std::string> consumers_of(const Registry& registry, const std::string& model) {
   std::set<std::string> found;
   for (const auto& [name, state] : registry.models) {

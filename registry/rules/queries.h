@@ -2,6 +2,7 @@
 // Knows nothing of who asks; changes nothing.
 #pragma once
 
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -39,6 +40,10 @@ ReleaseDifference release_difference(const Release& from, const Release& to);
 // Tags of the releases that name this version of the model, oldest first.
 std::vector<std::string> releases_naming(const Registry& registry, const std::string& model,
                                          int64_t version);
+
+// Model, by its name today, → its version that this one was trained on. Records that say no such
+// thing are passed over.
+std::map<std::string, int64_t> upstreams_of(const Registry& registry, const Version& version);
 
 // Other models, not retired, of which a version that holds an alias was trained on any version of
 // `model`.

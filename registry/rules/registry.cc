@@ -144,7 +144,7 @@ class Applier {
     }
     if (follows_from_models(release)) std::string().swap(release.manifest);
     registry_.releases[release.tag.substr(0, kMd5Digits)].push_back(
-        {std::move(release), entry_.seq, entry_.time_ms, {}, {}});
+        {std::move(release), entry_.seq, entry_.time_ms, {}, {}, {}});
   }
 
   void operator()(const ReleaseBuilt& built) const {
@@ -174,6 +174,13 @@ class Applier {
     } else if (release.withdrawn.erase(mark.channel) == 0) {
       corrupt("the withdrawal of release " + mark.tag + " is lifted, but is not set");
     }
+  }
+
+  void operator()(const ReleaseSigned& fact) const {
+    if (fact.key.empty() || fact.signature.empty()) {
+      corrupt("a signature of release " + fact.tag + " without a key or without bytes");
+    }
+    known_release(fact.tag).signatures[fact.key] = fact.signature;
   }
 
   void operator()(const Restored& fact) const {

@@ -151,9 +151,16 @@ struct Restored {
   int64_t above = 0;   // every number from here on, of every model, is greater
   std::string backup;  // when it was made
 };
+// A release's content hash was signed (docs/FORMATS.md, "Signatures").
+struct ReleaseSigned {
+  std::string tag;
+  std::string key;        // "ed25519:" and the public key in base64
+  std::string signature;  // 64 bytes in base64
+};
 
-using Fact = std::variant<Version, AliasMove, Pin, Unpin, Withdrawal, GateReport, Retired, Renamed,
-                          Release, ReleaseBuilt, ChannelMove, ReleaseWithdrawn, Restored, Approval>;
+using Fact =
+    std::variant<Version, AliasMove, Pin, Unpin, Withdrawal, GateReport, Retired, Renamed, Release,
+                 ReleaseBuilt, ChannelMove, ReleaseWithdrawn, Restored, ReleaseSigned, Approval>;
 
 // Ledger order is `seq`, not the clock; time_ms = max(clock, last recorded).
 struct Entry {
@@ -168,7 +175,8 @@ Json fact_json(const Fact& fact);
 Fact fact_from_text(std::string_view text);
 Fact fact_from_json(const Json& json);
 // "version", "alias-move", "pin", "unpin", "withdrawal", "gate", "retired", "renamed", "release",
-// "release-built", "channel-move", "release-withdrawn", "restored", "approval".
+// "release-built", "channel-move", "release-withdrawn", "restored", "release-signed",
+// "approval".
 std::string fact_kind(const Fact& fact);
 // The model a fact is about (a rename: the new name), or empty.
 std::string fact_model(const Fact& fact);
@@ -212,6 +220,7 @@ struct ReleaseState {
   int64_t seq = 0, created_ms = 0;
   std::optional<Digest> image;
   std::map<std::string, ReleaseWithdrawn> withdrawn;  // channel → mark in force
+  std::map<std::string, std::string> signatures;  // public key → signature, as in ReleaseSigned
 };
 
 struct ChannelMoved {

@@ -170,6 +170,7 @@ ReleaseRollback roll_back_release(const Registry& registry, const ReleaseRollbac
   const auto& history = history_of(registry, asked.channel);
   Request request{registry, asked, has, history, *registry.release(history.back().move.to)};
   const ReleaseState& target = target_of(request);
+  check_trusted(registry, target, asked.distrust);
   ReleaseRollback out;
   out.from = request.live.release.tag;
   out.to = target.release.tag;

@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "pipeline/base/error.h"
-#include "registry/rules/rules.h"
+#include "registry/rules/dependents.h"
 #include "registry/rules/words.h"
 
 namespace lockstep {
@@ -23,11 +23,12 @@ const ModelState& allowed_model(const Registry& registry, const RollbackRequest&
   if (request.reason.empty()) {
     throw Error(ErrorCode::kInvalid, "a rollback needs a reason", "--reason …");
   }
-  if (!request.consumers.empty()) {
+  if (!request.consumers.empty() && !request.with_dependents) {
     std::string names;
     for (const std::string& name : request.consumers) names += (names.empty() ? "" : ", ") + name;
     throw Error(ErrorCode::kDenied, request.model + " is what others were trained on: " + names,
-                "roll back the consumers first, or wait for --with-dependents");
+                "`--with-dependents` moves each to its newest good version on the target, and "
+                "trains where there is none");
   }
   return *model;
 }
@@ -144,6 +145,7 @@ Rollback roll_back_model(const Registry& registry, const RollbackRequest& reques
     out.facts.push_back(
         Pin{request.model, alias, out.to, PinKind::kRollback, request.who, request.reason});
   }
+  if (request.with_dependents) move_dependents(registry, request, has, move.aliases, out);
   return out;
 }
 

@@ -17,6 +17,9 @@ namespace lockstep {
 // Are the bytes of this digest present? (a known result counts only with its bytes)
 using HasBytes = std::function<bool(const Digest&)>;
 
+// Why a known release is not pointed to: its content is not what was signed. Empty: it may be.
+using Distrust = std::function<std::string(const Registry&, const ReleaseState&)>;
+
 // ---- manifest and content -------------------------------------------------------------------
 
 enum class ManifestStyle { kCanonical, kPythonJson, kPythonJsonSorted };
@@ -27,6 +30,12 @@ std::string manifest_bytes(const std::vector<std::pair<std::string, std::string>
 std::string manifest_tag(const std::string& manifest);  // MD5, 32 hex digits
 Digest release_content(const Release& release);         // RULES "Content"
 std::string rebuilt_tag(const Release& release);        // <md5>-<first 8 hex of content>
+std::string signed_text(const Digest& content);         // what a signature of a release is over
+// Where the content of a release is not what its models, base and code give; empty: it is.
+std::string content_problem(const Release& release);
+
+// Throws conflict where `distrust` has something to say of the release; without it nothing.
+void check_trusted(const Registry& registry, const ReleaseState& release, const Distrust& distrust);
 
 // ---- candidates, gates, alias moves ---------------------------------------------------------
 
@@ -106,7 +115,18 @@ struct CutRequest {
   std::set<std::string> produced;  // models the present graph produces (retired ones are left out)
   std::string base;                // digest of the base image, or empty
   std::string code;                // tree digest of image.code, or empty
-  bool as_built = false;  // after a rollback: a known manifest is re-pointed as it was built
+  // After a rollback: nothing is promoted, no policy holds the cut, and a known manifest is
+  // re-pointed as it was built.
+  bool as_built = false;
+  // By command, not by itself: nothing is promoted beside what the command moved, and only
+  // `single-upstream` holds the cut, by throwing conflict.
+  bool by_hand = false;
+  std::string same_as;  // by hand: where the manifest is that release's, exactly it is pointed to
+  // What the newest plan knows of models, for the policies: the candidate it decided for (as a
+  // version), and why there is none ("its training failed"). Of others the newest version counts.
+  std::map<std::string, int64_t> candidates;
+  std::map<std::string, std::string> without;
+  Distrust distrust;
   std::string who = "lockstep";
   std::string why = "run finished";
 };
@@ -116,8 +136,12 @@ struct Cut {
   bool built_new = false;   // content not known: an image must be built
   bool moved = false;
   std::vector<std::string> held_back;  // "intent-client-3: pinned at version 1 by ann"
+  // Why the channel was not cut at all ("policy all: …", "single-upstream: waits for …"); then
+  // nothing is promoted either, and no fact follows.
+  std::string held;
 };
 // Promotes champion → channel alias (passing over pins), builds the manifest, re-points or creates.
+// A channel that is promoted by hand is left alone unless `as_built` or `by_hand`.
 // The manifest has the models that the channel's patterns match and that are still produced, and
 // those that a release rollback pinned into the channel.
 // Throws conflict on known MD5 with other content, showing both sides and naming
@@ -130,6 +154,34 @@ Cut cut_release(const Registry& registry, const CutRequest& request);
 // content is known already it is re-pointed. Throws invalid without a reason.
 Cut rebuild_release(const Registry& registry, const CutRequest& request, const std::string& reason);
 
+// Why the policy of the channel holds this cut; empty: it does not.
+std::string held_by_policy(const Registry& registry, const CutRequest& request);
+// The same of `single-upstream`: which models it waits for, so that all that were trained on one
+// upstream were trained on one version of it.
+std::string held_by_upstreams(const Registry& registry, const ReleaseModels& models);
+// Models that the channel would have and champion has otherwise: what a promotion by hand is for.
+std::vector<std::string> unpromoted(const Registry& registry, const CutRequest& request);
+
+struct ReleasePromoteRequest {
+  std::string from;  // a channel, a tag, or "champion"
+  ChannelSpec to;
+  std::vector<ChannelSpec> channels;  // all channels of the workspace
+  std::set<std::string> produced;     // models the present graph produces
+  Distrust distrust;
+  std::string who, reason;
+};
+struct ReleasePromotion {
+  std::vector<Fact> facts;  // moves of the channel's aliases; the cut, by_hand, is the caller's
+  std::string tag;          // the release whose versions they are; empty: those of champion
+  std::vector<std::string> held_back;
+};
+// One channel gets exactly the versions of another one's live release, of a release, or of the
+// champions, as far as its patterns name them: what the source has lost leaves it, too. Passes over
+// pins and withdrawn versions, and names them. Throws not_found, conflict (it promotes by itself,
+// bytes are missing, the release is withdrawn there) or invalid without a reason.
+ReleasePromotion promote_release(const Registry& registry, const ReleasePromoteRequest& request,
+                                 const HasBytes& has);
+
 // ---- rollback, pins -------------------------------------------------------------------------
 
 struct RollbackRequest {
@@ -138,6 +190,7 @@ struct RollbackRequest {
   std::string channel;  // empty: champion and every channel that carries the bad version
   std::vector<std::string> channels;  // all channels of the workspace
   std::set<std::string> consumers;    // models whose live version was trained on this model
+  bool with_dependents = false;       // they go with it; else a model that has some is refused
   bool override_pins = false;
   std::string who, reason;
 };
@@ -145,6 +198,12 @@ struct Rollback {
   std::vector<Fact> facts;
   int64_t from = 0, to = 0;
   std::vector<std::string> moved_channels;
+  struct Dependent {
+    std::string model, alias;
+    int64_t from = 0, to = 0;
+  };
+  std::vector<Dependent> dependents;  // consumers that went with it
+  std::set<std::string> to_train;     // those that have no good version on the target
 };
 // Moves the model to the newest earlier good version (or `to`) as champion and in every channel
 // that carries the bad one (`channel`: there only), pins it there and withdraws the version it
@@ -158,6 +217,8 @@ Rollback roll_back_model(const Registry& registry, const RollbackRequest& reques
 struct PromoteRequest {
   std::string model;
   int64_t version = 0;
+  std::string channel;  // empty: champion
+  bool pinned = true;   // no plan or cut moves it on
   bool override_pins = false;
   std::string who, reason;
 };
@@ -166,9 +227,9 @@ struct Promotion {
   int64_t from = 0;
 };
 // Makes a version champion that no plan asked for, and pins it, or the next plan would take it
-// back. It must not be withdrawn, nor have failed its gate, and have its bytes. Channels follow
-// with the cut, which is the caller's. Throws denied, conflict, not_found, invalid without a
-// reason.
+// back; or gives it to one channel alone. It must not be withdrawn, nor have failed its gate, and
+// have its bytes. Channels follow with the cut, which is the caller's. Throws denied, conflict,
+// not_found, invalid without a reason.
 Promotion promote(const Registry& registry, const PromoteRequest& request, const HasBytes& has);
 
 struct ReleaseRollbackRequest {
@@ -176,6 +237,7 @@ struct ReleaseRollbackRequest {
   std::string to;                // tag, or empty: newest earlier release not withdrawn
   std::optional<int64_t> at_ms;  // what was live then
   bool override_pins = false;
+  Distrust distrust;
   std::string who, reason;
 };
 struct ReleaseRollback {

@@ -130,6 +130,20 @@ class FakeBackend : public Backend {
                         const Caller& caller) override {
     return answer("release_rollback", {{"channel", channel}, {"body", body}}, caller);
   }
+  Json release_promote(const std::string& from, const std::string& to,
+                       const Caller& caller) override {
+    return answer("release_promote", {{"from", from}, {"to", to}}, caller);
+  }
+  Json release_changelog(const std::string& a, const std::string& b,
+                         const std::string& channel) override {
+    return answer("release_changelog", {{"a", a}, {"b", b}, {"channel", channel}});
+  }
+  Json release_provenance(const std::string& which) override {
+    return answer("release_provenance", {{"which", which}});
+  }
+  Json release_sign(const std::string& which, const Caller& caller) override {
+    return answer("release_sign", {{"which", which}}, caller);
+  }
   Json release_rebuild(const std::string& channel, const Caller& caller) override {
     return answer("release_rebuild", {{"channel", channel}}, caller);
   }

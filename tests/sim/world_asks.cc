@@ -128,8 +128,8 @@ static void roll_back(World& world, Engine& engine, const std::string& model, ui
   request.consumers = consumers_of(engine.registry(), model);
   request.override_pins = pick % 16 >= 12;
   HasBytes has = [&](const Digest& digest) { return world.present.count(digest) > 0; };
-  engine.append(roll_back_model(engine.registry(), request, has).facts);
-  engine.cut_all("ann", "rollback", true);
+  Rollback back = roll_back_model(engine.registry(), request, has);
+  engine.move_and_cut(back.facts, engine.cuts_back(back.moved_channels), "ann", "rollback");
 }
 
 static void roll_back_channel(World& world, Engine& engine, uint32_t pick) {
@@ -152,8 +152,7 @@ static void let_pass(World& world, Engine& engine, uint32_t pick) {
   std::optional<Digest> today = engine.past().accepted(model);
   ApproveRequest request{model, 0, today ? &*today : nullptr, "ann", "fair"};
   HasBytes has = [&](const Digest& digest) { return world.present.count(digest) > 0; };
-  engine.append(approve(engine.registry(), request, has));
-  engine.cut_all("ann", "approved");
+  engine.move_and_cut(approve(engine.registry(), request, has), engine.cuts(), "ann", "approved");
 }
 
 static void pin_or_unpin(Engine& engine, const Event& event) {

@@ -213,20 +213,25 @@ class Check {
 
   void channels(const WorkspaceSources& sources) {
     std::vector<std::string> names;
-    std::string first;
+    std::map<std::string, std::string> places;
     for (const Workflow& workflow : workflows_) {
       for (const ChannelSpec& channel : workflow.channels) {
-        if (!names.empty()) {
-          say(channel.place, "\"a second channel\" is not supported yet",
-              fmt::format("the first is \"{}\" at {}", names.front(), first));
+        auto [other, fresh] = places.emplace(channel.name, channel.place);
+        if (!fresh) {
+          say(channel.place, fmt::format("a second channel \"{}\"", shown(channel.name)),
+              fmt::format("the first is at {}", other->second));
+          continue;
         }
-        if (names.empty()) first = channel.place;
         names.push_back(channel.name);
         unmatched(channel);
       }
     }
+    if (names.size() > 1 && sources.channel.empty()) {
+      say(places.at(names[1]), "of several channels, lockstep.yaml names none as the default",
+          fmt::format("`channel: {}` there is what commands mean that name none", names[0]));
+    }
     if (sources.channel.empty() || names.empty()) return;
-    if (std::find(names.begin(), names.end(), sources.channel) != names.end()) return;
+    if (places.count(sources.channel)) return;
     say(sources.channel_place,
         fmt::format("no workflow has a channel \"{}\"", shown(sources.channel)),
         did_you_mean(sources.channel, names));

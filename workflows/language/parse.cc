@@ -227,16 +227,43 @@ void read_image(Fields& channel_fields, ChannelSpec& channel, Diagnostics& diagn
   fields.finish();
 }
 
-void refuse_unless(Fields& fields, const char* key, const std::string& supported,
-                   const std::vector<std::string>& later, Diagnostics& diagnostics) {
+bool read_word(Fields& fields, const char* key, const std::vector<std::string>& words,
+               const std::string& wanted, Diagnostics& diagnostics) {
   const YamlNode* node = fields.take(key);
-  if (node == nullptr) return;
-  for (const std::string& word : later) {
-    if (node->text() != word) continue;
-    return not_supported_yet(node->place(), fmt::format("{}: {}", key, word), diagnostics,
-                             fmt::format("{} is", supported));
+  return node != nullptr && read_choice(*node, fields.of(key), words, diagnostics) == wanted;
+}
+
+// A number of models, or a share of those that the channel names.
+void read_quorum(Fields& fields, ChannelSpec& channel, Diagnostics& diagnostics) {
+  const YamlNode* node = fields.take("quorum");
+  bool wanted = channel.policy == CutPolicy::kQuorum;
+  if (node == nullptr) {
+    if (wanted) fields.need("quorum", "how many models: 8, or \"80%\"");
+    return;
   }
-  read_choice(*node, fields.of(key), {supported}, diagnostics);
+  if (!wanted) {
+    return diagnostics.error(node->place(), fields.of("quorum") + " needs \"policy: quorum\"");
+  }
+  std::string text = node->text();
+  channel.quorum_percent = !text.empty() && text.back() == '%';
+  if (channel.quorum_percent) text.pop_back();
+  bool digits = !text.empty() && text.size() <= 6 &&
+                text.find_first_not_of("0123456789") == std::string::npos;
+  int64_t number = digits ? std::stoll(text) : 0;
+  if (number < 1 || (channel.quorum_percent && number > 100)) {
+    return expected(*node, fields.of("quorum"), "a number of models, or 1% to 100%", diagnostics);
+  }
+  channel.quorum = static_cast<uint32_t>(number);
+}
+
+void read_policy(Fields& fields, ChannelSpec& channel, Diagnostics& diagnostics) {
+  if (const YamlNode* node = fields.take("policy")) {
+    auto word =
+        read_choice(*node, fields.of("policy"), {"passed-only", "all", "quorum"}, diagnostics);
+    if (word == "all") channel.policy = CutPolicy::kAll;
+    if (word == "quorum") channel.policy = CutPolicy::kQuorum;
+  }
+  read_quorum(fields, channel, diagnostics);
 }
 
 ChannelSpec read_channel(const YamlEntry& entry, Diagnostics& diagnostics) {
@@ -255,12 +282,16 @@ ChannelSpec read_channel(const YamlEntry& entry, Diagnostics& diagnostics) {
     check_models_patterns(*models, fields, diagnostics);
   }
   read_image(fields, channel, diagnostics);
-  refuse_unless(fields, "promote", "auto", {"manual"}, diagnostics);
-  refuse_unless(fields, "policy", "passed-only", {"all", "quorum"}, diagnostics);
+  channel.promote_by_hand = read_word(fields, "promote", {"auto", "manual"}, "manual", diagnostics);
+  read_policy(fields, channel, diagnostics);
   if (const YamlNode* wait = fields.take("max-wait")) {
     channel.max_wait_ms = read_duration(*wait, fields.of("max-wait"), diagnostics).value_or(0);
   }
-  fields.not_yet({"single-upstream", "approval"});
+  if (const YamlNode* node = fields.take("single-upstream")) {
+    channel.single_upstream =
+        read_bool(*node, fields.of("single-upstream"), diagnostics).value_or(false);
+  }
+  fields.not_yet({"approval"});
   fields.instead("max-new", "policies: {max-new: …} in lockstep.yaml");
   fields.finish();
   return channel;
@@ -271,12 +302,9 @@ void read_releases(const Reading& reading, Fields& fields) {
   if (node == nullptr) return;
   Fields releases(*node, "\"releases\"", reading.diagnostics);
   if (node->is_map() && node->entries().empty()) {
-    expected(*node, "\"releases\"", "a map with one channel", reading.diagnostics);
+    expected(*node, "\"releases\"", "a map of channels", reading.diagnostics);
   }
   for (const YamlEntry& entry : node->entries()) {
-    if (reading.workflow.channels.size() == 1) {
-      not_supported_yet(entry.key_place, "a second channel", reading.diagnostics);
-    }
     reading.workflow.channels.push_back(read_channel(entry, reading.diagnostics));
   }
 }

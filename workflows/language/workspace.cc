@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "pipeline/base/ed25519.h"
 #include "pipeline/core/names.h"
 #include "workflows/language/readers.h"
 #include "workflows/language/workspace_parts.h"
@@ -141,6 +142,32 @@ void read_policies(Fields& root, Diagnostics& diagnostics, Policies& policies) {
   fields.finish();
 }
 
+void read_signing(Fields& root, const WorkspaceReading& reading, Workspace& workspace) {
+  const YamlNode* node = root.take("signing");
+  if (node == nullptr) return;
+  Fields fields(*node, "\"signing\"", reading.diagnostics);
+  SigningSpec signing;
+  if (const YamlNode* key = fields.take("key")) {
+    signing.key = read_secret(*key, fields.of("key"), reading);
+  }
+  if (const YamlNode* trusted = fields.take("trusted")) {
+    signing.trusted = read_texts(*trusted, fields.of("trusted"), reading.diagnostics);
+    for (const YamlNode& one : trusted->items()) {
+      try {
+        if (!one.text().empty()) ed25519_key(one.text());
+      } catch (const Error& error) {
+        reading.diagnostics.error(one.place(), fields.of("trusted") + ": " + error.message,
+                                  error.hint);
+      }
+    }
+  }
+  if (fields.is_map() && !fields.has("key") && !fields.has("trusted")) {
+    expected(*node, "\"signing\"", "{key: file:PATH} or {trusted: [...]}", reading.diagnostics);
+  }
+  fields.finish();
+  workspace.signing = signing;
+}
+
 void read_channel(Fields& root, Diagnostics& diagnostics, Workspace& workspace) {
   const YamlNode* node = root.take("channel");
   if (node == nullptr) return;
@@ -157,6 +184,7 @@ void read_workspace(const YamlNode& root, const WorkspaceReading& reading, Works
   read_sources(fields, reading, workspace);
   read_pools(fields, reading.diagnostics, workspace);
   read_releases(fields, reading, workspace);
+  read_signing(fields, reading, workspace);
   read_channel(fields, reading.diagnostics, workspace);
   read_imports(fields, reading, workspace);
   read_listeners(fields, reading, workspace);

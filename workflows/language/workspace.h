@@ -178,12 +178,20 @@ struct Policies {
   bool operator==(const Policies&) const = default;
 };
 
+// Releases are signed by a key, and believed where one of the trusted signed them.
+struct SigningSpec {
+  std::optional<SecretRef> key;      // an Ed25519 private key in PEM
+  std::vector<std::string> trusted;  // public keys, "ed25519:BASE64"; beside the own one
+  bool operator==(const SigningSpec&) const = default;
+};
+
 struct Workspace {
   std::filesystem::path folder;     // of the file; state lives in .lockstep below it
   std::vector<SourceSpec> sources;  // in the file's order
   std::vector<PoolSpec> pools;      // at least one
   std::filesystem::path releases;   // absolute: out/releases unless said otherwise
   std::optional<RegistrySpec> registry;
+  std::optional<SigningSpec> signing;
   std::string channel;  // the default one; empty: the only one
   std::string channel_where;
   std::vector<ImportSpec> imports;  // in the file's order

@@ -203,6 +203,61 @@ TEST_CASE("releases") {
         "added   y   1\n");
 }
 
+TEST_CASE("a changelog, as text and as Markdown") {
+  Json log = {{"channel", "production"},
+              {"from", kTag1},
+              {"to", kTag2},
+              {"created", "2026-03-03T14:00:00Z"},
+              {"models", 8},
+              {"entries",
+               {{{"model", "c-3"},
+                 {"kind", "moved"},
+                 {"from", 1},
+                 {"to", 2},
+                 {"why", {{{"kind", "rows"}, {"text", "12 changed rows of t[client=_3] (Ann)"}}}},
+                 {"metrics", {{"loss", {0.5, 0.5}}, {"accuracy", {0.91, 0.934}}}}},
+                {{"model", "c-9"}, {"kind", "added"}, {"to", 1}, {"metrics", Json::object()}},
+                {{"model", "c-2"}, {"kind", "removed"}, {"from", 4}}}}};
+  CHECK(printed("release_changelog", log, {"release", "changelog"}) ==
+        "release 1da281f01541e3eac0f2a91187cadb86       production, 2026-03-03 14:00:00\n"
+        "since  51796c70071bb3bf51e5a9cee12382cd\n"
+        "       1 model changed, 1 new, 1 gone, 6 as before\n"
+        "\n"
+        "c-3  1 → 2\n"
+        "  12 changed rows of t[client=_3] (Ann)\n"
+        "  accuracy 0.91 → 0.934, loss 0.5\n"
+        "\n"
+        "c-9  new, version 1\n"
+        "\n"
+        "c-2  gone, was version 4\n");
+  CHECK(printed("release_changelog", log, {"release", "changelog", "--markdown"}) ==
+        "## Release 1da281f01541e3eac0f2a91187cadb86\n"
+        "\n"
+        "production, 2026-03-03 14:00:00 UTC, since 51796c70071bb3bf51e5a9cee12382cd: 1 model "
+        "changed, 1 new, 1 gone, 6 as before.\n"
+        "\n"
+        "- **c-3** 1 → 2: 12 changed rows of t\\[client=\\_3\\] (Ann). accuracy 0.91 → 0.934, "
+        "loss 0.5.\n"
+        "- **c-9** new, version 1.\n"
+        "- **c-2** gone, was version 4.\n");
+}
+
+TEST_CASE("one channel's release given to another") {
+  Json promotion = {{"channel", "production"},
+                    {"from", kTag1},
+                    {"to", kTag2},
+                    {"known", true},
+                    {"moved", true},
+                    {"moves", {{{"model", "c-3"}, {"from", 1}, {"to", 2}}}},
+                    {"held_back", {"c-4: pinned at version 1 by ann: the fair"}}};
+  CHECK(printed("release_promote", promotion,
+                {"release", "promote", "staging", "production", "--reason", "a quiet week"}) ==
+        "release 1da281f01541e3eac0f2a91187cadb86       production: re-pointed, nothing built\n"
+        "from   51796c70071bb3bf51e5a9cee12382cd\n"
+        "moved  c-3 1 → 2\n"
+        "held back c-4: pinned at version 1 by ann: the fair\n");
+}
+
 TEST_CASE("moving, rebuilding, pushing and verifying releases") {
   Json back = {
       {"channel", "production"}, {"from", kTag2}, {"to", kTag1}, {"pinned", {"c-1", "c-2", "c-3"}}};

@@ -57,6 +57,7 @@ std::vector<Fact> every_kind() {
           ChannelMove{"production", "x", tag, "ann", "rollback: bad", true},
           ReleaseWithdrawn{tag, "production", "ann", "bad", true},
           Restored{1'000'000, "2026-03-03T14:00:00Z"},
+          ReleaseSigned{tag, "ed25519:key", "signature"},
           Approval{"m", 3, sha256("basis").str(), "bea", "fair"}};
 }
 

@@ -178,7 +178,7 @@ TEST_CASE("rollback: a model that others were trained on is refused, naming them
   request.consumers = consumers_of(book.registry, "client-3");
   std::string message = message_of([&] { roll_back_model(book.registry, request, has_all); });
   CHECK(message.starts_with("denied: client-3 is what others were trained on: adapter"));
-  CHECK(message.find("roll back the consumers first") != std::string::npos);
+  CHECK(message.find("--with-dependents") != std::string::npos);
   book.add(Retired{"adapter", true, "gone"});
   CHECK(consumers_of(book.registry, "client-3").empty());
 }

@@ -46,6 +46,7 @@ std::vector<std::string> header(const Sample& sample, const std::string& word) {
 Diagnostics read(const Sample& sample) {
   Diagnostics diagnostics;
   WorkspaceSources names = usual_names();
+  for (const std::string& name : header(sample, "channel")) names.channel = name;
   if (!header(sample, "sources").empty()) {
     names.tables.push_back("other");
     names.code.push_back("lib");

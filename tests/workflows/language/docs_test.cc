@@ -40,7 +40,9 @@ void check_example(const std::string& text) {
   if (is_workspace(text)) {
     parse_workspace(text, "lockstep.yaml", diagnostics);
   } else {
-    read_workflow(text, diagnostics);
+    WorkspaceSources names = usual_names();
+    if (text.find("  production:") != std::string::npos) names.channel = "production";
+    read_workflow(text, diagnostics, names);
   }
   CHECK(texts(diagnostics.errors()) == std::vector<std::string>());
   CHECK(texts(diagnostics.warnings()) == std::vector<std::string>());
