@@ -479,6 +479,7 @@ std::vector<Route> all_routes() {
   std::vector<Route> all = kWork;
   all.insert(all.end(), kModels.begin(), kModels.end());
   all.insert(all.end(), kReleases.begin(), kReleases.end());
+  all.insert(all.end(), ledger_routes().begin(), ledger_routes().end());
   all.insert(all.end(), access_routes().begin(), access_routes().end());
   return all;
 }

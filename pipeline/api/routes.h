@@ -7,5 +7,6 @@
 namespace lockstep {
 
 const std::vector<Route>& access_routes();
+const std::vector<Route>& ledger_routes();
 
 }  // namespace lockstep

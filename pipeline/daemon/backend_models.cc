@@ -129,9 +129,12 @@ Json WorkspaceBackend::model(const std::string& name, std::optional<int64_t> num
                                                    : Json{{"passed", gate->second.passed},
                                                           {"verdict", gate->second.verdict},
                                                           {"checks", gate->second.checks.json()}}},
+                {"imported", version.imported.empty() ? Json() : Json(version.imported)},
                 {"versions", versions_json(model)},
                 {"moves", moves_json(model)},
                 {"pins", pins_json(model)}});
+    auto remarks = model.remarks.find(version.number);
+    out.update(remarks_json(remarks == model.remarks.end() ? Remarks() : remarks->second));
     return out;
   });
 }

@@ -32,6 +32,7 @@ Json summary(const Registry& registry, const ReleaseState& state) {
           {"live", !live_in(registry, state.release.tag).empty()},
           {"created", rfc3339(state.created_ms)},
           {"models_count", state.release.models.size()},
+          {"kept", state.kept.has_value()},
           {"withdrawn", withdrawn}};
 }
 
@@ -58,6 +59,7 @@ Json release_json(Daemon& daemon, const Registry& registry, const ReleaseState& 
   out["base"] = state.release.base.empty() ? Json() : Json(state.release.base);
   out["folder"] = daemon.parts().releases_shown();
   out["missing"] = state.release.missing.json();
+  out.update(remarks_json(state.remarks));
   Json models = Json::array();
   for (const auto& [name, entry] : state.release.models) {
     models.push_back(released_model(registry, name, entry));

@@ -31,12 +31,24 @@ std::set<Digest> needed_fingerprints(const Registry& registry, Store& store, siz
   return fingerprints_of(registry, store, kept_digests(registry, keep_releases));
 }
 
-std::set<Digest> needed_bytes(const Registry& registry, Store& store, size_t keep_releases) {
-  std::set<Digest> all = kept_digests(registry, keep_releases);
-  for (const Digest& fingerprint : fingerprints_of(registry, store, all)) {
+Kept needed_because(const Registry& registry, Store& store, size_t keep_releases) {
+  Kept all = kept_because(registry, keep_releases);
+  std::set<Digest> kept;
+  for (const auto& [digest, why] : all) kept.insert(kept.end(), digest);
+  for (const Digest& fingerprint : fingerprints_of(registry, store, kept)) {
     std::optional<ResultRecord> result = store.result(fingerprint);
     if (!result) continue;
-    for (const auto& [name, digest] : result->outputs) all.insert(digest);
+    for (const auto& [name, digest] : result->outputs) {
+      all.emplace(digest, "a result of today's steps, of a preview or beside a kept version");
+    }
+  }
+  return all;
+}
+
+std::set<Digest> needed_bytes(const Registry& registry, Store& store, size_t keep_releases) {
+  std::set<Digest> all;
+  for (const auto& [digest, why] : needed_because(registry, store, keep_releases)) {
+    all.insert(all.end(), digest);
   }
   return all;
 }

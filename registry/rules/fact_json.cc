@@ -9,10 +9,10 @@
 namespace lockstep {
 namespace {
 
-constexpr std::array<const char*, 13> kKinds = {
-    "version",      "alias-move",        "pin",     "unpin",   "withdrawal",
-    "gate",         "retired",           "renamed", "release", "release-built",
-    "channel-move", "release-withdrawn", "restored"};
+constexpr std::array<const char*, 16> kKinds = {
+    "version",  "alias-move", "pin",     "unpin",         "withdrawal",   "gate",
+    "retired",  "renamed",    "release", "release-built", "channel-move", "release-withdrawn",
+    "restored", "note",       "tagged",  "release-kept"};
 static_assert(kKinds.size() == std::variant_size_v<Fact>);
 
 constexpr std::array<const char*, 3> kPinKinds = {"hand", "rollback", "release-rollback"};
@@ -156,6 +156,7 @@ void version_fields(T& f, V& visit) {
   visit("nondeterministic", f.nondeterministic);
   visit.optional("preview", f.preview);
   visit.optional("inputs", f.inputs);
+  visit.optional("imported", f.imported);
 }
 
 template <class T, class V>
@@ -189,6 +190,21 @@ void alias_fields(T& f, V& visit) {
     visit("lifted", f.lifted);
   }
   visit("who", f.who);
+}
+
+template <class T, class V>
+void remark_fields(T& f, V& visit) {
+  visit("model", f.model);
+  visit("version", f.version);
+  visit("release", f.release);
+  visit("who", f.who);
+  if constexpr (kIs<T, Note>) {
+    visit("text", f.text);
+  } else {
+    visit("key", f.key);
+    visit("value", f.value);
+    visit("removed", f.removed);
+  }
 }
 
 template <class T, class V>
@@ -229,6 +245,13 @@ void fields(T& f, V& visit) {
   } else if constexpr (kIs<T, Restored>) {
     visit("above", f.above);
     visit("backup", f.backup);
+  } else if constexpr (kIs<T, Note> || kIs<T, Tagged>) {
+    remark_fields(f, visit);
+  } else if constexpr (kIs<T, ReleaseKept>) {
+    visit("tag", f.tag);
+    visit("who", f.who);
+    visit("reason", f.reason);
+    visit("kept", f.kept);
   } else {
     alias_fields(f, visit);
   }

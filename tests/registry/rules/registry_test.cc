@@ -55,7 +55,10 @@ std::vector<Fact> every_kind() {
           ReleaseBuilt{tag, sha256("image")},
           ChannelMove{"production", "x", tag, "ann", "rollback: bad", true},
           ReleaseWithdrawn{tag, "production", "ann", "bad", true},
-          Restored{1'000'000, "2026-03-03T14:00:00Z"}};
+          Restored{1'000'000, "2026-03-03T14:00:00Z"},
+          Note{"m", 3, "", "ann", "ticket 812"},
+          Tagged{"", 0, tag, "ann", "audited", "yes", true},
+          ReleaseKept{tag, "ann", "audit", false}};
 }
 
 Book with_one_release() {
