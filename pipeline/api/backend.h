@@ -209,6 +209,45 @@ class Backend {
   // body: {"channel":name|"","all":bool,"now":bool}
   virtual Json unpin(const std::string& model, const Json& body, const Caller& caller) = 0;
 
+  // Models that were made elsewhere become versions under today's fingerprints, and champions:
+  // {"adopted":[{"model","version","sha256","step","file","metrics"}],
+  //  "left":[{"model","step","why"}] (given, or without a result),"dry_run"}
+  // body: {"models":[name…] (none: all),"from":absolute path, pattern or list}
+  virtual Json adopt(const Json& body, const Caller& caller) = 0;
+  // Two versions side by side (without a version: the champion), with at most `limit` rows of each
+  // input: {"a" and "b":{"model","version","sha256","created","trigger"},"identical":bool,
+  //  "data":[{"input","source","table","slice","from"|null,"to","rows":{"added","removed",
+  //           "changed"}|null,"sample":[rows as in diff],"more":bool,"note"|null}] of inputs that
+  //  differ,"code":[{"source","from"|null,"to","files","paths","authors"}],
+  //  "parameters" and "environment":[{"name","a","b"}] that differ,
+  //  "upstreams":[{"input","a" and "b":{"model","version","sha256"}|null}],
+  //  "metrics":{name:[a,b]}}
+  struct VersionName {
+    std::string model;
+    std::optional<int64_t> version;
+  };
+  virtual Json version_diff(const VersionName& a, const VersionName& b, size_t limit) = 0;
+
+  // A ledger that was begun elsewhere, whole or not at all: {"models":N,"versions":N
+  // (new),"known":N,
+  //  "with_bytes":N,"without_digest":N,"releases":[{"tag","channel","models":N,"style","new":bool}],
+  //  "dry_run"}. body: {"from":absolute path of a file or a folder,"style":text|"",
+  //  "models_from":absolute pattern or folder|"","channel":text|""}
+  virtual Json import_ledger(const Json& body, const Caller& caller) = 0;
+  // {"model","version","release"|null,"notes":[{"time","who","text"}],"dry_run"}; of a version, or
+  // of a release. body: {"model","version":N|null,"release":tag|"","text"}
+  virtual Json note(const Json& body, const Caller& caller) = 0;
+  // {"model","version","release"|null,"tags":{key:value},
+  //  "tag_history":[{"time","who","key","value","removed"}],"dry_run"}
+  // body: as of a note, and {"key","value","remove":bool}
+  virtual Json tag(const Json& body, const Caller& caller) = 0;
+  // Versions that are all of it, newest first:
+  // [{"model","version","created","sha256","aliases":[…],
+  //  "metrics","commits","committers":[text…],"tags","trigger"}]
+  // wanted: {"name":pattern,"metric":[text…],"hash","commit","committer","since","until",
+  //          "tag":["KEY=VALUE" or "KEY"…],"limit":N}
+  virtual Json search(const Json& wanted) = 0;
+
   // CONTRACT `release list`
   virtual Json releases(const std::string& channel) = 0;
   // `which`: a tag or an unambiguous beginning of one, "" for live, or a time for `at`.
@@ -255,10 +294,14 @@ class Backend {
   // {"tag","ok":bool,"problems":[text…],"checked":{"models","blobs"},"signed":bool,"signatures":[…]}
   virtual Json release_verify(const std::string& which) = 0;
 
+  // Keeps a release for good, or no longer: {"channel","tag","kept":bool,
+  //  "not_held":[text…] (training rows that no source holds),"dry_run"}
+  virtual Json release_keep(const std::string& which, bool keep, const Caller& caller) = 0;
+
   // {"model","version","identical":bool,"recorded","replayed","differences":[text…],"seconds"}
   virtual Json replay(const std::string& model, std::optional<int64_t> version) = 0;
   // {"freed":[{"sha256","bytes"}],"bytes","refs":N,"checkpoints":N,"snapshots":N,"held":N,
-  // "dry_run":bool}
+  // "held_by":[{"why","artifacts":N,"bytes"}],"dry_run":bool}; each held artifact counts once
   virtual Json gc(const Caller& caller) = 0;
   // Begins a backup to `to`, an absolute path of the daemon's machine: {"file"}. Throws conflict
   // while one is under way or where the file is there.

@@ -407,6 +407,7 @@ std::vector<Route> all_routes() {
   all.insert(all.end(), kModels.begin(), kModels.end());
   all.insert(all.end(), release_routes().begin(), release_routes().end());
   all.insert(all.end(), gate_routes().begin(), gate_routes().end());
+  all.insert(all.end(), ledger_routes().begin(), ledger_routes().end());
   all.insert(all.end(), access_routes().begin(), access_routes().end());
   return all;
 }

@@ -9,5 +9,6 @@ namespace lockstep {
 const std::vector<Route>& access_routes();
 const std::vector<Route>& gate_routes();
 const std::vector<Route>& release_routes();
+const std::vector<Route>& ledger_routes();
 
 }  // namespace lockstep

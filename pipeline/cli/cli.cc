@@ -169,6 +169,7 @@ int run_cli(int argc, const char* const* argv, const CliEnvironment& environment
   add_experiment_commands(commands);
   add_model_commands(commands);
   add_release_commands(commands);
+  add_ledger_commands(commands);
   add_access_commands(commands);
   add_hook_commands(commands);
   add_workspace_commands(commands);

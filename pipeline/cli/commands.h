@@ -54,6 +54,7 @@ void add_backup_commands(Commands& commands);
 void add_table_commands(Commands& commands);  // tables, diff
 void add_model_commands(Commands& commands);
 void add_release_commands(Commands& commands);
+void add_ledger_commands(Commands& commands);  // adopt; of `model` and `release` what is recorded
 void add_access_commands(Commands& commands);
 void add_hook_commands(Commands& commands);
 

@@ -79,6 +79,17 @@ std::string render_changelog(const Doc& log, const Style& style);
 std::string markdown_changelog(const Doc& log);
 std::string render_release_verify(const Doc& verify, const Style& style);
 
+// ---- what is recorded (render_ledger.cc) ------------------------------------------------------
+
+std::string render_adopted(const Doc& answer, const Style& style, bool dry_run);
+std::string render_imported(const Doc& answer, const Style& style, bool dry_run);
+// Notes and tags of a version or a release, with who and when; empty where there are none.
+std::string remarks_text(const Doc& of, const Style& style, bool all);
+std::string render_remarks(const Doc& answer, const Style& style, bool dry_run);
+std::string render_versions(const Doc& versions, const Style& style);
+std::string render_version_diff(const Doc& diff, const Style& style);
+std::string render_kept(const Doc& answer, const Style& style, bool dry_run);
+
 // "accuracy 0.934, loss 0.21": at most `shown`, accuracy first.
 std::string metrics_text(const Doc& metrics, size_t shown);
 // Its "paths" as people write them: "train/**" is "train/".

@@ -177,6 +177,7 @@ std::string render_model(const Doc& model, const Style& style, bool all) {
   out += line(style, "code", model.text("code_tree"));
   out += line(style, "fingerprint", model.text("fingerprint"));
   out += line(style, "trigger", model.text("trigger"));
+  out += line(style, "imported", model.text("imported"));
   if (model.flag("nondeterministic")) {
     out += line(style, "note", "nondeterministic: the same inputs gave other bytes before");
   }
@@ -188,7 +189,8 @@ std::string render_model(const Doc& model, const Style& style, bool all) {
     out += line(style, "withdrawn", text);
   }
   for (const Doc& pin : model.list("pins")) out += line(style, "pin", pin_text(pin));
-  return out + versions(model, style, all) + moves(model, style, all);
+  return out + remarks_text(model, style, all) + versions(model, style, all) +
+         moves(model, style, all);
 }
 
 std::string render_why(const Doc& why, const Style& style) {

@@ -93,6 +93,8 @@ std::string render_release(const Doc& release, const Style& style) {
     out += line(style, style.yellow("withdrawn"),
                 "by " + mark.text("who") + ", \"" + mark.text("reason") + "\"");
   }
+  if (release.flag("kept")) out += line(style, "kept", "marked by hand");
+  out += remarks_text(release, style, false);
   Table table(style, {"MODEL", ">VERSION", "SHA256", "CODE", "DATA", "METRICS"});
   for (const Doc& model : release.list("models")) {
     table.row({model.text("name"), model.text("version"), short_id(model.text("sha256")),

@@ -262,8 +262,16 @@ std::string render_gc(const Doc& gc, const Style& style) {
   auto freed = gc.list("freed");
   std::string what = plural(static_cast<int64_t>(freed.size()), "artifact") + ", " +
                      bytes_text(static_cast<uint64_t>(gc.number("bytes")));
-  return transcript_line(style, "gc", (gc.flag("dry_run") ? "would free " : "freed ") + what,
-                         "kept " + plural(gc.number("held"), "artifact"));
+  std::string out =
+      transcript_line(style, "gc", (gc.flag("dry_run") ? "would free " : "freed ") + what,
+                      "kept " + plural(gc.number("held"), "artifact"));
+  for (const Doc& one : gc.list("held_by")) {
+    out += transcript_line(style, "held",
+                           plural(one.number("artifacts"), "artifact") + ", " +
+                               bytes_text(static_cast<uint64_t>(one.number("bytes"))),
+                           one.text("why"));
+  }
+  return out;
 }
 
 std::string render_reload(const Doc& reload, const Style& style) {

@@ -32,8 +32,8 @@ class WorkspaceBackend : public Backend {
   Json trigger(const std::string& workflow, const Json& inputs, const Caller& caller) override;
 
   // backend_gates.cc
-  Json gate(const std::string\& model, std::optional<int64_t> version) override;
-  Json approve(const std::string\& model, const Json\& body, const Caller\& caller) override;
+  Json gate(const std::string& model, std::optional<int64_t> version) override;
+  Json approve(const std::string& model, const Json& body, const Caller& caller) override;
 
   // backend_look.cc
   Json why(const std::string& name) override;
@@ -53,6 +53,19 @@ class WorkspaceBackend : public Backend {
   Json predict(const std::string& model, std::optional<int64_t> version, const Json& body) override;
   Json pin(const std::string& model, const Json& body, const Caller& caller) override;
   Json unpin(const std::string& model, const Json& body, const Caller& caller) override;
+
+  // backend_diff.cc
+  Json version_diff(const VersionName& a, const VersionName& b, size_t limit) override;
+
+  // backend_adopt.cc
+  Json adopt(const Json& body, const Caller& caller) override;
+  Json import_ledger(const Json& body, const Caller& caller) override;
+
+  // backend_remarks.cc
+  Json note(const Json& body, const Caller& caller) override;
+  Json tag(const Json& body, const Caller& caller) override;
+  Json search(const Json& wanted) override;
+  Json release_keep(const std::string& which, bool keep, const Caller& caller) override;
 
   // backend_releases.cc
   Json releases(const std::string& channel) override;
@@ -132,6 +145,8 @@ class WorkspaceBackend : public Backend {
 Json sources_json(Daemon& daemon);
 // "2026-11-22T04:00:00Z" of a version, for documents.
 Json version_json(const ModelState& model, const Version& version);
+// {"notes":[…],"tags":{…},"tag_history":[…]}
+Json remarks_json(const Remarks& remarks);
 // The model that a person named, through renames; throws not_found with near names.
 const ModelState& find_model(const Registry& registry, const std::string& name);
 const Version& find_version(const ModelState& model, const std::string& name,

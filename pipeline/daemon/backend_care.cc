@@ -9,6 +9,7 @@
 #include "pipeline/base/folder.h"
 #include "pipeline/base/process.h"
 #include "pipeline/daemon/backend.h"
+#include "pipeline/daemon/byte_difference.h"
 #include "pipeline/daemon/needed.h"
 #include "pipeline/daemon/versions.h"
 #include "pipeline/engine/world.h"
@@ -39,6 +40,41 @@ std::vector<std::string> environment_differences(const Json& recorded, const Jso
   }
   return all;
 }
+
+// The first output that differs, by name, and where it begins to.
+std::string differing_output(Artifacts& artifacts, const std::map<std::string, Digest>& recorded,
+                             const std::map<std::string, Digest>& replayed) {
+  for (const auto& [name, digest] : recorded) {
+    auto now = replayed.find(name);
+    if (now == replayed.end()) return fmt::format("output `{}` is there no longer", name);
+    if (now->second == digest) continue;
+    return fmt::format("output `{}` is the first that differs: {}", name,
+                       first_difference(artifacts, digest, now->second));
+  }
+  return "no output differs";
+}
+
+// What holds what stays: each artifact counts once, for the first reason that holds it.
+class Holders {
+ public:
+  void add(std::string_view why, uint64_t size) {
+    auto& [count, bytes] = by_[why];
+    ++count;
+    bytes += size;
+  }
+  Json json() const {  // the most bytes first
+    Json all = Json::array();
+    for (const auto& [why, sum] : by_) {
+      all.push_back({{"why", why}, {"artifacts", sum.first}, {"bytes", sum.second}});
+    }
+    std::stable_sort(all.begin(), all.end(),
+                     [](const Json& a, const Json& b) { return a["bytes"] > b["bytes"]; });
+    return all;
+  }
+
+ private:
+  std::map<std::string_view, std::pair<uint64_t, uint64_t>> by_;
+};
 
 // Snapshots that no delivery asked for in so long are not kept; nor are those that can't be read.
 constexpr int64_t kSnapshotUnused_ms = 30LL * 24 * 3600 * 1000;
@@ -102,18 +138,25 @@ Json WorkspaceBackend::replay(const std::string& name, std::optional<int64_t> nu
   struct Recorded {
     Version version;
     Json context;
+    std::map<std::string, Digest> outputs;  // of the attempt that made it, where they are known
   };
   Recorded recorded = daemon_.in_loop([&](Engine& engine) {
     const ModelState& model = find_model(engine.registry(), name);
-    Recorded found{find_version(model, name, number), Json()};
+    Recorded found{find_version(model, name, number), Json(), {}};
     std::optional<AttemptRecord> attempt = engine.store().attempt(found.version.attempt);
     if (attempt) found.context = attempt->context;
+    std::optional<ResultRecord> made = engine.store().result(found.version.fingerprint);
+    if (made && made->attempt == found.version.attempt) found.outputs = made->outputs;
+    found.outputs["model"] = found.version.digest;
     return found;
   });
   if (recorded.context.is_null()) {
     throw Error(
         ErrorCode::kNotFound,
-        fmt::format("how {}@{} was made is not recorded here", name, recorded.version.number),
+        fmt::format("how {}@{} was made is not recorded here{}", name, recorded.version.number,
+                    recorded.version.trigger == "adopted" || recorded.version.trigger == "imported"
+                        ? ": it was " + recorded.version.trigger
+                        : ""),
         "only versions that this workspace trained can be replayed");
   }
   daemon_.work();
@@ -144,7 +187,8 @@ Json WorkspaceBackend::replay(const std::string& name, std::optional<int64_t> nu
        environment_differences(recorded.version.environment.json(), result.environment)) {
     out["differences"].push_back(difference);
   }
-  out["differences"].push_back("output `model` is the first that differs");
+  out["differences"].push_back(
+      differing_output(daemon_.artifacts(), recorded.outputs, result.outputs));
   return out;
 }
 
@@ -211,7 +255,7 @@ Json WorkspaceBackend::gc(const Caller& caller) {
   know_graph();
   size_t keep = daemon_.parts().workspace().policies.keep_releases;
   std::set<std::string> refs, releases;
-  std::set<Digest> kept = daemon_.in_loop([&](Engine& engine) {
+  const Kept because = daemon_.in_loop([&](Engine& engine) {
     if (engine.active() || !engine.past().live().empty()) {
       throw Error(ErrorCode::kConflict, "a run is at work",
                   "collect when it has finished; `lockstep status` shows it");
@@ -221,17 +265,27 @@ Json WorkspaceBackend::gc(const Caller& caller) {
     for (const std::string& base : bases_of(engine, releases)) {
       refs.insert(base_ref(Digest::parse(base)));
     }
-    return needed_bytes(engine.registry(), engine.store(), keep);
+    return needed_because(engine.registry(), engine.store(), keep);
   });
+  std::set<Digest> kept;
+  for (const auto& [digest, why] : because) kept.insert(kept.end(), digest);
   add_listed(std::set<Digest>(kept), daemon_.artifacts(), kept);
+  const std::set<Digest> listed = kept;
   Database db(daemon_.parts().state() / "state.db");
   SqliteSnapshotIndex index(db);
   const size_t snapshots = keep_snapshots(index, daemon_.artifacts(), caller.dry_run, kept);
   Json freed = Json::array();
   uint64_t bytes = 0;
   std::vector<Digest> unneeded;
+  Holders held;
   daemon_.artifacts().each([&](const Digest& digest, uint64_t size) {
-    if (kept.count(digest)) return;
+    if (kept.count(digest)) {
+      auto known = because.find(digest);
+      return held.add(known != because.end() ? known->second
+                      : listed.count(digest) ? "a file of a folder that is kept"
+                                             : "rows that steps were given in the last 30 days",
+                      size);
+    }
     unneeded.push_back(digest);
     freed.push_back({{"sha256", digest.hex()}, {"bytes", size}});
     bytes += size;
@@ -248,6 +302,7 @@ Json WorkspaceBackend::gc(const Caller& caller) {
           {"checkpoints", free_checkpoints(caller.dry_run)},
           {"snapshots", snapshots},
           {"held", kept.size()},
+          {"held_by", held.json()},
           {"dry_run", caller.dry_run}};
 }
 

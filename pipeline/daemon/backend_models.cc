@@ -120,9 +120,12 @@ Json WorkspaceBackend::model(const std::string& name, std::optional<int64_t> num
                 {"aliases", aliases},
                 {"withdrawn", mark_json(model.withdrawn(version.number, kChampion))},
                 {"gate", gate == model.gates.end() ? Json() : gate_document(model, gate->second)},
+                {"imported", version.imported.empty() ? Json() : Json(version.imported)},
                 {"versions", versions_json(model)},
                 {"moves", moves_json(model)},
                 {"pins", pins_json(model)}});
+    auto remarks = model.remarks.find(version.number);
+    out.update(remarks_json(remarks == model.remarks.end() ? Remarks() : remarks->second));
     return out;
   });
 }

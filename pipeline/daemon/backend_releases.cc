@@ -48,6 +48,7 @@ Json summary(const Registry& registry, const ReleaseState& state, const std::str
           {"live", !live.empty()},
           {"created", rfc3339(state.created_ms)},
           {"models_count", state.release.models.size()},
+          {"kept", state.kept.has_value()},
           {"withdrawn", withdrawn}};
 }
 
@@ -77,6 +78,7 @@ Json release_json(Daemon& daemon, const Registry& registry, const ReleaseState& 
   out["folder"] = daemon.parts().releases_shown();
   out["missing"] = state.release.missing.json();
   out["signatures"] = signatures_json(state, trusted_keys(daemon.parts()));
+  out.update(remarks_json(state.remarks));
   Json models = Json::array();
   for (const auto& [name, entry] : state.release.models) {
     models.push_back(released_model(registry, name, entry));

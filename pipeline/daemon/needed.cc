@@ -31,19 +31,30 @@ std::set<Digest> needed_fingerprints(const Registry& registry, Store& store, siz
   return fingerprints_of(registry, store, kept_digests(registry, keep_releases));
 }
 
-std::set<Digest> needed_bytes(const Registry& registry, Store& store, size_t keep_releases) {
-  std::set<Digest> all = kept_digests(registry, keep_releases);
-  // Serving code that the next release is made of.
+Kept needed_because(const Registry& registry, Store& store, size_t keep_releases) {
+  Kept all = kept_because(registry, keep_releases);
   const std::string images = store.get("images");
   const Json grounds = images.empty() ? Json::object() : parse_json(images, "what images stand on");
   for (const auto& [channel, one] : grounds.items()) {
     const std::string code = one.at("code");
-    if (!code.empty()) all.insert(Digest::parse(code));
+    if (!code.empty()) all.emplace(Digest::parse(code), "serving code of the next release");
   }
-  for (const Digest& fingerprint : fingerprints_of(registry, store, all)) {
+  std::set<Digest> kept;
+  for (const auto& [digest, why] : all) kept.insert(kept.end(), digest);
+  for (const Digest& fingerprint : fingerprints_of(registry, store, kept)) {
     std::optional<ResultRecord> result = store.result(fingerprint);
     if (!result) continue;
-    for (const auto& [name, digest] : result->outputs) all.insert(digest);
+    for (const auto& [name, digest] : result->outputs) {
+      all.emplace(digest, "a result of today's steps, of a preview or beside a kept version");
+    }
+  }
+  return all;
+}
+
+std::set<Digest> needed_bytes(const Registry& registry, Store& store, size_t keep_releases) {
+  std::set<Digest> all;
+  for (const auto& [digest, why] : needed_because(registry, store, keep_releases)) {
+    all.insert(all.end(), digest);
   }
   return all;
 }

@@ -12,6 +12,7 @@ namespace lockstep {
 
 // What the registry keeps with all outputs of the attempts that made it, what the steps accepted
 // last, and the newest preview of each branch. `keep_releases`: of each channel.
+Kept needed_because(const Registry& registry, Store& store, size_t keep_releases);
 std::set<Digest> needed_bytes(const Registry& registry, Store& store, size_t keep_releases);
 // Of which results are needed for these.
 std::set<Digest> needed_fingerprints(const Registry& registry, Store& store, size_t keep_releases);

@@ -18,20 +18,6 @@ AttemptEnd read_end(const std::string& word) {
   return AttemptEnd::kLost;
 }
 
-Json read_metrics(const std::string& text) {
-  if (text.empty()) return Json::object();
-  Json metrics = parse_bounded_json(text, "metrics.json", 2);
-  if (!metrics.is_object()) throw Error(ErrorCode::kInvalid, "metrics.json is not an object");
-  for (const auto& [name, value] : metrics.items()) {
-    if (!value.is_number() || !std::isfinite(value.get<double>())) {
-      throw Error(ErrorCode::kInvalid,
-                  fmt::format("metrics.json: `{}` is not a finite number", printable(name)),
-                  "write a flat map of names to numbers");
-    }
-  }
-  return metrics;
-}
-
 Json read_environment(const std::string& text) {
   if (text.empty()) return Json::object();
   Json environment = parse_bounded_json(text, "environment.json");
@@ -47,6 +33,20 @@ void read_outputs(const Json& outputs, AttemptResult& result) {
 }
 
 }  // namespace
+
+Json metrics_of(const std::string& text) {
+  if (text.empty()) return Json::object();
+  Json metrics = parse_bounded_json(text, "metrics.json", 2);
+  if (!metrics.is_object()) throw Error(ErrorCode::kInvalid, "metrics.json is not an object");
+  for (const auto& [name, value] : metrics.items()) {
+    if (!value.is_number() || !std::isfinite(value.get<double>())) {
+      throw Error(ErrorCode::kInvalid,
+                  fmt::format("metrics.json: `{}` is not a finite number", printable(name)),
+                  "write a flat map of names to numbers");
+    }
+  }
+  return metrics;
+}
 
 Json order_document(const AttemptSpec& spec) {
   Json inputs = Json::array();
@@ -89,7 +89,7 @@ AttemptResult read_result(const Json& json) {
                 std::string("a result of the runner is malformed: ") + e.what());
   }
   try {
-    result.metrics = read_metrics(json.value("metrics", ""));
+    result.metrics = metrics_of(json.value("metrics", ""));
     result.environment = read_environment(json.value("environment", ""));
   } catch (const Error& e) {
     result.end = AttemptEnd::kFailed;

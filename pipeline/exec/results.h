@@ -17,6 +17,9 @@ Json order_document(const AttemptSpec& spec);
 // metrics.json must be a flat map name → finite number, environment.json an object.
 AttemptResult read_result(const Json& result);
 
+// A text of metrics.json, empty: {}. Throws invalid unless it is a flat map name → finite number.
+Json metrics_of(const std::string& text);
+
 // What a runner's machine offers, as slots: one per processor ("local-1", device "cpu"), one per
 // GPU ("gpu0", device "0", its memory).
 std::vector<SlotInfo> machine_slots(const Json& machine, const std::string& pool);

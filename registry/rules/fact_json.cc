@@ -9,10 +9,10 @@
 namespace lockstep {
 namespace {
 
-constexpr std::array<const char*, 15> kKinds = {
-    "version",      "alias-move",        "pin",      "unpin",          "withdrawal",
-    "gate",         "retired",           "renamed",  "release",        "release-built",
-    "channel-move", "release-withdrawn", "restored", "release-signed", "approval"};
+constexpr std::array<const char*, 18> kKinds = {
+    "version",  "alias-move",     "pin",      "unpin",         "withdrawal",   "gate",
+    "retired",  "renamed",        "release",  "release-built", "channel-move", "release-withdrawn",
+    "restored", "release-signed", "approval", "note",          "tagged",       "release-kept"};
 static_assert(kKinds.size() == std::variant_size_v<Fact>);
 
 constexpr std::array<const char*, 3> kPinKinds = {"hand", "rollback", "release-rollback"};
@@ -163,6 +163,7 @@ void version_fields(T& f, V& visit) {
   visit("nondeterministic", f.nondeterministic);
   visit.optional("preview", f.preview);
   visit.optional("inputs", f.inputs);
+  visit.optional("imported", f.imported);
 }
 
 template <class T, class V>
@@ -196,6 +197,21 @@ void alias_fields(T& f, V& visit) {
     visit("lifted", f.lifted);
   }
   visit("who", f.who);
+}
+
+template <class T, class V>
+void remark_fields(T& f, V& visit) {
+  visit("model", f.model);
+  visit("version", f.version);
+  visit("release", f.release);
+  visit("who", f.who);
+  if constexpr (kIs<T, Note>) {
+    visit("text", f.text);
+  } else {
+    visit("key", f.key);
+    visit("value", f.value);
+    visit("removed", f.removed);
+  }
 }
 
 template <class T, class V>
@@ -251,6 +267,13 @@ void fields(T& f, V& visit) {
     visit("tag", f.tag);
     visit("key", f.key);
     visit("signature", f.signature);
+  } else if constexpr (kIs<T, Note> || kIs<T, Tagged>) {
+    remark_fields(f, visit);
+  } else if constexpr (kIs<T, ReleaseKept>) {
+    visit("tag", f.tag);
+    visit("who", f.who);
+    visit("reason", f.reason);
+    visit("kept", f.kept);
   } else {
     alias_fields(f, visit);
   }

@@ -188,6 +188,26 @@ class Applier {
     registry_.restored_above = fact.above;
   }
 
+  void operator()(const Note& note) const {
+    remarks(note).notes.push_back({entry_.time_ms, note.who, note.text});
+  }
+
+  void operator()(const Tagged& tag) const {
+    if (tag.key.empty()) corrupt("a tag without a key");
+    Remarks& all = remarks(tag);
+    if (tag.removed && all.tags.erase(tag.key) == 0) {
+      corrupt("the tag " + tag.key + " is taken off, but is not there");
+    }
+    if (!tag.removed) all.tags[tag.key] = tag.value;
+    all.tag_moves.push_back({entry_.time_ms, tag.who, tag.key, tag.value, tag.removed});
+  }
+
+  void operator()(const ReleaseKept& mark) const {
+    ReleaseState& release = known_release(mark.tag);
+    if (!mark.kept && !release.kept) corrupt("release " + mark.tag + " was not marked to be kept");
+    release.kept = mark.kept ? std::optional(mark) : std::nullopt;
+  }
+
  private:
   [[noreturn]] void corrupt(const std::string& what) const {
     throw Error(ErrorCode::kCorrupt, "ledger entry " + std::to_string(entry_.seq) + ": " + what,
@@ -198,6 +218,16 @@ class Applier {
     auto it = registry_.models.find(name);
     if (it == registry_.models.end()) corrupt("unknown model " + name);
     return it->second;
+  }
+
+  // Of the version, or of the release, that a remark is about.
+  template <class R>
+  Remarks& remarks(const R& remark) const {
+    if (remark.model.empty()) return known_release(remark.release).remarks;
+    ModelState& model = known_model(remark.model);
+    if (remark.version == 0) corrupt("a remark about no version of " + remark.model);
+    need_version(model, remark.model, remark.version);
+    return model.remarks[remark.version];
   }
 
   // 0 means: none.

@@ -45,6 +45,9 @@ struct Version {
   // "inputs:WORKFLOW@DIGEST"; or empty. The mark stays when it later takes an alias.
   std::string preview;
   std::string inputs;  // where a start by hand gave some: canonical JSON, name → value; or empty
+  // Of a ledger begun elsewhere, what was known of the bytes: "file" (they were there to be taken),
+  // "digest", or "nothing" (then `digest` is of no bytes at all). Empty: it was made here.
+  std::string imported;
 };
 
 // One alias of one model moved. `to` 0 means: the alias is gone (absent).
@@ -158,9 +161,30 @@ struct ReleaseSigned {
   std::string signature;  // 64 bytes in base64
 };
 
-using Fact =
-    std::variant<Version, AliasMove, Pin, Unpin, Withdrawal, GateReport, Retired, Renamed, Release,
-                 ReleaseBuilt, ChannelMove, ReleaseWithdrawn, Restored, ReleaseSigned, Approval>;
+// A text that somebody left with a version, or with a release (then `model` is empty).
+struct Note {
+  std::string model;
+  int64_t version = 0;
+  std::string release;  // its tag, or empty
+  std::string who, text;
+};
+// A version, or a release, has the value under the key from here on; or no longer has the key.
+struct Tagged {
+  std::string model;
+  int64_t version = 0;
+  std::string release;
+  std::string who, key, value;
+  bool removed = false;
+};
+// Somebody marks a release to be kept for good, or takes the mark off.
+struct ReleaseKept {
+  std::string tag, who, reason;
+  bool kept = true;
+};
+
+using Fact = std::variant<Version, AliasMove, Pin, Unpin, Withdrawal, GateReport, Retired, Renamed,
+                          Release, ReleaseBuilt, ChannelMove, ReleaseWithdrawn, Restored,
+                          ReleaseSigned, Approval, Note, Tagged, ReleaseKept>;
 
 // Ledger order is `seq`, not the clock; time_ms = max(clock, last recorded).
 struct Entry {
@@ -176,7 +200,7 @@ Fact fact_from_text(std::string_view text);
 Fact fact_from_json(const Json& json);
 // "version", "alias-move", "pin", "unpin", "withdrawal", "gate", "retired", "renamed", "release",
 // "release-built", "channel-move", "release-withdrawn", "restored", "release-signed",
-// "approval".
+// "approval", "note", "tagged", "release-kept".
 std::string fact_kind(const Fact& fact);
 // The model a fact is about (a rename: the new name), or empty.
 std::string fact_model(const Fact& fact);
@@ -185,6 +209,22 @@ std::string fact_model(const Fact& fact);
 struct Moved {
   int64_t seq = 0, time_ms = 0;
   AliasMove move;
+};
+
+// What people said of a version or release, in ledger order.
+struct Remarks {
+  struct Said {
+    int64_t time_ms = 0;
+    std::string who, text;
+  };
+  struct TagMove {
+    int64_t time_ms = 0;
+    std::string who, key, value;
+    bool removed = false;
+  };
+  std::vector<Said> notes;
+  std::vector<TagMove> tag_moves;
+  std::map<std::string, std::string> tags;  // as of now
 };
 
 struct ModelState {
@@ -197,6 +237,7 @@ struct ModelState {
   std::vector<Withdrawal> withdrawals;     // in force
   std::map<int64_t, GateReport> gates;
   std::map<int64_t, Approval> approvals;  // the last one of each version
+  std::map<int64_t, Remarks> remarks;     // by version; absent: none
   bool retired = false;
   int64_t highest = 0;  // highest number ever used under this name
   std::unordered_multimap<Digest, int64_t, DigestHash> by_fingerprint;  // → numbers
@@ -221,6 +262,8 @@ struct ReleaseState {
   std::optional<Digest> image;
   std::map<std::string, ReleaseWithdrawn> withdrawn;  // channel → mark in force
   std::map<std::string, std::string> signatures;  // public key → signature, as in ReleaseSigned
+  Remarks remarks;
+  std::optional<ReleaseKept> kept;  // marked by hand
 };
 
 struct ChannelMoved {

@@ -1,3 +1,5 @@
+#include <unordered_set>
+
 #include "registry/rules/rules.h"
 
 namespace lockstep {
@@ -31,26 +33,36 @@ bool names_any(const Release& release, const std::vector<Pinned>& pinned) {
   return false;
 }
 
-void keep_report(const ModelState& model, int64_t number, std::set<Digest>& kept) {
-  auto report = model.gates.find(number);
-  if (report == model.gates.end() || report->second.report.empty()) return;
-  kept.insert(Digest::parse(report->second.report));
-}
-
-// A version, what its gate said and what it was trained on.
-void keep_version(const ModelState& model, int64_t number, std::set<Digest>& kept) {
-  const Version* version = model.version(number);
-  if (!version) return;
-  keep_report(model, number, kept);
-  if (!kept.insert(version->digest).second) return;
-  const Json upstreams = version->upstreams.json();
-  if (!upstreams.is_array()) return;
-  for (const Json& upstream : upstreams) {
-    if (!upstream.is_object()) continue;
-    Json digest = upstream.value("digest", Json());
-    if (digest.is_string()) kept.insert(Digest::parse(digest.get<std::string>()));
+class Keeper {
+ public:
+  // What a version's gate said.
+  void report(const ModelState& model, int64_t number) {
+    auto said = model.gates.find(number);
+    if (said == model.gates.end() || said->second.report.empty()) return;
+    kept.emplace(Digest::parse(said->second.report), "what a gate said");
   }
-}
+
+  // A version, what its gate said and what it was trained on.
+  void version(const ModelState& model, int64_t number, std::string_view why) {
+    const Version* version = model.version(number);
+    if (!version || !seen_.insert(version).second) return;
+    report(model, number);
+    kept.emplace(version->digest, why);
+    const Json upstreams = version->upstreams.json();
+    if (!upstreams.is_array()) return;
+    for (const Json& upstream : upstreams) {
+      if (!upstream.is_object()) continue;
+      Json digest = upstream.value("digest", Json());
+      if (!digest.is_string()) continue;
+      kept.emplace(Digest::parse(digest.get<std::string>()), "a kept version was trained on it");
+    }
+  }
+
+  Kept kept;
+
+ private:
+  std::unordered_set<const Version*> seen_;
+};
 
 }  // namespace
 
@@ -65,6 +77,9 @@ std::set<std::string> kept_releases(const Registry& registry, size_t keep) {
   }
   std::vector<Pinned> pinned = pinned_versions(registry);
   for (const auto& [md5, contents] : registry.releases) {
+    for (const ReleaseState& state : contents) {
+      if (state.kept) kept.insert(state.release.tag);
+    }
     // Contents of one manifest name the same versions.
     if (!names_any(contents.front().release, pinned)) continue;
     for (const ReleaseState& state : contents) kept.insert(state.release.tag);
@@ -72,27 +87,40 @@ std::set<std::string> kept_releases(const Registry& registry, size_t keep) {
   return kept;
 }
 
-std::set<Digest> kept_digests(const Registry& registry, size_t keep) {
-  std::set<Digest> kept;
+Kept kept_because(const Registry& registry, size_t keep) {
+  Keeper keeper;
   for (const auto& [name, model] : registry.models) {
-    if (!model.gates.empty()) keep_report(model, model.gates.rbegin()->first, kept);
-    for (const auto& [alias, number] : model.aliases) keep_version(model, number, kept);
-    for (const auto& [alias, pin] : model.pins) keep_version(model, pin.version, kept);
-    for (const Moved& moved : model.moves) {
-      if (model.withdrawn(moved.move.to, moved.move.alias)) continue;
-      keep_version(model, moved.move.to, kept);
+    if (!model.gates.empty()) keeper.report(model, model.gates.rbegin()->first);
+    for (const auto& [alias, number] : model.aliases) {
+      keeper.version(model, number, "champion or live in a channel");
     }
+    for (const auto& [alias, pin] : model.pins) keeper.version(model, pin.version, "pinned");
   }
   for (const std::string& tag : kept_releases(registry, keep)) {
-    const std::string& code = registry.release(tag)->release.code;
-    if (!code.empty()) kept.insert(Digest::parse(code));
-    for (const auto& [name, entry] : registry.release(tag)->release.models) {
-      kept.insert(entry.digest);
+    const ReleaseState* release = registry.release(tag);
+    const std::string_view why =
+        release->kept ? "in a release marked to be kept" : "in a kept release";
+    const std::string& code = release->release.code;
+    if (!code.empty()) keeper.kept.emplace(Digest::parse(code), why);
+    for (const auto& [name, entry] : release->release.models) {
       const ModelState* model = registry.holder(name, entry);
-      if (model) keep_version(*model, entry.version, kept);
+      if (model) keeper.version(*model, entry.version, why);
+      keeper.kept.emplace(entry.digest, why);
     }
   }
-  return kept;
+  for (const auto& [name, model] : registry.models) {
+    for (const Moved& moved : model.moves) {
+      if (model.withdrawn(moved.move.to, moved.move.alias)) continue;
+      keeper.version(model, moved.move.to, "a rollback may go back to it");
+    }
+  }
+  return std::move(keeper.kept);
+}
+
+std::set<Digest> kept_digests(const Registry& registry, size_t keep) {
+  std::set<Digest> all;
+  for (const auto& [digest, why] : kept_because(registry, keep)) all.insert(all.end(), digest);
+  return all;
 }
 
 }  // namespace lockstep

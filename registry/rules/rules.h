@@ -262,10 +262,12 @@ std::vector<Fact> unpin_channel(const Registry& registry, const std::string& cha
 
 // ---- retention ------------------------------------------------------------------------------
 
-// Tags kept: live, naming a pinned version, or among a channel's last `keep`.
+// Tags kept: live, naming a pinned version, marked by hand, or among a channel's last `keep`.
 std::set<std::string> kept_releases(const Registry& registry, size_t keep);
 // Digests that must stay: of kept releases, champions, channel aliases, pins and every version
 // that a rollback could go back to by itself; and of the upstreams that these were trained on.
+using Kept = std::map<Digest, std::string_view>;  // → why, in words for people
+Kept kept_because(const Registry& registry, size_t keep);
 std::set<Digest> kept_digests(const Registry& registry, size_t keep);
 
 }  // namespace lockstep

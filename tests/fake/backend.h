@@ -80,6 +80,27 @@ class FakeBackend : public Backend {
   Json approve_change(const Caller& caller) override {
     return answer("approve_change", Json::object(), caller);
   }
+  Json adopt(const Json& body, const Caller& caller) override {
+    return answer("adopt", body, caller);
+  }
+  Json version_diff(const VersionName& a, const VersionName& b, size_t limit) override {
+    return answer("version_diff", {{"a", a.model},
+                                   {"a_version", number(a.version)},
+                                   {"b", b.model},
+                                   {"b_version", number(b.version)},
+                                   {"limit", limit}});
+  }
+  Json import_ledger(const Json& body, const Caller& caller) override {
+    return answer("import_ledger", body, caller);
+  }
+  Json note(const Json& body, const Caller& caller) override {
+    return answer("note", body, caller);
+  }
+  Json tag(const Json& body, const Caller& caller) override { return answer("tag", body, caller); }
+  Json search(const Json& wanted) override { return answer("search", wanted); }
+  Json release_keep(const std::string& which, bool keep, const Caller& caller) override {
+    return answer("release_keep", {{"which", which}, {"keep", keep}}, caller);
+  }
   Json why(const std::string& name) override { return answer("why", {{"name", name}}); }
   Json lag() override { return answer("lag"); }
   Json tables(const TablesWanted& wanted) override {

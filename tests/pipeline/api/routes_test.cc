@@ -32,7 +32,10 @@ const std::map<std::string, std::string> kQuery = {
     {"step", "train"}, {"table", "utterances"}, {"from", "a"}, {"to", "b"}, {"a", "1"}, {"b", "2"}};
 const Json kBody = {{"name", "ci"}, {"role", "viewer"},
                     {"what", "7"},  {"reason", "wrong labels"},
-                    {"version", 2}, {"texts", {"turn it off"}}};
+                    {"version", 2}, {"texts", {"turn it off"}},
+                    {"from", "/f"}, {"model", "m"},
+                    {"text", "x"},  {"key", "k"},
+                    {"which", "5"}};
 
 ApiRequest good_request(const Route& route) {
   ApiRequest out = request(std::string(route.method), filled(route.pattern));

@@ -58,7 +58,10 @@ std::vector<Fact> every_kind() {
           ReleaseWithdrawn{tag, "production", "ann", "bad", true},
           Restored{1'000'000, "2026-03-03T14:00:00Z"},
           ReleaseSigned{tag, "ed25519:key", "signature"},
-          Approval{"m", 3, sha256("basis").str(), "bea", "fair"}};
+          Approval{"m", 3, sha256("basis").str(), "bea", "fair"},
+          Note{"m", 3, "", "ann", "ticket 812"},
+          Tagged{"", 0, tag, "ann", "audited", "yes", true},
+          ReleaseKept{tag, "ann", "audit", false}};
 }
 
 Book with_one_release() {
