@@ -240,6 +240,30 @@ class Expansion {
     return out;
   }
 
+  // What its versions are judged on.
+  void add_evaluation(const StepTemplate& tmpl, Step& step) {
+    if (!tmpl.evaluate) return;
+    const EvaluateSpec& spec = *tmpl.evaluate;
+    step.evaluate_with = resolve_json(spec.with, step.matrix, step.env);
+    if (!tmpl.judged.champion.is_null()) {
+      auto rows = std::find_if(tmpl.inputs.begin(), tmpl.inputs.end(),
+                               [&](const InputTemplate& one) { return one.name == spec.rows; });
+      if (rows == tmpl.inputs.end()) {
+        throw Error(ErrorCode::kInvalid, fmt::format("evaluate: no input {}", spec.rows));
+      }
+      InputTemplate wider = *rows;
+      if (!wider.columns.empty()) {
+        wider.columns.insert(wider.columns.end(), spec.columns.begin(), spec.columns.end());
+      }
+      step.holdout_rows = input(tmpl, wider, step.matrix, step.env);
+    }
+    if (!tmpl.judged.expect) return;
+    step.expect_rows = input(tmpl, *tmpl.judged.expect, step.matrix, step.env);
+    step.expect_with = step.evaluate_with;
+    step.expect_with.erase("columns");
+    if (!tmpl.judged.expect_label.empty()) step.expect_with["label"] = tmpl.judged.expect_label;
+  }
+
   // All instances of a step. Two values with one name are refused, both: neither may take the
   // other's model.
   void add_steps(const Workflow& workflow, const StepTemplate& tmpl, uint32_t index) {
@@ -277,6 +301,7 @@ class Expansion {
         bool data = input.kind == InputKind::kRows;
         if (data || input.kind == InputKind::kCode) reads(input.source, input.at, data);
       }
+      if (tmpl.judged.expect) reads(tmpl.judged.expect->source, "", true);
     }
     for (const auto& [source, quiet_ms] : wanted) {
       auto [known, fresh] = graph.quiet_ms.emplace(source, quiet_ms);
@@ -312,6 +337,7 @@ class Expansion {
     step.with = resolve_json(tmpl.with, matrix, step.env);
     for (const InputTemplate& in : tmpl.inputs)
       step.inputs.push_back(input(tmpl, in, matrix, step.env));
+    add_evaluation(tmpl, step);
     if (!tmpl.environment.files.empty()) {
       step.lock_files.push_back(code({workflow.source, "", tmpl.environment.files}));
     }

@@ -71,6 +71,7 @@ struct Step {
   std::optional<StepInput> holdout_rows;  // of EvaluateSpec::rows, with EvaluateSpec::columns
   std::optional<StepInput> expect_rows;   // of GateSpec::expect
   Json evaluate_with = Json::object();    // EvaluateSpec::with, resolved
+  Json expect_with = Json::object();      // the same for expect_rows: its label, all columns
   std::vector<CodeId> lock_files;         // declared environment; zero or one
   std::vector<StepId> needs;
   std::set<std::string> groups;  // of `concurrency`

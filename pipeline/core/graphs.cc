@@ -20,7 +20,11 @@ std::map<std::string, std::string> of(const std::set<std::string>& sources,
 std::string values_of(const Workflow& workflow) {
   Json all = Json::array({workflow.values});
   for (const WorkflowInput& input : workflow.inputs) all.push_back(input.standard);
-  for (const StepTemplate& step : workflow.steps) all.push_back(step.with);
+  for (const StepTemplate& step : workflow.steps) {
+    all.push_back(step.with);
+    all.push_back(step.judged.champion);
+    all.push_back(step.evaluate ? step.evaluate->with : Json());
+  }
   return all.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 

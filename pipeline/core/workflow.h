@@ -102,7 +102,8 @@ struct GateSpec {
   // only what was said; null: the champion is not looked at.
   Json champion;
   std::optional<InputTemplate> expect;  // rows that must come out so; kRows, its name is the rows'
-  bool approve_by_other = false;        // nobody approves what their own rows made
+  std::string expect_label;       // their column with the label; empty: the evaluation's `label`
+  bool approve_by_other = false;  // nobody approves what their own rows made
   bool operator==(const GateSpec&) const = default;
 };
 

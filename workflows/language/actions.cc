@@ -62,6 +62,19 @@ Action adapter() {
   return action;
 }
 
+// Its inputs and outputs are those of every evaluation (docs/GATES.md).
+Action evaluate() {
+  Action action;
+  action.name = "torch/evaluate";
+  action.inputs = {{"model", {InputKind::kModel}}, {"trunk", {InputKind::kModel}}};
+  action.outputs = {"predictions"};
+  action.with = {column("text", "text"), column("label", "label"),
+                 texts("key", WithType::kTexts, {}), texts("positive", WithType::kText, {}),
+                 texts("columns", WithType::kTexts, {})};
+  action.evaluates = true;
+  return action;
+}
+
 // A value with ${{ }} is checked as a template; what it becomes, by the action itself.
 void check_one(const WithKey& key, bool whole, const YamlNode& value, const std::string& what,
                Diagnostics& diagnostics) {
@@ -150,7 +163,7 @@ bool contains(const std::vector<std::string>& names, const std::string& name) {
 }  // namespace
 
 const std::vector<Action>& actions() {
-  static const std::vector<Action> all = {trunk(), adapter()};
+  static const std::vector<Action> all = {trunk(), adapter(), evaluate()};
   return all;
 }
 

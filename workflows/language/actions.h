@@ -33,6 +33,7 @@ struct Action {
   std::vector<ActionInput> inputs;  // code inputs may stand beside them
   std::vector<std::string> outputs;
   std::vector<WithKey> with;
+  bool evaluates = false;  // for `evaluate`, not for a step
 };
 
 const std::vector<Action>& actions();

@@ -75,20 +75,6 @@ Holdout read_holdout(const YamlNode& node, const std::string& what, Diagnostics&
   return holdout;
 }
 
-void read_where(const YamlNode& node, const std::string& what, const StepScope& scope,
-                InputTemplate& input) {
-  Fields fields(node, what, scope.diagnostics);
-  if (node.is_map() && node.entries().empty()) {
-    expected(node, what, "a map of columns to values", scope.diagnostics);
-  }
-  for (const YamlEntry& entry : node.entries()) {
-    const YamlNode* value = fields.take(entry.key);
-    if (value == nullptr) continue;
-    auto text = read_template(*value, fields.of(entry.key), scope.values(), scope.diagnostics);
-    if (text) input.where[entry.key] = *text;
-  }
-}
-
 void read_rows(Fields& fields, const YamlNode& table, const StepScope& scope,
                InputTemplate& input) {
   Diagnostics& diagnostics = scope.diagnostics;
@@ -242,6 +228,20 @@ void read_table_axis(const YamlNode& node, const std::string& what, const StepSc
 }
 
 }  // namespace
+
+void read_where(const YamlNode& node, const std::string& what, const StepScope& scope,
+                InputTemplate& input) {
+  Fields fields(node, what, scope.diagnostics);
+  if (node.is_map() && node.entries().empty()) {
+    expected(node, what, "a map of columns to values", scope.diagnostics);
+  }
+  for (const YamlEntry& entry : node.entries()) {
+    const YamlNode* value = fields.take(entry.key);
+    if (value == nullptr) continue;
+    auto text = read_template(*value, fields.of(entry.key), scope.values(), scope.diagnostics);
+    if (text) input.where[entry.key] = *text;
+  }
+}
 
 Prefixed resolve_table(const std::string& text, const Place& place, const WorkspaceSources& sources,
                        Diagnostics& diagnostics) {

@@ -57,7 +57,9 @@ void read_uses(const YamlNode& node, const Fields& fields, const StepScope& scop
   const Action* action = find_action(*text);
   if (action == nullptr) {
     std::vector<std::string> names;
-    for (const Action& known : actions()) names.push_back(known.name);
+    for (const Action& known : actions()) {
+      if (!known.evaluates) names.push_back(known.name);
+    }
     std::string hint = did_you_mean(*text, names);
     std::string list;
     for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
@@ -65,23 +67,13 @@ void read_uses(const YamlNode& node, const Fields& fields, const StepScope& scop
                             hint.empty() ? "there is " + list : hint);
     return;
   }
-  step.uses = action->name;
-  step.revision = action->revision;
-}
-
-void read_run(const YamlNode& node, const Fields& fields, const StepScope& scope,
-              StepTemplate& step) {
-  auto text = as_text(node);
-  if (!text || text->empty() || text->size() > kLongestScript) {
-    return expected(node, fields.of("run"), "a command as text", scope.diagnostics);
-  }
-  if (text->find("${{") != std::string::npos) {
-    scope.diagnostics.error(node.place(),
-                            "values are not pasted into run: ${{ }} cannot stand here",
-                            "put the value under env and write \"$NAME\" in the command");
+  if (action->evaluates) {
+    scope.diagnostics.error(node.place(), action->name + " answers rows for a gate",
+                            "write evaluate: {uses: " + action->name + "}");
     return;
   }
-  step.run = *text;
+  step.uses = action->name;
+  step.revision = action->revision;
 }
 
 void read_program(Fields& fields, const StepScope& scope, StepTemplate& step) {
@@ -93,21 +85,7 @@ void read_program(Fields& fields, const StepScope& scope, StepTemplate& step) {
                             "uses: names an action, run: is any command");
   }
   if (uses) read_uses(*uses, fields, scope, step);
-  if (run) read_run(*run, fields, scope, step);
-}
-
-// Templates anywhere inside a parameter.
-void check_templates(const YamlNode& node, const std::string& what, const StepScope& scope) {
-  if (node.is_scalar()) {
-    TemplateText text =
-        check_template(node.text(), node.place(), what, scope.values(true), scope.diagnostics);
-    if (refers_to(text, "commit.")) {
-      scope.diagnostics.warn(node.place(), what + " changes with every commit",
-                             "the step runs again for each one, whatever it touched");
-    }
-  }
-  for (const YamlNode& item : node.items()) check_templates(item, what, scope);
-  for (const YamlEntry& entry : node.entries()) check_templates(entry.value, what, scope);
+  if (run) step.run = read_script(*run, fields.of("run"), scope.diagnostics).value_or("");
 }
 
 // "${{ inputs.NAME }}", where the input is a whole number.
@@ -209,7 +187,8 @@ void check_step(const StepTemplate& step, const StepScope& scope) {
   }
   if (step.renamed_from && !step.registers)
     diagnostics.error(place, scope.what + " has renamed-from but registers nothing");
-  if (!step.gate.empty() && !step.registers) {
+  bool judged = !step.judged.champion.is_null() || step.judged.expect;
+  if ((!step.gate.empty() || judged) && !step.registers) {
     diagnostics.error(place, scope.what + " has a gate but registers nothing",
                       "a gate decides about a registered model");
   }
@@ -228,6 +207,32 @@ void check_step(const StepTemplate& step, const StepScope& scope) {
 }
 
 }  // namespace
+
+void check_templates(const YamlNode& node, const std::string& what, const StepScope& scope) {
+  if (node.is_scalar()) {
+    TemplateText text =
+        check_template(node.text(), node.place(), what, scope.values(true), scope.diagnostics);
+    if (refers_to(text, "commit.")) {
+      scope.diagnostics.warn(node.place(), what + " changes with every commit",
+                             "the step runs again for each one, whatever it touched");
+    }
+  }
+  for (const YamlNode& item : node.items()) check_templates(item, what, scope);
+  for (const YamlEntry& entry : node.entries()) check_templates(entry.value, what, scope);
+}
+
+std::optional<std::string> read_script(const YamlNode& node, const std::string& what,
+                                       Diagnostics& diagnostics) {
+  auto text = as_text(node);
+  if (!text || text->empty() || text->size() > kLongestScript) {
+    expected(node, what, "a command as text", diagnostics);
+    return std::nullopt;
+  }
+  if (text->find("${{") == std::string::npos) return text;
+  diagnostics.error(node.place(), "values are not pasted into run: ${{ }} cannot stand here",
+                    "put the value under env and write \"$NAME\" in the command");
+  return std::nullopt;
+}
 
 TemplateScope StepScope::values(bool commit) const {
   TemplateScope scope{matrix, env, std::nullopt, names_of(inputs)};
@@ -273,7 +278,6 @@ StepTemplate read_step(const std::string& name, const Place& place, const YamlNo
   check_name(name, place, "steps", diagnostics);
   Fields fields(node, scope.what, diagnostics);
   if (!fields.is_map()) return step;
-  fields.not_yet({"evaluate"});
   fields.instead("debounce", "on: {data: {debounce-seconds: 60}}, for the whole workflow");
   fields.instead("runs-on", "write resources: {pool: NAME}");
   fields.instead("steps", "a step here is one program: uses or run");
@@ -293,6 +297,7 @@ StepTemplate read_step(const std::string& name, const Place& place, const YamlNo
   read_outputs(fields, scope, step);
   read_registers(fields, scope, step);
   read_gate(fields, scope, step);
+  read_evaluate(fields, scope, step);
   read_resources(fields, scope, step.resources);
   read_environment(fields, scope, step.environment);
   read_limits(fields, scope, step);

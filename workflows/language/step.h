@@ -2,6 +2,7 @@
 // Knows nothing of other files; of other steps it knows the names.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,9 +42,20 @@ std::vector<InputTemplate> read_inputs(const YamlNode& node, const StepScope& sc
 
 // Each reads one word of a step into its part of the template.
 void read_gate(Fields& step_fields, const StepScope& scope, StepTemplate& step);
+// After the gate, inputs and program, which it completes.
+void read_evaluate(Fields& step_fields, const StepScope& scope, StepTemplate& step);
 void read_resources(Fields& step_fields, const StepScope& scope, Resources& resources);
 void read_environment(Fields& step_fields, const StepScope& scope, EnvironmentSpec& environment);
 void read_limits(Fields& fields, const StepScope& scope, StepTemplate& step);
+
+// `where` of rows.
+void read_where(const YamlNode& node, const std::string& what, const StepScope& scope,
+                InputTemplate& input);
+// Templates anywhere inside a parameter.
+void check_templates(const YamlNode& node, const std::string& what, const StepScope& scope);
+// A command for /bin/sh, without templates.
+std::optional<std::string> read_script(const YamlNode& node, const std::string& what,
+                                       Diagnostics& diagnostics);
 
 // Splits "source/table" or "source:glob" and finds the source where it was left out.
 struct Prefixed {

@@ -1,4 +1,4 @@
-// What a step demands and may take: gate, resources, declared environment, time and attempts.
+// What a step demands and may take: resources, declared environment, time and attempts.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -11,43 +11,7 @@ namespace {
 
 constexpr int64_t kLongestTimeoutMinutes = 43'200;  // 30 days
 
-Bound read_bound(const YamlEntry& entry, const Fields& gate, Diagnostics& diagnostics) {
-  Bound bound{entry.key, std::nullopt, std::nullopt};
-  Fields fields(entry.value, gate.of(entry.key), diagnostics);
-  if (!fields.is_map()) return bound;
-  const YamlNode* min = fields.take("min");
-  const YamlNode* max = fields.take("max");
-  if (min) bound.min = read_number(*min, fields.of("min"), diagnostics);
-  if (max) bound.max = read_number(*max, fields.of("max"), diagnostics);
-  fields.finish();
-  if (!fields.has("min") && !fields.has("max")) {
-    expected(entry.value, fields.what(), "{min: …}, {max: …} or both", diagnostics);
-  }
-  if (bound.min && bound.max && *bound.min > *bound.max) {
-    diagnostics.error(entry.value.place(), fields.what() + ": min is above max");
-  }
-  return bound;
-}
-
 }  // namespace
-
-void read_gate(Fields& step_fields, const StepScope& scope, StepTemplate& step) {
-  const YamlNode* node = step_fields.take("gate");
-  if (node == nullptr) return;
-  Fields fields(*node, step_fields.of("gate"), scope.diagnostics);
-  fields.not_yet({"champion", "expect", "on-fail"});
-  if (node->is_map() && node->entries().empty()) {
-    expected(*node, fields.what(), "a map of metrics", scope.diagnostics);
-  }
-  for (const YamlEntry& entry : node->entries()) {
-    if (entry.key == "champion" || entry.key == "expect" || entry.key == "on-fail") continue;
-    if (entry.key.empty() || entry.key.size() > 128 || entry.key != shown(entry.key)) {
-      scope.diagnostics.error(entry.key_place,
-                              fmt::format("\"{}\" is not a metric's name", shown(entry.key)));
-    }
-    step.gate.push_back(read_bound(entry, fields, scope.diagnostics));
-  }
-}
 
 void read_resources(Fields& step_fields, const StepScope& scope, Resources& resources) {
   const YamlNode* node = step_fields.take("resources");

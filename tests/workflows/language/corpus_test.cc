@@ -113,12 +113,14 @@ TEST_CASE("the schema knows the same actions and the same words under with") {
   const Json& definitions = workflow["definitions"];
   std::vector<std::string> names;
   for (const Action& action : actions()) {
-    names.push_back(action.name);
+    if (!action.evaluates) names.push_back(action.name);
     INFO(action.name);
     const Json& words = definitions[action.name.substr(action.name.find('/') + 1)]["properties"];
-    CHECK(words.size() == action.with.size());
+    // Of an evaluation people name columns; the rest is said by the gate and the holdout.
+    CHECK(words.size() == (action.evaluates ? 2 : action.with.size()));
     for (const WithKey& key : action.with) {
       INFO(key.name);
+      if (action.evaluates && key.column.empty()) continue;
       REQUIRE(words.contains(key.name));
       Json one = words[key.name].value("items", words[key.name])["anyOf"][0];
       if (key.words.empty() && one.contains("minimum")) {
