@@ -65,7 +65,7 @@ Json in_short(const Json& action) {
   Json inputs = Json::object(), with = Json::object();
   for (const Json& input : action.at("inputs")) inputs[input.at("name")] = input.at("kind");
   for (Json key : action.at("with")) {
-    bool column = key.at("kind") == "text" && !key.contains("choices");
+    bool column = key.at("kind") == "text" && !key.contains("choices") && key["default"] != "";
     if (!column) key.erase("default");
     std::string name = key.at("name");
     key.erase("name");

@@ -9,6 +9,7 @@
 
 #include "pipeline/base/error.h"
 #include "pipeline/base/files.h"
+#include "workflows/torch/answers.h"
 #include "workflows/torch/arrow_rows.h"
 #include "workflows/torch/environment.h"
 #include "workflows/torch/metrics.h"
@@ -193,6 +194,7 @@ Json final_metrics(const TextModel& model, const Training& training, const Given
 void run_attempt(std::string_view action_name, const Variables& variables, Trainer& (*trainer)(),
                  std::ostream& log) {
   const ActionSpec& action = find_action(action_name);
+  if (action.name == "torch/evaluate") return run_evaluation(variables);
   AttemptPlace place(action, variables);
   Settings settings(action, place.with());
   uint64_t seed = settings.given("seed") ? settings.integer("seed") : place.default_seed();

@@ -1,4 +1,5 @@
-// One attempt at a built-in action: reads its environment and inputs, trains, writes its outputs.
+// One attempt at a built-in action: reads its environment and inputs, trains (or, for
+// torch/evaluate, answers), writes its outputs.
 // Knows nothing of who started it or what comes of the result.
 #pragma once
 

@@ -83,10 +83,25 @@ ActionSpec adapter() {
           joined(own, schedule(0.005, 30))};
 }
 
+ActionSpec evaluate() {
+  return {
+      "torch/evaluate",
+      kEvaluateRevision,
+      "answers held out rows (the one LOCKSTEP_INPUT_*_HOLDOUT) for a gate",
+      {{"model", false, "the safetensors file of one of the others"},
+       {"trunk", false, "the trunk, where the model is an adapter"}},
+      {"predictions"},
+      {{"text", Kind::kText, "text", 0, 0, {}, "the column with the texts"},
+       {"label", Kind::kText, "label", 0, 0, {}, "the column with the classes"},
+       {"key", Kind::kTexts, Json::array(), 0, 0, {}, "columns that name a row"},
+       {"positive", Kind::kText, "", 0, 0, {}, "class whose probability is the score"},
+       {"columns", Kind::kTexts, Json::array(), 0, 0, {}, "columns that are copied; else all"}}};
+}
+
 }  // namespace
 
 const std::vector<ActionSpec>& built_in_actions() {
-  static const std::vector<ActionSpec> actions = {trunk(), adapter()};
+  static const std::vector<ActionSpec> actions = {trunk(), adapter(), evaluate()};
   return actions;
 }
 

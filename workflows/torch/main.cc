@@ -98,7 +98,9 @@ int dispatch(int count, char** arguments) {
   Options options;
 
   CLI::App* run = app.add_subcommand("run", "one attempt at an action, told by LOCKSTEP_*");
-  run->add_option("action", options.action, "torch/text-trunk or torch/text-adapter")->required();
+  run->add_option("action", options.action,
+                  "torch/text-trunk, torch/text-adapter or torch/evaluate")
+      ->required();
 
   CLI::App* ask = app.add_subcommand("predict", "answers for texts");
   ask->add_option("--model", options.model, "an adapter's or a trunk's file")->required();

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -60,7 +61,9 @@ AttemptPlace::AttemptPlace(const ActionSpec& action, const Variables& variables)
     throw Error(ErrorCode::kInvalid, "LOCKSTEP_OUTPUT is not set",
                 "it names the folder for the outputs");
   }
-  outputs_ = {{"model", "model.safetensors"}, {"metrics", "metrics.json"}};
+  outputs_ = {{"model", "model.safetensors"},
+              {"metrics", "metrics.json"},
+              {"predictions", "predictions.csv"}};
   if (variable("LOCKSTEP_OUTPUTS").empty()) return;
   outputs_.clear();
   Json declared = parse_json(variable("LOCKSTEP_OUTPUTS"), "LOCKSTEP_OUTPUTS");
@@ -68,7 +71,7 @@ AttemptPlace::AttemptPlace(const ActionSpec& action, const Variables& variables)
   for (const auto& [name, file] : declared.items()) {
     if (std::find(action.outputs.begin(), action.outputs.end(), name) == action.outputs.end()) {
       throw Error(ErrorCode::kInvalid, fmt::format("{} makes no output {}", action.name, name),
-                  "it makes model and metrics");
+                  fmt::format("it makes {}", fmt::join(action.outputs, " and ")));
     }
     if (!file.is_string() || !stays_inside(file.get<std::string>())) {
       throw Error(ErrorCode::kInvalid,
@@ -111,6 +114,24 @@ std::optional<AttemptFile> AttemptPlace::optional_input(const std::string& name)
   std::string path = variable(variable_name(name));
   if (path.empty()) return std::nullopt;
   return AttemptFile{path, read_named(variable_name(name), path, kMaxModelBytes)};
+}
+
+AttemptFile AttemptPlace::only_holdout() const {
+  std::vector<std::string> names;
+  for (const auto& [name, value] : variables_) {
+    if (name.starts_with("LOCKSTEP_INPUT_") && name.ends_with("_HOLDOUT") && !value.empty()) {
+      names.push_back(name);
+    }
+  }
+  if (names.size() != 1) {
+    throw Error(ErrorCode::kInvalid,
+                names.empty()
+                    ? "there are no rows to answer"
+                    : fmt::format("it is open which rows are answered: {}", fmt::join(names, ", ")),
+                "one LOCKSTEP_INPUT_<NAME>_HOLDOUT names their file");
+  }
+  const std::string& path = variables_.at(names[0]);
+  return {path, read_named(names[0], path, kMaxModelBytes)};
 }
 
 std::filesystem::path AttemptPlace::input_path(const std::string& name) const {

@@ -31,6 +31,8 @@ class AttemptPlace {
   // The file of LOCKSTEP_INPUT_<NAME>; throws invalid when the variable or the file is missing.
   AttemptFile input(const std::string& name) const;
   std::optional<AttemptFile> optional_input(const std::string& name) const;
+  // The file of the one LOCKSTEP_INPUT_*_HOLDOUT; throws invalid where there is none or more.
+  AttemptFile only_holdout() const;
   // Where LOCKSTEP_INPUT_<NAME> says it is, a file or a folder; empty without the variable.
   std::filesystem::path input_path(const std::string& name) const;
 

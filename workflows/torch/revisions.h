@@ -6,5 +6,6 @@ namespace lockstep {
 
 inline constexpr int kTextTrunkRevision = 1;
 inline constexpr int kTextAdapterRevision = 1;
+inline constexpr int kEvaluateRevision = 1;
 
 }  // namespace lockstep

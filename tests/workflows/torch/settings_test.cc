@@ -74,10 +74,11 @@ TEST_CASE("settings: ill values are refused, all at once") {
 
 TEST_CASE("settings: every action describes itself with its revision, inputs and words") {
   Json actions = describe_actions();
-  REQUIRE(actions.size() == 2);
+  REQUIRE(actions.size() == 3);
   CHECK(actions[0]["name"] == "torch/text-trunk");
   CHECK(actions[0]["revision"] == kTextTrunkRevision);
   CHECK(actions[1]["revision"] == kTextAdapterRevision);
+  CHECK(actions[2]["revision"] == kEvaluateRevision);
   CHECK(actions[1]["inputs"][1]["name"] == "trunk");
   CHECK(actions[1]["with"][2]["choices"].size() == 3);
 }
