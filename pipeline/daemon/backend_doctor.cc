@@ -298,6 +298,9 @@ class Examination {
     doctor_.check("lockstep-torch", "only torch/… actions need it; build it with libtorch", [] {
       return program_answers(Parts::program("lockstep-torch").string(), {"actions", "--json"});
     });
+    doctor_.check("lockstep-quality", "only data/quality needs it; build it beside lockstep", [] {
+      return program_answers(Parts::program("lockstep-quality").string(), {"actions", "--json"});
+    });
     doctor_.check("git", "install git; remote sources are fetched with it",
                   [] { return program_answers("git", {"--version"}); });
     for (const SourceSpec& spec : workspace().sources) {

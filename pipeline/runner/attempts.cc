@@ -158,7 +158,7 @@ void Attempts::fork_shim(Attempt& attempt, const Order& order) {
   for (const Digest& digest : attempt.held) stored["held"].push_back(digest.str());
   write_plain(file, canonical_json(stored), attempt.paths.order());
   // A worker has no memory limit of its own.
-  bool torch = !order.uses.empty() && order.memory_bytes == 0;
+  bool torch = order.uses.starts_with("torch/") && order.memory_bytes == 0;
   if (torch) attempt.worker = workers_.take();
   point("runner.fork.before");
   pid_t pid = fork();

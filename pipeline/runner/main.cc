@@ -25,6 +25,7 @@ while the daemon is away. Serves one Unix socket, to its own user only.
   --socket PATH        where it listens (default DIR/runner.sock)
   --idle-exit SECONDS  leave when nobody was connected and nothing ran that long
   --torch PATH         the lockstep-torch program (default: beside this program)
+  --quality PATH       the lockstep-quality program (likewise)
   --warm N             lockstep-torch processes kept loaded (default: one per processor)
   --log-bytes N        log kept per attempt (default 64 MiB)
   --cache-bytes N      inputs kept although no attempt needs them (default 4 GiB)
@@ -49,13 +50,14 @@ uint64_t parse_number(std::string_view flag, std::string_view text) {
 std::string beside_this_program(const char* name) {
   std::error_code failed;
   fs::path self = fs::read_symlink("/proc/self/exe", failed);
-  fs::path torch = self.parent_path() / name;
-  return !failed && fs::exists(torch, failed) ? torch.string() : name;
+  fs::path there = self.parent_path() / name;
+  return !failed && fs::exists(there, failed) ? there.string() : name;
 }
 
 RunnerOptions parse(int argc, char** argv) {
   RunnerOptions options;
   options.torch = beside_this_program("lockstep-torch");
+  options.quality = beside_this_program("lockstep-quality");
   uint64_t cpus = 0, memory = 0, warm = UINT64_MAX;
   bool gpus = true;
   for (int i = 1; i < argc; ++i) {
@@ -72,6 +74,8 @@ RunnerOptions parse(int argc, char** argv) {
       options.socket = fs::absolute(value);
     else if (flag == "--torch")
       options.torch = value;
+    else if (flag == "--quality")
+      options.quality = value;
     else if (flag == "--idle-exit")
       options.idle_exit_s = int64_t(parse_number(flag, value));
     else if (flag == "--warm")

@@ -98,8 +98,10 @@ bool valid_input_name(std::string_view name) {
 }
 
 bool valid_action(std::string_view uses) {
-  return uses.size() <= 128 && uses.starts_with("torch/") && uses.size() > 6 &&
-         std::all_of(uses.begin() + 6, uses.end(),
+  size_t name = uses.find('/') + 1;
+  return uses.size() <= 128 && (uses.starts_with("torch/") || uses.starts_with("data/")) &&
+         uses.size() > name &&
+         std::all_of(uses.begin() + static_cast<ptrdiff_t>(name), uses.end(),
                      [](char c) { return letter_or_digit(c) || c == '-' || c == '_'; });
 }
 

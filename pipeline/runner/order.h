@@ -26,7 +26,7 @@ struct Order {
   std::string step;
   // Exactly one of these three says what runs.
   std::vector<std::string> argv;
-  std::string uses;         // "torch/text-adapter"
+  std::string uses;         // "torch/text-adapter", "data/quality"
   std::string shell;        // script text, run by /bin/sh -e
   std::string with = "{}";  // canonical JSON
   std::map<std::string, std::string> env;

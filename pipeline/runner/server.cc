@@ -98,7 +98,8 @@ Server::Server(const RunnerOptions& options) : options_(options), paths_{options
   fs::create_directories(paths_.incoming());
   bool verify = machine_restarted(paths_.state);
   blobs_ = std::make_unique<Blobs>(paths_.blobs(), options_.cache_bytes, verify);
-  ShimSettings settings{paths_, options_.torch, options_.log_bytes, options_.warm_workers};
+  ShimSettings settings{paths_, options_.torch, options_.quality, options_.log_bytes,
+                        options_.warm_workers};
   attempts_ = std::make_unique<Attempts>(settings, *blobs_);
   service_ = std::make_unique<Service>(paths_, *attempts_, *blobs_, machine_json(options_.machine),
                                        [this](Attempt& attempt) { watch_attempt(attempt); });

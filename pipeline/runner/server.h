@@ -26,7 +26,7 @@ struct RunnerOptions {
   std::filesystem::path socket;  // empty: state/runner.sock; mode 0600
   int64_t idle_exit_s = 0;       // leave when nothing was connected or running that long; 0: never
   uint64_t cache_bytes = 4ull << 30;
-  std::string torch = "lockstep-torch";
+  std::string torch = "lockstep-torch", quality = "lockstep-quality";
   uint64_t log_bytes = 64ull << 20;
   size_t warm_workers = 0;  // at most so many lockstep-torch processes kept loaded
   Machine machine;

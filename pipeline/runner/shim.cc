@@ -99,7 +99,9 @@ class Shim {
 
  private:
   void attempt() {
-    Program program = prepare_workspace(order_, settings_.runner, paths_, settings_.torch);
+    bool data = order_.uses.starts_with("data/");
+    Program program = prepare_workspace(order_, settings_.runner, paths_,
+                                        data ? settings_.quality : settings_.torch);
     point("shim.prepared");
     std::vector<std::string> secrets;
     for (const auto& [name, value] : order_.secrets) secrets.push_back(value);

@@ -14,7 +14,7 @@ namespace lockstep {
 
 struct ShimSettings {
   RunnerPaths runner;
-  std::string torch = "lockstep-torch";
+  std::string torch = "lockstep-torch", quality = "lockstep-quality";
   uint64_t log_bytes = 64ull << 20;
   size_t warm_workers = 0;
 };

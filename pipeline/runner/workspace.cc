@@ -117,8 +117,8 @@ std::vector<std::string> environment(const Order& order, const RunnerPaths& runn
 }
 
 std::vector<std::string> arguments(const Order& order, const AttemptPaths& paths,
-                                   const std::string& torch) {
-  if (!order.uses.empty()) return {torch, "run", order.uses};
+                                   const std::string& action) {
+  if (!order.uses.empty()) return {action, "run", order.uses};
   if (order.shell.empty()) return order.argv;
   fs::path script = paths.folder / "script";
   write_new(script, order.shell);
@@ -128,7 +128,7 @@ std::vector<std::string> arguments(const Order& order, const AttemptPaths& paths
 }  // namespace
 
 Program prepare_workspace(const Order& order, const RunnerPaths& runner, const AttemptPaths& paths,
-                          const std::string& torch) {
+                          const std::string& action) {
   try {
     make_folder(paths.out());
     make_folder(paths.tmp());
@@ -144,7 +144,7 @@ Program prepare_workspace(const Order& order, const RunnerPaths& runner, const A
     if (!order.checkpoint.empty()) make_folder(runner.checkpoint(order.checkpoint));
     write_new(paths.folder / "with.json", order.with);
     Program program;
-    program.argv = arguments(order, paths, torch);
+    program.argv = arguments(order, paths, action);
     program.env = environment(order, runner, paths);
     program.folder = paths.work();
     program.pipe = paths.folder / "pipe";

@@ -48,10 +48,10 @@ struct Program {
 };
 
 // Makes work/, in/, out/ and tmp/, exports the code, copies the inputs (read-only), writes the
-// script and the `with` file. `torch` is the program behind `uses: torch/…`. Throws unavailable
+// script and the `with` file. `action` is the program behind `uses`. Throws unavailable
 // when bytes or space are missing.
 Program prepare_workspace(const Order& order, const RunnerPaths& runner, const AttemptPaths& paths,
-                          const std::string& torch);
+                          const std::string& action);
 
 // Removes a tree, whatever permissions its folders were left with; follows no links.
 void remove_tree(const std::filesystem::path& folder);

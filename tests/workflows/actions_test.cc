@@ -1,4 +1,5 @@
-// What `check` believes of the built-in actions, against what lockstep-torch offers.
+// What `check` believes of the built-in actions, against what lockstep-torch and lockstep-quality
+// offer.
 #include "workflows/language/actions.h"
 
 #include "pipeline/base/files.h"
@@ -8,15 +9,15 @@
 namespace lockstep {
 namespace {
 
-// build/tests/actions_test → build/bin/lockstep-torch
-Json offered() {
+// build/tests/actions_test → build/bin/PROGRAM
+Json offered_by(const char* program) {
   ProcessRequest request;
   fs::path build = fs::read_symlink("/proc/self/exe").parent_path().parent_path();
-  request.argv = {build / "bin/lockstep-torch", "actions", "--json"};
+  request.argv = {build / "bin" / program, "actions", "--json"};
   ProcessResult result = run_process(request);
   INFO(result.err);
   REQUIRE(result.ok());
-  return parse_json(result.out, "what lockstep-torch offers");
+  return parse_json(result.out, program);
 }
 
 // The words of `actions --json`.
@@ -80,8 +81,9 @@ Json in_short(const Json& action) {
 
 }  // namespace
 
-TEST_CASE("the language and lockstep-torch agree on every action") {
-  Json list = offered();
+TEST_CASE("the language and the programs agree on every action") {
+  Json list = offered_by("lockstep-torch");
+  for (const Json& action : offered_by("lockstep-quality")) list.push_back(action);
   REQUIRE(list.size() == actions().size());
   for (const Json& action : list) {
     std::string name = action.at("name");

@@ -11,7 +11,6 @@ namespace lockstep {
 namespace {
 
 constexpr double kLargestSeed = 9'007'199'254'740'991;  // 2^53 - 1: exact in every JSON reader
-constexpr size_t kLongestList = 16;
 
 WithKey number(std::string name, WithType type, double min, double max) {
   return {std::move(name), type, min, max, {}, ""};
@@ -75,6 +74,22 @@ Action evaluate() {
   return action;
 }
 
+Action quality() {
+  Action action;
+  action.name = "data/quality";
+  action.inputs = {{"rows", {InputKind::kRows}}, {"before", {InputKind::kRows}, true}};
+  action.outputs = {"report", "suspects", "metrics"};
+  action.with = {column("label", "label"),
+                 texts("key", WithType::kTexts, {}),
+                 texts("classes", WithType::kTexts, {}),
+                 texts("numbers", WithType::kTexts, {}),
+                 texts("categories", WithType::kTexts, {}),
+                 number("warn", WithType::kNumber, 0, 100),
+                 number("block", WithType::kNumber, 0, 100)};
+  action.with[2].most = 10'000;
+  return action;
+}
+
 // A value with ${{ }} is checked as a template; what it becomes, by the action itself.
 void check_one(const WithKey& key, bool whole, const YamlNode& value, const std::string& what,
                Diagnostics& diagnostics) {
@@ -102,8 +117,8 @@ void check_value(const WithKey& key, const YamlNode& value, const std::string& w
   if (key.type != WithType::kIntegers && key.type != WithType::kTexts) {
     return check_one(key, key.type == WithType::kInteger, value, what, diagnostics);
   }
-  if (!value.is_list() || value.items().size() > kLongestList) {
-    return expected(value, what, fmt::format("a list of at most {}", kLongestList), diagnostics);
+  if (!value.is_list() || value.items().size() > key.most) {
+    return expected(value, what, fmt::format("a list of at most {}", key.most), diagnostics);
   }
   for (size_t i = 0; i < value.items().size(); ++i) {
     const YamlNode& item = value.items()[i];
@@ -163,7 +178,7 @@ bool contains(const std::vector<std::string>& names, const std::string& name) {
 }  // namespace
 
 const std::vector<Action>& actions() {
-  static const std::vector<Action> all = {trunk(), adapter(), evaluate()};
+  static const std::vector<Action> all = {trunk(), adapter(), evaluate(), quality()};
   return all;
 }
 
@@ -191,6 +206,7 @@ void check_action_use(const Action& action, const StepTemplate& step, const Plac
   for (const ActionInput& wanted : action.inputs) {
     names.push_back(wanted.name);
     const InputTemplate* input = find_input(step, wanted.name);
+    if (input == nullptr && wanted.optional) continue;
     if (input == nullptr) {
       diagnostics.error(place, fmt::format("{} needs an input \"{}\" for {}: {}", what, wanted.name,
                                            action.name, kinds_text(wanted)));

@@ -20,11 +20,13 @@ struct WithKey {
   double max = 0;
   std::vector<std::string> words;  // of texts, also of those in a list; empty: any
   std::string column;              // of a kText that names a column: which one without it
+  size_t most = 16;                // entries of a list
 };
 
 struct ActionInput {
   std::string name;
   std::vector<InputKind> kinds;  // what it may be fed from
+  bool optional = false;
 };
 
 struct Action {

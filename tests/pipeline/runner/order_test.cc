@@ -101,7 +101,9 @@ TEST_CASE("only known actions are accepted") {
   order.erase("shell");
   order["uses"] = "torch/text-adapter";
   CHECK(read_order(order).uses == "torch/text-adapter");
-  for (const char* bad : {"torch/", "torch/../x", "docker/x", "torch/a b"}) {
+  order["uses"] = "data/quality";
+  CHECK(read_order(order).uses == "data/quality");
+  for (const char* bad : {"torch/", "data/", "torch/../x", "docker/x", "torch/a b"}) {
     order["uses"] = bad;
     CHECK_THROWS_AS(read_order(order), Error);
   }
