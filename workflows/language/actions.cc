@@ -86,7 +86,10 @@ Action quality() {
                  texts("categories", WithType::kTexts, {}),
                  number("warn", WithType::kNumber, 0, 100),
                  number("block", WithType::kNumber, 0, 100)};
-  action.with[2].most = 10'000;
+  for (WithKey& key : action.with) {
+    key.columns = key.name == "key" || key.name == "numbers" || key.name == "categories";
+    if (key.name == "classes") key.most = 10'000;
+  }
   return action;
 }
 
@@ -141,6 +144,20 @@ std::string kinds_text(const ActionInput& input) {
   return text;
 }
 
+// The columns that the step's value of `key` names.
+std::vector<std::string> columns_of(const WithKey& key, const StepTemplate& step) {
+  const Json given = step.with.value(key.name, Json());
+  if (key.columns && given.is_array()) {
+    std::vector<std::string> names;
+    for (const Json& one : given) {
+      if (one.is_string()) names.push_back(one);
+    }
+    return names;
+  }
+  if (key.column.empty()) return {};
+  return {given.is_string() ? given.get<std::string>() : key.column};
+}
+
 // The columns the action reads must be among those it is given.
 void check_columns(const Action& action, const StepTemplate& step, const InputTemplate& input,
                    const std::string& what, Diagnostics& diagnostics) {
@@ -150,17 +167,16 @@ void check_columns(const Action& action, const StepTemplate& step, const InputTe
   }
   if (input.columns.empty()) return;
   for (const WithKey& key : action.with) {
-    if (key.column.empty()) continue;
-    std::string name = key.column;
-    if (step.with.contains(key.name) && step.with[key.name].is_string()) name = step.with[key.name];
-    if (name.find("${{") != std::string::npos) continue;
-    if (std::find(input.columns.begin(), input.columns.end(), name) != input.columns.end())
-      continue;
-    diagnostics.error(
-        place,
-        fmt::format("{} of {} reads the column \"{}\", which is not among its columns", action.name,
-                    what, shown(name)),
-        fmt::format("add it, or name another: with: {{{}: …}}", key.name));
+    for (const std::string& name : columns_of(key, step)) {
+      if (name.find("${{") != std::string::npos) continue;
+      if (std::find(input.columns.begin(), input.columns.end(), name) != input.columns.end())
+        continue;
+      diagnostics.error(
+          place,
+          fmt::format("{} of {} reads the column \"{}\", which is not among its columns",
+                      action.name, what, shown(name)),
+          fmt::format("add it, or name another: with: {{{}: …}}", key.name));
+    }
   }
 }
 

@@ -21,6 +21,7 @@ struct WithKey {
   std::vector<std::string> words;  // of texts, also of those in a list; empty: any
   std::string column;              // of a kText that names a column: which one without it
   size_t most = 16;                // entries of a list
+  bool columns = false;            // of kTexts: they name columns
 };
 
 struct ActionInput {
