@@ -228,10 +228,10 @@ class Backend {
   };
   virtual Json version_diff(const VersionName& a, const VersionName& b, size_t limit) = 0;
 
-  // A ledger that was begun elsewhere, whole or not at all: {"models":N,"versions":N
-  // (new),"known":N,
-  //  "with_bytes":N,"without_digest":N,"releases":[{"tag","channel","models":N,"style","new":bool}],
-  //  "dry_run"}. body: {"from":absolute path of a file or a folder,"style":text|"",
+  // A ledger that was begun elsewhere, whole or not at all:
+  // {"models":N,"versions":N (new),"known":N,"with_bytes":N,"without_digest":N,
+  //  "releases":[{"tag","channel","models":N,"style","new":bool}],"dry_run"}
+  // body: {"from":absolute path of a file or a folder,"style":text|"",
   //  "models_from":absolute pattern or folder|"","channel":text|""}
   virtual Json import_ledger(const Json& body, const Caller& caller) = 0;
   // {"model","version","release"|null,"notes":[{"time","who","text"}],"dry_run"}; of a version, or

@@ -58,12 +58,12 @@ bool known(const Doc& run) {
 
 }  // namespace
 
-void Progress::draw(const Doc& run) {
+void RunProgress::draw(const Doc& run) {
   if (context_.environment().terminal.err) return redraw(run);
   if (!context_.json) tell(run);
 }
 
-void Progress::redraw(const Doc& run) {
+void RunProgress::redraw(const Doc& run) {
   std::string line = render_run_train(run, Style{});
   if (line.empty()) return;
   size_t columns = context_.environment().terminal.columns;
@@ -72,7 +72,7 @@ void Progress::redraw(const Doc& run) {
   drawn_ = true;
 }
 
-void Progress::tell(const Doc& run) {
+void RunProgress::tell(const Doc& run) {
   if (context_.now_ms() - told_ms_ < kTellEveryMs) return;
   std::vector<std::string> fresh;
   int64_t total = 0, finished = 0;
@@ -90,7 +90,7 @@ void Progress::tell(const Doc& run) {
                  << std::flush;
 }
 
-void Progress::clear() {
+void RunProgress::clear() {
   if (drawn_) context_.err() << "\r\x1b[K" << std::flush;
   drawn_ = false;
 }
@@ -120,7 +120,7 @@ Json await_successor(Context& context, const Json& superseded) {
 }  // namespace
 
 Json await_run(Context& context, const std::string& id) {
-  Progress progress(context);
+  RunProgress progress(context);
   bool headed = context.json;
   for (int64_t seen = -1;;) {
     Json document = next(context, id, seen);

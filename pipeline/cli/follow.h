@@ -11,9 +11,9 @@ namespace lockstep {
 
 // Progress of a run: one line redrawn on a terminal; elsewhere at most a line in a second that
 // names what has finished.
-class Progress {
+class RunProgress {
  public:
-  explicit Progress(Context& context) : context_(context), told_ms_(context.now_ms()) {}
+  explicit RunProgress(Context& context) : context_(context), told_ms_(context.now_ms()) {}
   void draw(const Doc& run);
   void clear();  // takes the drawn line away
 

@@ -12,8 +12,9 @@ namespace {
 using Ordered = nlohmann::ordered_json;
 
 constexpr size_t kMostModels = 100'000, kMaxName_bytes = 128;
-constexpr ManifestStyle kStyles[] = {ManifestStyle::kCanonical, ManifestStyle::kPythonJson,
-                                     ManifestStyle::kPythonJsonSorted};
+// As they are tried: what is written in order is sorted, not by chance.
+constexpr ManifestStyle kStyles[] = {ManifestStyle::kCanonical, ManifestStyle::kPythonJsonSorted,
+                                     ManifestStyle::kPythonJson};
 
 [[noreturn]] void invalid(const std::string& message, const std::string& place,
                           const std::string& hint = "") {

@@ -106,7 +106,7 @@ TEST_CASE("what is wrong with a ledger is said with its place") {
 }
 
 TEST_CASE("a manifest in a file of its own is taken as its bytes are") {
-  const std::string bytes = R"({"client-3": "1", "client-37": "1"})", tag = md5_hex(bytes);
+  const std::string bytes = R"({"client-37": "1", "client-3": "1"})", tag = md5_hex(bytes);
   CHECK(read_foreign_manifest(bytes, tag, "f", {}).style == ManifestStyle::kPythonJson);
   CHECK(read_foreign_manifest(bytes + "\n", tag, "f", {}).manifest == bytes);
   CHECK(message_of([&] {
@@ -187,17 +187,23 @@ TEST_CASE("digests and files are recorded, and must agree") {
 TEST_CASE("history is not written over what was made here") {
   Book book;
   book.train("client-3", "rows");
-  CHECK(message_of([&] { into(book, kOld); }) ==
-        "conflict: client-3 version 1 is here with other bytes");
+  CHECK(
+      message_of([&] { into(book, kOld); }) ==
+      "conflict: l.json, release 1: client-3 version 1 is here with other bytes\n  (versions never "
+      "change; import into a workspace of its own)");
   book.cut();
   const std::string later = R"([{"manifest": {"x": "1"}}])";
   CHECK(message_of([&] { into(book, later); }) ==
-        "conflict: channel production has releases of its own");
+        "conflict: l.json, release 1: channel production has releases of its own\n  (import before "
+        "the "
+        "first run, or into another channel: --channel NAME)");
   Book grown;
   grown.train("a", "1");
   grown.train("a", "2");
   grown.add(Renamed{"a", "b"});
   CHECK(message_of([&] { into(grown, R"([{"manifest": {"a": "1"}}])"); }) ==
-        "conflict: a has version 2 already, and numbers only grow");
+        "conflict: l.json, release 1: a has version 2 already, and numbers only grow\n  (import "
+        "before "
+        "the first run)");
   CHECK(grown.registry.channels.empty());
 }

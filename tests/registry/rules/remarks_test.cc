@@ -144,7 +144,7 @@ TEST_CASE("a search goes over a hundred thousand versions", "[.measure]") {
       version.number = v;
       version.commits = {{"tables", sha256(std::to_string(v)).hex()}};
       version.committers = Json::array({{{"author", "Ann"}, {"email", "ann@example.org"}}});
-      registry.apply({registry.last_seq + 1, v, version});
+      registry.apply({registry.last_seq + 1, registry.last_seq + 1, version});
     }
   }
   const std::pair<const char*, VersionQuery> kAsked[] = {
