@@ -37,7 +37,9 @@ void check_config(const Json& config) {
   CHECK(keys(config["modelfs"]) == std::set<std::string>{"diffIds", "type"});
   CHECK(config["modelfs"]["type"] == "layers");
   REQUIRE(config["modelfs"]["diffIds"].size() >= 1);
-  for (const Json& id : config["modelfs"]["diffIds"]) CHECK_NOTHROW(Digest::parse(id));
+  for (const Json& id : config["modelfs"]["diffIds"]) {
+    CHECK_NOTHROW(Digest::parse(id.get<std::string>()));
+  }
 }
 
 }  // namespace
