@@ -251,15 +251,9 @@ class Backend {
   // CONTRACT `release list`
   virtual Json releases(const std::string& channel) = 0;
   // `which`: a tag or an unambiguous beginning of one, "" for live, or a time for `at`.
-<<<<<<< ours
   // {"channel","channels":[those it is live in],"tag","sha256","image"|null,"live":bool,"created",
   //  "manifest":{name:"version"},"content","base"|null,"code"|null,
   //  "withdrawn":{"who","reason"}|null,"folder","pushed"|null,"missing":[…],
-=======
-  // {"channel","tag","sha256","image"|null,"live":bool,"created","manifest":{name:"version"},
-  //  "content","base"|null,"code"|null,"withdrawn":{"who","reason"}|null,"folder",
-  //  "pushed"|null,"missing":[…],
->>>>>>> theirs
   //  "models":[{"name","version","sha256","code":tree|null,"commits":{source:id},
   //             "data":[{"source","table","slice","digest","rows","commit"}],"metrics":{…}}],
   //  "signatures":[{"key","signature","trusted":bool,"valid":bool}]}
