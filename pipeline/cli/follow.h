@@ -9,7 +9,7 @@
 
 namespace lockstep {
 
-// Progress of a run: one line redrawn on a terminal; elsewhere at most a line in a second that
+// RunProgress of a run: one line redrawn on a terminal; elsewhere at most a line in a second that
 // names what has finished.
 class RunProgress {
  public:

@@ -129,6 +129,9 @@ void follow(Consumers& all, const std::string& name, const ModelState& model,
     int64_t now = model.alias(alias);
     int64_t was_on = now ? trained_on(all.registry, *model.version(now), upstream.model) : 0;
     if (was_on == 0 || was_on == upstream.to) continue;
+    // In a channel only what stands on the version that goes back; older ones are its own affair.
+    bool first = upstream.model == all.request.model;
+    if (first && alias != kChampion && was_on != all.out.from) continue;
     if (!all.seen.emplace(name, alias).second) continue;
     check_pin(all, name, model, alias);
     int64_t target = newest_on(all, model, alias, upstream);

@@ -145,7 +145,11 @@ Rollback roll_back_model(const Registry& registry, const RollbackRequest& reques
     out.facts.push_back(
         Pin{request.model, alias, out.to, PinKind::kRollback, request.who, request.reason});
   }
-  if (request.with_dependents) move_dependents(registry, request, has, move.aliases, out);
+  if (!request.with_dependents) return out;
+  // A channel need not list what its models were trained on.
+  std::set<std::string> where(move.aliases.begin(), move.aliases.end());
+  if (request.channel.empty()) where.insert(request.channels.begin(), request.channels.end());
+  move_dependents(registry, request, has, {where.begin(), where.end()}, out);
   return out;
 }
 
