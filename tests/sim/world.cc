@@ -100,6 +100,7 @@ bool World::drain() {
 void World::settle() {
   heal_all();
   redeliver();
+  turn();  // what was delivered for a later turn
   for (int round = 0;; ++round) {
     must(round < 30, "rest", "the workspace does not come to rest");
     bool more = drain();
