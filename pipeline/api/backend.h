@@ -265,7 +265,8 @@ class Backend {
   //  "added":[{"model","version"}],"removed":[{"model","version"}]}
   virtual Json release_diff(const std::string& a, const std::string& b) = 0;
   // One channel gets the versions of another one's live release, of a release, or of "champion":
-  // {"channel","source","from":tag,"to":tag,"known":bool,"moved":bool,"models":N,"missing":[model…],
+  // {"channel","source","from":tag,"to":tag,"known":bool,"moved":bool,"models":N,
+  //  "missing":[model…],
   //  "moves":[as in rollback],"held_back":[text…],"dry_run"}
   virtual Json release_promote(const std::string& from, const std::string& to,
                                const Caller& caller) = 0;
@@ -291,7 +292,8 @@ class Backend {
   // {"pushed":[{"tag","digest","refs":[…],"was_there":bool,"blobs_sent","blobs_mounted",
   //   "bytes_sent","requests"}]}
   virtual Json release_push(const std::string& which, const Caller& caller) = 0;
-  // {"tag","ok":bool,"problems":[text…],"checked":{"models","blobs"},"signed":bool,"signatures":[…]}
+  // {"tag","ok":bool,"problems":[text…],"checked":{"models","blobs"},"signed":bool,
+  //  "signatures":[…]}
   virtual Json release_verify(const std::string& which) = 0;
 
   // Keeps a release for good, or no longer: {"channel","tag","kept":bool,

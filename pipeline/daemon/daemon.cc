@@ -303,13 +303,6 @@ void Daemon::survey(SurveyRequest& request) {
   }
 }
 
-// Only for what may be released: a question and a preview ask no registry.
-void Daemon::look_at_images(Survey& survey) {
-  auto known = in_loop([](Engine& engine) { return engine.images(); });
-  std::lock_guard<std::mutex> lock(survey_mutex_);
-  images_.look(survey, *survey_sources_, known);
-}
-
 // What a look keeps goes to the store, too: a turn that writes shows whether it is that which can't
 // be written (trouble.cc).
 void Daemon::try_store() {

@@ -158,4 +158,11 @@ void Daemon::take_parts() {
   hint();
 }
 
+// Only for what may be released: a question and a preview ask no registry.
+void Daemon::look_at_images(Survey& survey) {
+  auto known = in_loop([](Engine& engine) { return engine.images(); });
+  std::lock_guard<std::mutex> lock(survey_mutex_);
+  images_.look(survey, *survey_sources_, known);
+}
+
 }  // namespace lockstep

@@ -47,6 +47,7 @@ ApiRequest good_request(const Route& route) {
   }
   // Elsewhere `to` is a version, and may be left out.
   if (out.method == "POST" && route.pattern == "/v1/backup") out.body["to"] = "/b.tar";
+  if (route.pattern == "/v1/release/promote") out.body["to"] = "production";
   return out;
 }
 
@@ -250,8 +251,11 @@ TEST_CASE("who asks comes from the connection, why and dry run from the body") {
   CHECK(asked.caller.user == "ann");
   CHECK(asked.caller.reason == "wrong labels");
   CHECK(asked.caller.dry_run);
-  CHECK(asked.arguments["body"] ==
-        Json({{"to", 1}, {"channel", "production"}, {"override_pins", false}}));
+  CHECK(asked.arguments["body"] == Json({{"to", 1},
+                                         {"channel", "production"},
+                                         {"override_pins", false},
+                                         {"accept_expectations", false},
+                                         {"with_dependents", false}}));
   body["user"] = "root";
   CHECK(api.handle(request("POST", "/v1/models/a/rollback", body)).status == 400);
 }

@@ -184,8 +184,11 @@ TEST_CASE("options reach the routes as they were given") {
   shell.run({"rollback", "m", "--to", "3", "--channel", "production", "--reason", "wrong labels",
              "--dry-run", "--override-pins"});
   auto asked = shell.backend.last();
-  CHECK(asked.arguments["body"] ==
-        Json({{"to", 3}, {"channel", "production"}, {"override_pins", true}}));
+  CHECK(asked.arguments["body"] == Json({{"to", 3},
+                                         {"channel", "production"},
+                                         {"override_pins", true},
+                                         {"accept_expectations", false},
+                                         {"with_dependents", false}}));
   CHECK(asked.caller.reason == "wrong labels");
   CHECK(asked.caller.dry_run);
   shell.run(
@@ -303,5 +306,5 @@ TEST_CASE("the bash script completes what was begun") {
   std::string out(4096, '\0');
   out.resize(fread(out.data(), 1, out.size(), bash));
   CHECK(pclose(bash) == 0);
-  CHECK(out == "approve-change\nrebuild\n--override-pins\n--force\nfish\n");
+  CHECK(out == "approve-change approve\nrebuild\n--override-pins\n--force\nfish\n");
 }

@@ -178,7 +178,7 @@ TEST_CASE("digests and files are recorded, and must agree") {
   request.files[{"a", 3}].digest = sha256("other");
   CHECK(message_of([&] {
           import_ledger(Registry(), request);
-        }).rfind("invalid: the file of a version 3 has the digest", 0) == 0);
+        }).find("the file of a version 3 has the digest") != std::string::npos);
   CHECK(refused(R"({"releases": [{"manifest": {"a": "1"}, "sha256": {"a": ")" + sha256("x").hex() +
                 R"("}}], "models": {"a": {"1": ")" + sha256("y").hex() + R"("}}})") ==
         "invalid at l.json, model a: version 1 of a has another digest in an earlier place");
@@ -187,14 +187,13 @@ TEST_CASE("digests and files are recorded, and must agree") {
 TEST_CASE("history is not written over what was made here") {
   Book book;
   book.train("client-3", "rows");
-  CHECK(
-      message_of([&] { into(book, kOld); }) ==
-      "conflict: l.json, release 1: client-3 version 1 is here with other bytes\n  (versions never "
-      "change; import into a workspace of its own)");
+  CHECK(message_of([&] { into(book, kOld); }) ==
+        "conflict: l.json, release 1: client-3 version 1 is here with other bytes (versions never "
+        "change; import into a workspace of its own)");
   book.cut();
   const std::string later = R"([{"manifest": {"x": "1"}}])";
   CHECK(message_of([&] { into(book, later); }) ==
-        "conflict: l.json, release 1: channel production has releases of its own\n  (import before "
+        "conflict: l.json, release 1: channel production has releases of its own (import before "
         "the "
         "first run, or into another channel: --channel NAME)");
   Book grown;
@@ -202,7 +201,7 @@ TEST_CASE("history is not written over what was made here") {
   grown.train("a", "2");
   grown.add(Renamed{"a", "b"});
   CHECK(message_of([&] { into(grown, R"([{"manifest": {"a": "1"}}])"); }) ==
-        "conflict: l.json, release 1: a has version 2 already, and numbers only grow\n  (import "
+        "conflict: l.json, release 1: a has version 2 already, and numbers only grow (import "
         "before "
         "the first run)");
   CHECK(grown.registry.channels.empty());

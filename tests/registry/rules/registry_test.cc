@@ -101,7 +101,7 @@ TEST_CASE("facts: every kind comes back from its JSON as it was") {
         std::visit([](const auto& f) { return fact_json(std::decay_t<decltype(f)>{}); }, facts[i]);
     for (const auto& item : example.items()) {
       CAPTURE(item.key());
-      CHECK((item.key() == "kind" || item.value() != blank.at(item.key())));
+      CHECK((item.key() == "kind" || item.value() != blank.value(item.key(), Json())));
     }
   }
   CHECK(fact_json(facts[4]) == Json::parse(R"({"kind":"withdrawal","model":"m","version":3,
@@ -116,7 +116,12 @@ TEST_CASE("facts: a field that is missing or of another type is corrupt, never a
       CAPTURE(json.at("kind").get<std::string>(), item.key());
       Json without = json;
       without.erase(item.key());
-      CHECK(message_of([&] { fact_from_json(without); }).starts_with("corrupt: ledger fact"));
+      // Those that entries of before may lack have a value that says so.
+      static const std::set<std::string> kOptional = {"champion", "action", "basis", "by_other",
+                                                      "report"};
+      bool optional = json.at("kind") == "gate" && kOptional.count(item.key()) > 0;
+      const std::string said = message_of([&] { fact_from_json(without); });
+      CHECK(said.starts_with("corrupt: ledger fact") != optional);
       if (!item.value().is_primitive() && !item.value().is_object()) continue;
       if (item.key() == "metrics" || item.key() == "environment") continue;  // any JSON
       Json other = json;

@@ -167,7 +167,8 @@ TEST_CASE("what only shows between files is found") {
                                  "\"t\" of workflow \"a\" at a.yaml:1:9)"});
   std::string release = "releases: {production: {models: [m], image: {name: m}}}\n";
   CHECK_THAT(errors_of({one + release, producer("u", "n") + release}).at(0),
-             Catch::Contains("b.yaml:2:12: a second channel \"production\" (the first is at a.yaml:2:12)"));
+             Catch::Contains(
+                 "b.yaml:2:12: a second channel \"production\" (the first is at a.yaml:2:12)"));
 }
 
 TEST_CASE("models are found by name, by list and by pattern") {
