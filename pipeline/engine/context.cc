@@ -1,5 +1,6 @@
 #include "pipeline/engine/context.h"
 
+#include <algorithm>
 #include <set>
 
 namespace lockstep {
@@ -174,6 +175,15 @@ Json attempt_context(const Plan& plan, StepId id, const std::string& trigger,
     context["version"] = fact_json(planned_version(plan.survey(), id, planned, trigger));
   }
   return context;
+}
+
+void put_on(AttemptRecord& record, const Slot& place, const Resources& need) {
+  const bool cpu = place.info.device == "cpu";
+  record.slot = place.info.name;
+  record.context["slot"] = place.info.name;
+  record.context["device"] = place.info.device;
+  record.context["cpus"] = std::min(need.cpus, place.capacity);
+  record.context["memory_bytes"] = cpu ? need.memory_bytes : need.gpu_memory_bytes;
 }
 
 std::string inputs_of(const Run& run) {

@@ -19,6 +19,9 @@ struct InputFile {
 Json attempt_context(const Plan& plan, StepId id, const std::string& trigger,
                      const std::vector<InputFile>& input_files);
 
+// The attempt runs there, and takes so much of it.
+void put_on(AttemptRecord& record, const Slot& place, const Resources& need);
+
 // The version a result of this step makes; number, digest, metrics and environment still unset.
 Version planned_version(const Survey& survey, StepId id, const PlannedStep& planned,
                         const std::string& trigger);

@@ -166,7 +166,6 @@ void Engine::start(StepId id, size_t slot) {
   record.run = active_->record.id;
   record.step = step.name;
   record.model = step.registers;
-  record.slot = place.info.name;
   record.started_ms = clock_.now_ms();
   record.context = attempt_context(*active_->plan, id, step_run.trigger,
                                    input_files(active_->plan->graph(), id, active_->plan.get()));
@@ -174,11 +173,7 @@ void Engine::start(StepId id, size_t slot) {
   record.context["ledger"] = registry_.last_seq;
   if (!step.groups.empty()) record.context["groups"] = step.groups;
   if (step.cancel_in_progress) record.context["cancel_in_progress"] = *step.cancel_in_progress;
-  record.context["slot"] = place.info.name;
-  record.context["device"] = place.info.device;
-  record.context["cpus"] = std::min(tmpl.resources.cpus, place.capacity);
-  record.context["memory_bytes"] =
-      place.info.device == "cpu" ? tmpl.resources.memory_bytes : tmpl.resources.gpu_memory_bytes;
+  put_on(record, place, tmpl.resources);
   past_.put(record);
   point("engine.attempt.recorded");
   step_run.attempt = record.id;

@@ -253,14 +253,9 @@ void Engine::start_evaluation(const Digest& fingerprint, size_t slot) {
   record.id = fmt::format("a{:06}-{}", store_.next("attempt"), fingerprint.hex().substr(0, 8));
   record.run = active_->record.id;
   record.step = awaited.context.at("spec").at("step");
-  record.slot = place.info.name;
   record.started_ms = clock_.now_ms();
   record.context = awaited.context;
-  record.context["slot"] = place.info.name;
-  record.context["device"] = place.info.device;
-  record.context["cpus"] = std::min(tmpl.resources.cpus, place.capacity);
-  record.context["memory_bytes"] =
-      place.info.device == "cpu" ? tmpl.resources.memory_bytes : tmpl.resources.gpu_memory_bytes;
+  put_on(record, place, tmpl.resources);
   past_.put(record);
   ++active_->revision;
   intend("start", record.id);
