@@ -18,10 +18,10 @@ class Columns {
  public:
   Columns(std::string_view csv, std::string_view place) : place_(place), reader_(csv, place) {
     std::vector<CsvField> header;
-    if (!reader_.next(header)) fail("is empty: it has not even a header");
+    if (!reader_.next(header)) fail("the file is empty: it has not even a header");
     for (size_t i = 0; i < header.size(); ++i) {
       if (!at_.emplace(header[i].text, i).second) {
-        fail("has two columns " + printable(header[i].text));
+        fail("two columns are called " + printable(header[i].text));
       }
     }
     for (const char* name : {"key", "expected", "predicted"}) need(name);
@@ -29,7 +29,7 @@ class Columns {
 
   size_t need(const std::string& name) const {
     auto found = at_.find(name);
-    if (found == at_.end()) fail("has no column " + printable(name));
+    if (found == at_.end()) fail("no column is called " + printable(name));
     return found->second;
   }
   bool has(const std::string& name) const { return at_.count(name) > 0; }
@@ -42,7 +42,7 @@ class Columns {
     return found == at_.end() ? "" : row_[found->second].text;
   }
   [[noreturn]] void fail(const std::string& what) const {
-    throw Error(ErrorCode::kInvalid, fmt::format("{} {}", place_, what),
+    throw Error(ErrorCode::kInvalid, what,
                 "an evaluation writes key,expected,predicted and, where it has one, score",
                 fmt::format("{}:{}", place_, std::max<uint64_t>(reader_.line(), 1)));
   }
@@ -60,7 +60,7 @@ std::optional<double> score_of(const Columns& columns) {
   double value = 0;
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value)) {
-    columns.fail("has a score that is no finite number: " + printable(text, 80));
+    columns.fail("a score is no finite number: " + printable(text, 80));
   }
   return value;
 }
