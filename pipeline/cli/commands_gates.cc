@@ -42,7 +42,7 @@ std::string render_rows(const char* head, const std::vector<Doc>& rows, const St
 
 std::string render_comparison(const Doc& one, const Style& style) {
   std::string out = "\n" + one.text("metric") + " (" + one.text("better") +
-                    " is better): " + one.text("verdict") + ", " + one.text("why") + "\n";
+                    " is better): " + one.text("why") + "\n";
   Table table(style, {"SLICE", ">ROWS", ">CHAMPION", ">CHALLENGER", ">LOST", ">GAINED", "TEST", ""},
               "  ");
   table.row(measured(one.part("all")));
