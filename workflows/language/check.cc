@@ -211,6 +211,19 @@ class Check {
         "one of them must not read the other's result");
   }
 
+  // One tag is one image: what two channels push under one name stands on the same.
+  void same_image(const ChannelSpec& channel) {
+    auto [known, fresh] = images_.emplace(channel.image, &channel);
+    const ChannelSpec& first = *known->second;
+    bool same = first.base == channel.base && first.code == channel.code &&
+                (channel.code.empty() || first.source == channel.source);
+    if (fresh || same) return;
+    say(channel.place,
+        fmt::format("channels \"{}\" and \"{}\" make the image \"{}\" of other bases or code",
+                    shown(first.name), shown(channel.name), shown(channel.image)),
+        "give one of them another image name, or both the same base and code");
+  }
+
   void channels(const WorkspaceSources& sources) {
     std::vector<std::string> names;
     std::map<std::string, std::string> places;
@@ -224,6 +237,7 @@ class Check {
         }
         names.push_back(channel.name);
         unmatched(channel);
+        same_image(channel);
       }
     }
     if (names.size() > 1 && sources.channel.empty()) {
@@ -250,6 +264,7 @@ class Check {
 
   const std::vector<Workflow>& workflows_;
   Diagnostics& diagnostics_;
+  std::map<std::string, const ChannelSpec*> images_;  // by name: the first channel that makes it
   std::vector<StepInFile> nodes_;
   std::map<std::pair<const Workflow*, std::string>, size_t> steps_;
   ModelIndex models_;
