@@ -310,11 +310,7 @@ int Daemon::serve() {
   spdlog::info("serving {} on {}", parts_.workspace().folder.string(), parts_.socket().string());
   // What an earlier process left is planned with the first look that finds all sources: a run goes
   // on, whose attempts are adopted by fingerprint; an alias that moved is released.
-  left_open_ = in_loop([](Engine& engine) {
-    std::vector<RunRecord> last = engine.store().runs(1);
-    return !engine.past().live().empty() || (!last.empty() && last[0].result == "running") ||
-           !engine.store().get("unreleased").empty();
-  });
+  left_open_ = in_loop([](Engine& engine) { return engine.left_open(); });
   int64_t next_look_ms = 0, pause_ms = 0;  // of steady_ms(): looks go on when the clock is put back
   bool waiting = false;                    // a preview, for the end of a run
   bool away = false;                       // some source

@@ -192,6 +192,9 @@ class Engine {
   const EngineOptions& options() const { return options_; }
   std::vector<Slot> slots() const;  // with what runs on them now
   std::map<std::string, std::string> cursors();
+  // Something of an earlier process is to be planned: a run that it left open, attempts that are
+  // live, an alias that no release holds. Newer runs than the open one may be over: held ones are.
+  bool left_open();
   // The commits that live attempts were started for.
   std::set<SourceCommit> live_commits();
   Json held();

@@ -296,6 +296,16 @@ Json Engine::approve() {
   return held;
 }
 
+// So far back a run is looked for that a process left open.
+static constexpr size_t kRunsLookedAt = 20;
+
+bool Engine::left_open() {
+  const std::vector<RunRecord> runs = store_.runs(kRunsLookedAt);
+  return !past_.live().empty() || oldest_unreleased_ms_ != 0 ||
+         std::any_of(runs.begin(), runs.end(),
+                     [](const RunRecord& run) { return run.result == "running"; });
+}
+
 // Attempts that the new plan still wants are adopted by their fingerprints; the rest is finished,
 // or cancelled where the policy says so.
 std::vector<std::string> Engine::supersede() {
@@ -312,7 +322,7 @@ std::vector<std::string> Engine::supersede() {
     if (active_->variant) superseded.clear(), active_.reset();
     if (active_) last_ = std::move(active_);
   }
-  for (const RunRecord& run : store_.runs(5)) {
+  for (const RunRecord& run : store_.runs(kRunsLookedAt)) {
     if (run.result != "running" || (last_ && last_->record.id == run.id)) continue;
     // Left open by a process that is gone.
     RunRecord left = *store_.run(run.id);

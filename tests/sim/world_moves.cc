@@ -79,9 +79,7 @@ void World::restart() {
   checks.after_restart(*this, unheard);
   act_on(engine->take_intents());
   redeliver();
-  std::vector<RunRecord> last = store.runs(1);
-  left_open = (!last.empty() && last[0].result == "running") || !engine->past().live().empty() ||
-              !store.get("unreleased").empty();
+  left_open = engine->left_open();
   look();
 }
 

@@ -250,3 +250,26 @@ TEST_CASE("what is asked for while somebody is at it is done once more") {
   CHECK(confirm(again[0].id).empty());
   CHECK(b.store.intents().empty());
 }
+
+TEST_CASE("a run that was left open is found behind newer ones that are over") {
+  Bench b;
+  b.look();
+  b.finish_all("1");
+  CHECK_FALSE(b.engine->left_open());
+  RunRecord open, held;
+  open.id = "r50";
+  open.result = "running";
+  held.id = "r51";
+  held.result = "held";
+  open.started_ms = 2'000'000;
+  held.started_ms = 2'000'001;
+  b.store.put(open);
+  b.store.put(held);
+  b.restart();
+  CHECK(b.engine->left_open());
+  b.edit(1, "other");
+  b.look();
+  CHECK(b.result("r50") == "superseded");
+  b.finish_all("2");
+  CHECK_FALSE(b.engine->left_open());
+}
