@@ -191,11 +191,12 @@ TEST_CASE("a slow follower is let go with a last event, and holds nobody up") {
   }
   CHECK(quick.ids() == numbers(1, 2000));
   slow.rest();
+  // On a busy machine it may be let go before the first event is written to it.
   std::vector<int64_t> got = slow.ids();
-  REQUIRE_FALSE(got.empty());
-  CHECK(got == numbers(1, got.back()));
-  CHECK(got.back() < 2000);
-  CHECK(slow.ids("dropped") == std::vector<int64_t>{got.back()});
+  const int64_t last = got.empty() ? 0 : got.back();
+  CHECK(got == numbers(1, last));
+  CHECK(last < 2000);
+  CHECK(slow.ids("dropped") == std::vector<int64_t>{last});
   ApiRequest status{"GET", "/v1/status", {}, {}, ""};
   CHECK(ApiClient(served.path).call(status).status == 200);
 }
