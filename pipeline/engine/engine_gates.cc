@@ -227,6 +227,12 @@ bool Engine::start_evaluations() {
   std::vector<const Digest*> waiting;
   std::vector<ReadyStep> ready;
   const Graph& graph = *active_->survey->graph;
+  // Of a gate that has spoken meanwhile (another evaluation failed for good) nobody waits for more.
+  std::erase_if(active_->evaluations, [&](const auto& one) {
+    return std::none_of(one.second.steps.begin(), one.second.steps.end(), [&](StepId id) {
+      return active_->plan->at(id).state == StepState::kRunning;
+    });
+  });
   for (const auto& [fingerprint, awaited] : active_->evaluations) {
     if (past_.is_live(fingerprint)) continue;
     ReadyStep one;

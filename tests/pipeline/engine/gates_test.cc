@@ -263,3 +263,19 @@ TEST_CASE("without somebody who judges nothing moves") {
   CHECK(b.champion() == 1);
   CHECK(b.model().gates.at(2).verdict == "nobody is here to judge it");
 }
+
+TEST_CASE("nobody waits for more once one evaluation has failed for good") {
+  Gated b;
+  b.look();
+  b.finish_all("1");
+  b.options.slots[0].capacity = 1;
+  b.begin();
+  b.edit(1, "other");
+  b.look();
+  b.succeed(kTrain, "2");
+  REQUIRE(b.live().size() == 1);
+  b.predict(*b.live().begin(), AttemptEnd::kFailed);
+  CHECK(b.live().empty());
+  CHECK(b.engine->active() == nullptr);
+  CHECK(b.champion() == 1);
+}
