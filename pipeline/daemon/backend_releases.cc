@@ -179,7 +179,7 @@ Json WorkspaceBackend::release(const std::string& which, const std::string& at,
 Json WorkspaceBackend::release_rebuild(const std::string& channel, const Caller& caller) {
   know_graph();
   auto images = daemon_.in_loop([](Engine& engine) { return engine.images(); });
-  // What a base image's tag means is asked for now: that is what rebuilding is for.
+  // What a base image's tag means is looked up anew: that is what rebuilding is for.
   for (auto& [name, ground] : images) {
     if (!ground.ref.empty() && !caller.dry_run) daemon_.images().resolve(ground.ref, ground);
   }
