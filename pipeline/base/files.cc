@@ -152,7 +152,8 @@ FileLock::FileLock(const fs::path& path, std::string_view what) {
   if (!take_lock(fd_, path)) {
     close(fd_);
     throw Error(ErrorCode::kConflict, fmt::format("{} is in use by process {}", what, owner(path)),
-                "stop that process, or talk to it: commands reach it through its socket");
+                "stop that process, or talk to it: commands reach it through its socket",
+                path.string());
   }
   std::string pid = std::to_string(getpid()) + "\n";
   if (ftruncate(fd_, 0) != 0) io_failed("write", path);

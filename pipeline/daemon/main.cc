@@ -56,8 +56,8 @@ class Door {
  private:
   // Another command may hold the workspace for a moment; one that serves is talked to.
   std::optional<ApiCall> reach(const fs::path& folder) {
-    constexpr int kTries = 100;
-    constexpr useconds_t kPause_us = 100'000;
+    constexpr int kTries = 500;
+    constexpr useconds_t kPause_us = 20'000;
     fs::path state = folder / ".lockstep";
     for (int tried = 1;; ++tried) {
       if (FileLock::owner(state / "lock") != 0 && fs::exists(state / "socket")) {
@@ -67,7 +67,10 @@ class Door {
         daemon_ = std::make_unique<Daemon>(folder);
         return std::nullopt;
       } catch (const Error& error) {
-        bool held = error.code == ErrorCode::kConflict && FileLock::owner(state / "lock") != 0;
+        // Who held it may have let go since: what the error names counts, not who holds it now.
+        std::error_code none;
+        bool held = error.code == ErrorCode::kConflict &&
+                    fs::equivalent(error.where, state / "lock", none);
         if (!held || tried == kTries) throw;
       }
       usleep(kPause_us);
