@@ -28,7 +28,8 @@ build_programs() {
   "$root/pipeline/packaging/install" build || exit $?
   mkdir -p "$root/build"
   note "build   lockstep, lockstep-runner, lockstep-torch (log: build/examples.log)"
-  if ! (cd "$root" && { cmake -S . -B build -G Ninja &&
+  # The compiler of tests/run, which then goes on with this build.
+  if ! (cd "$root" && { cmake -S . -B build -G Ninja -DCMAKE_CXX_COMPILER="${CXX:-g++}" &&
       ninja -C build lockstep lockstep-runner lockstep-torch lockstep-sample; } 2>&1 </dev/null) |
       tee "$log" | build_progress; then
     tail -n 40 "$log" >&2

@@ -9,6 +9,7 @@
 #include "pipeline/daemon/judge.h"
 #include "pipeline/daemon/restore.h"
 #include "pipeline/daemon/signing.h"
+#include "pipeline/daemon/told.h"
 #include "pipeline/engine/world.h"
 #include "pipeline/systemd/notify.h"
 
@@ -225,6 +226,7 @@ void Daemon::tell_turn() {
   std::vector<Event> events = engine_->take_events();
   metrics_.happened(events);
   feed_.publish(events);
+  if (serving_) log_events(events);
   tell_progress();
 }
 
@@ -292,6 +294,7 @@ void Daemon::survey(SurveyRequest& request) {
     point("survey.before");
     std::shared_ptr<Survey> seen = look(request.trigger, request.commits);
     if (request.trigger.kind != "preview") look_at_images(*seen);
+    if (request.trigger.kind != "preview") keep_frozen(*seen);
     point("survey.after");
     for (const std::string& note : seen->notes) spdlog::warn("{}", note);
     for (const Problem& one : seen->graph->problems) spdlog::warn("{}: {}", one.where, one.message);

@@ -202,6 +202,8 @@ class Daemon {
   bool look_for_tags(const std::map<std::string, std::string>& heads);
   bool begin_experiment(Trigger trigger, const std::map<std::string, std::string>& commits);
   std::optional<Error> have_planned(SurveyRequest wanted);
+  void keep_frozen(const Survey& survey);  // frozen.cc
+  bool frozen_moved(const std::map<std::string, std::string>& errors);
   int64_t forget_old();  // forget.cc
   void forget_logs();
   bool tend(int64_t now_ms);

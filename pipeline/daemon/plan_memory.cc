@@ -4,9 +4,8 @@
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
 
-#include <set>
-
 #include "pipeline/base/point.h"
+#include "pipeline/survey/surveyor.h"
 
 namespace lockstep {
 namespace {
@@ -22,21 +21,15 @@ std::string program() {
                      info.st_mtim.tv_nsec);
 }
 
-// Commits that inputs are frozen at by a name, which may come to mean another: [source, name,
-// commit]. Nothing where one of them could not be read.
+// Names may come to mean another commit: [source, name, commit]. Nothing where one of them could
+// not be read.
 std::optional<Json> frozen(const Survey& survey) {
-  std::set<std::vector<std::string>> all;
-  auto add = [&](const auto& specs, const auto& readings) {
-    for (size_t i = 0; i < specs.size(); ++i) {
-      if (specs[i].at.empty()) continue;
-      if (!readings[i].error.empty()) return false;
-      all.insert({specs[i].source, specs[i].at, readings[i].commit});
-    }
-    return true;
-  };
-  if (!add(survey.graph->slices, survey.slices)) return std::nullopt;
-  if (!add(survey.graph->code, survey.code)) return std::nullopt;
-  return Json(all);
+  Json all = Json::array();
+  for (const auto& [name, commit] : frozen_names(survey)) {
+    if (commit.empty()) return std::nullopt;
+    all.push_back({name.first, name.second, commit});
+  }
+  return all;
 }
 
 bool same_commits(const SourceSet& sources, const Json& kept) {

@@ -131,7 +131,7 @@ std::map<std::string, std::string> Daemon::look_for_changes() {
   }
   // Taken before the plan: a store that heals while it is made sets it again, for another plan.
   const bool left_open = left_open_.exchange(false);
-  if (trigger.kind.empty() && left_open) {
+  if (trigger.kind.empty() && (left_open || frozen_moved(errors))) {
     trigger.kind = "data";
     trigger.code_too = true;
   }

@@ -36,6 +36,33 @@ SliceGroup group_of(const InputTemplate& input, const std::string& cut) {
 Surveyor::Surveyor(Watched watched, Workflows& workflows, SliceCache& cache)
     : watched_(std::move(watched)), workflows_(workflows), slices_(watched_.tables, cache) {}
 
+FrozenNames frozen_names(const Survey& survey) {
+  FrozenNames names;
+  auto add = [&](const auto& specs, const auto& readings) {
+    for (size_t i = 0; i < specs.size(); ++i) {
+      if (specs[i].at.empty()) continue;
+      auto [name, fresh] = names.try_emplace({specs[i].source, specs[i].at}, readings[i].commit);
+      if (!readings[i].error.empty()) name->second = "";
+    }
+  };
+  add(survey.graph->slices, survey.slices);
+  add(survey.graph->code, survey.code);
+  return names;
+}
+
+FrozenNames Surveyor::resolve(const FrozenNames& names) {
+  FrozenNames now = names;
+  for (auto& [name, commit] : now) {
+    try {
+      commit = source(name.first).resolve(name.second);
+    } catch (const Error& error) {
+      if (error.code == ErrorCode::kUnavailable) throw;
+      commit = "";
+    }
+  }
+  return now;
+}
+
 Source& Surveyor::source(const std::string& name) {
   auto tables = watched_.tables.find(name);
   if (tables != watched_.tables.end()) return *tables->second;

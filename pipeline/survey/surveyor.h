@@ -28,6 +28,11 @@ struct SurveyOptions {
   std::set<SourceCommit> asked;  // are they still on their branches? Answered by Survey::off_branch
 };
 
+// What the names mean that inputs are frozen at (`at:`): (source, name) → commit; "" where it has
+// no commit of that name, or where what is there could not be read.
+using FrozenNames = std::map<std::pair<std::string, std::string>, std::string>;
+FrozenNames frozen_names(const Survey& survey);
+
 class Surveyor {
  public:
   Surveyor(Watched watched, Workflows& workflows, SliceCache& cache);
@@ -53,6 +58,9 @@ class Surveyor {
                               const std::string& head, size_t limit) {
     return this->source(source).log(from, head, limit);
   }
+
+  // What these names mean now. Throws unavailable when a source can't be reached.
+  FrozenNames resolve(const FrozenNames& names);
 
   // Counts what was asked for into Survey::answers; what can't be counted is left out. Throws
   // unavailable when a source can't be reached.
