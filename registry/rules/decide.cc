@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -8,8 +10,9 @@
 namespace lockstep {
 namespace {
 
+// For people; what is compared, and kept in the report, is the number itself.
 std::string number(double value) {
-  return canonical_json(Json(value));
+  return fmt::format("{:.6g}", value);
 }
 
 Json or_null(const std::optional<double>& value) {
