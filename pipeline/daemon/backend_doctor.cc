@@ -110,14 +110,29 @@ std::string store_intact(const fs::path& file) {
                      double(fs::file_size(file)) / double(1 << 20));
 }
 
-std::string program_answers(const std::string& name, const std::vector<std::string>& arguments) {
+ProcessResult runs(const std::string& name, const std::vector<std::string>& arguments) {
   ProcessRequest call;
   call.argv = {name};
   call.argv.insert(call.argv.end(), arguments.begin(), arguments.end());
   ProcessResult result = run_process(call);
   if (!result.ok()) wrong(name + " does not run: " + printable(result.err));
+  return result;
+}
+
+std::string first_line(const std::string& name, const std::vector<std::string>& arguments) {
+  const ProcessResult result = runs(name, arguments);
   std::string said = result.err.empty() ? result.out : result.err;
   return printable(said.substr(0, said.find('\n')), 80);
+}
+
+// What a program of built-in actions can do.
+std::string actions_of(const std::string& name) {
+  const std::string program = Parts::program(name).string();
+  std::vector<std::string> names;
+  for (const Json& action : parse_json(runs(program, {"actions", "--json"}).out, program)) {
+    names.push_back(action.at("name").get<std::string>());
+  }
+  return printable(fmt::format("{}", fmt::join(names, ", ")));
 }
 
 // Who would refuse this machine's certificates and tokens if its clock were wrong.
@@ -295,20 +310,18 @@ class Examination {
       const size_t known = daemon_.effects().executor().known().size();
       return fmt::format("{}, answers, {} attempts", program, known);
     });
-    doctor_.check("lockstep-torch", "only torch/… actions need it; build it with libtorch", [] {
-      return program_answers(Parts::program("lockstep-torch").string(), {"actions", "--json"});
-    });
-    doctor_.check("lockstep-quality", "only data/quality needs it; build it beside lockstep", [] {
-      return program_answers(Parts::program("lockstep-quality").string(), {"actions", "--json"});
-    });
+    doctor_.check("lockstep-torch", "only torch/… actions need it; build it with libtorch",
+                  [] { return actions_of("lockstep-torch"); });
+    doctor_.check("lockstep-quality", "only data/quality needs it; build it beside lockstep",
+                  [] { return actions_of("lockstep-quality"); });
     doctor_.check("git", "install git; remote sources are fetched with it",
-                  [] { return program_answers("git", {"--version"}); });
+                  [] { return first_line("git", {"--version"}); });
     for (const SourceSpec& spec : workspace().sources) {
       if (spec.remote.address.empty()) continue;
       doctor_.check("dolt", "install it, or name it as LOCKSTEP_DOLT", [&] {
         const char* named = std::getenv("LOCKSTEP_DOLT");
         const bool own = spec.remote.program != RemoteSpec().program;
-        return program_answers(own || !named ? spec.remote.program : named, {"version"});
+        return first_line(own || !named ? spec.remote.program : named, {"version"});
       });
       break;
     }
