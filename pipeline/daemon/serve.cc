@@ -23,6 +23,12 @@ constexpr int64_t kRemoteLook_ms = 5'000;  // places that send no signal
 constexpr int64_t kFirstPause_ms = 500;    // doubled up to kRemoteLook_ms while a source is away
 constexpr int kTick_ms = 250;
 
+// Sources name themselves in what they throw; a line that does so, too, needs it once.
+std::string without_name(const std::string& source, const std::string& error) {
+  const std::string prefix = "source " + source + ": ";
+  return error.rfind(prefix, 0) == 0 ? error.substr(prefix.size()) : error;
+}
+
 // The signals of all sources; those without are looked at more often.
 class Signals {
  public:
@@ -37,8 +43,8 @@ class Signals {
         if (auto watch = sources_->at(spec.name).watch()) watches_[spec.name] = std::move(watch);
       } catch (const Error& error) {
         if (said_.insert(spec.name).second) {
-          spdlog::warn("source {}: {}; it is looked at every {} s", spec.name, error.what(),
-                       kRemoteLook_ms / 1000);
+          spdlog::warn("source {}: {}; it is looked at every {} s", spec.name,
+                       without_name(spec.name, error.what()), kRemoteLook_ms / 1000);
         }
       }
       silent_ = silent_ || !watches_.count(spec.name);
@@ -81,7 +87,7 @@ void Daemon::keep_look(Look look) {
   for (const auto& [name, error] : look.errors) {
     auto before = last_look_.errors.find(name);
     if (before == last_look_.errors.end() || before->second != error) {
-      spdlog::warn("source {} can't be read: {}", name, error);
+      spdlog::warn("source {} can't be read: {}", name, without_name(name, error));
     }
   }
   for (const auto& [name, error] : last_look_.errors) {
