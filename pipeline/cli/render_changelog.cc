@@ -12,16 +12,22 @@ std::string versions_text(const Doc& entry) {
   return entry.text("from") + " → " + entry.text("to");
 }
 
-// "accuracy 0.91 → 0.93, loss 0.2"
+// "accuracy 0.91 → 0.93, loss 0.31 → 0.2": what moved, or all that a new model has; of what stayed
+// the accuracy alone.
 std::string metrics_moved(const Doc& entry) {
   std::vector<std::string> parts;
   for (const auto& [name, pair] : entry.fields("metrics")) {
     auto both = pair.list();
     if (both.size() != 2) continue;
-    std::string from = both[0].json().is_null() ? "" : decimal(both[0].json().get<double>());
-    std::string to = decimal(both[1].json().get<double>());
-    std::string text = clean(name) + " " + (from.empty() || from == to ? "" : from + " → ") + to;
-    parts.insert(name == "accuracy" ? parts.begin() : parts.end(), text);
+    const bool accuracy = name == "accuracy", fresh = both[0].json().is_null();
+    const std::string from = fresh ? "" : decimal(both[0].json().get<double>());
+    const std::string to = decimal(both[1].json().get<double>());
+    if (from == to && !accuracy) continue;
+    const std::string text = clean(name) + " " +
+                             (fresh        ? to
+                              : from == to ? to + " as before"
+                                           : from + " → " + to);
+    parts.insert(accuracy ? parts.begin() : parts.end(), text);
   }
   return few(parts, 4);
 }

@@ -204,20 +204,21 @@ TEST_CASE("releases") {
 }
 
 TEST_CASE("a changelog, as text and as Markdown") {
-  Json log = {{"channel", "production"},
-              {"from", kTag1},
-              {"to", kTag2},
-              {"created", "2026-03-03T14:00:00Z"},
-              {"models", 8},
-              {"entries",
-               {{{"model", "c-3"},
-                 {"kind", "moved"},
-                 {"from", 1},
-                 {"to", 2},
-                 {"why", {{{"kind", "rows"}, {"text", "12 changed rows of t[client=_3] (Ann)"}}}},
-                 {"metrics", {{"loss", {0.5, 0.5}}, {"accuracy", {0.91, 0.934}}}}},
-                {{"model", "c-9"}, {"kind", "added"}, {"to", 1}, {"metrics", Json::object()}},
-                {{"model", "c-2"}, {"kind", "removed"}, {"from", 4}}}}};
+  Json log = {
+      {"channel", "production"},
+      {"from", kTag1},
+      {"to", kTag2},
+      {"created", "2026-03-03T14:00:00Z"},
+      {"models", 8},
+      {"entries",
+       {{{"model", "c-3"},
+         {"kind", "moved"},
+         {"from", 1},
+         {"to", 2},
+         {"why", {{{"kind", "rows"}, {"text", "12 changed rows of t[client=_3] (Ann)"}}}},
+         {"metrics", {{"loss", {0.5, 0.4}}, {"epochs", {9, 9}}, {"accuracy", {0.91, 0.91}}}}},
+        {{"model", "c-9"}, {"kind", "added"}, {"to", 1}, {"metrics", {{"loss", {nullptr, 0.2}}}}},
+        {{"model", "c-2"}, {"kind", "removed"}, {"from", 4}}}}};
   CHECK(printed("release_changelog", log, {"release", "changelog"}) ==
         "release 1da281f01541e3eac0f2a91187cadb86       production, 2026-03-03 14:00:00\n"
         "since  51796c70071bb3bf51e5a9cee12382cd\n"
@@ -225,9 +226,10 @@ TEST_CASE("a changelog, as text and as Markdown") {
         "\n"
         "c-3  1 → 2\n"
         "  12 changed rows of t[client=_3] (Ann)\n"
-        "  accuracy 0.91 → 0.934, loss 0.5\n"
+        "  accuracy 0.91 as before, loss 0.5 → 0.4\n"
         "\n"
         "c-9  new, version 1\n"
+        "  loss 0.2\n"
         "\n"
         "c-2  gone, was version 4\n");
   CHECK(printed("release_changelog", log, {"release", "changelog", "--markdown"}) ==
@@ -236,9 +238,9 @@ TEST_CASE("a changelog, as text and as Markdown") {
         "production, 2026-03-03 14:00:00 UTC, since 51796c70071bb3bf51e5a9cee12382cd: 1 model "
         "changed, 1 new, 1 gone, 6 as before.\n"
         "\n"
-        "- **c-3** 1 → 2: 12 changed rows of t\\[client=\\_3\\] (Ann). accuracy 0.91 → 0.934, "
-        "loss 0.5.\n"
-        "- **c-9** new, version 1.\n"
+        "- **c-3** 1 → 2: 12 changed rows of t\\[client=\\_3\\] (Ann). accuracy 0.91 as "
+        "before, loss 0.5 → 0.4.\n"
+        "- **c-9** new, version 1. loss 0.2.\n"
         "- **c-2** gone, was version 4.\n");
 }
 
