@@ -147,8 +147,10 @@ class RowsReader {
     for (const std::string& name : wanted_.key) {
       size_t at =
           static_cast<size_t>(std::find(names_.begin(), names_.end(), name) - names_.begin());
-      key += (key.empty() ? "" : ",") + row[at].text;
+      if (column++ > 0) key += ",";
+      append_csv_field(key, row[at].text);  // so that two keys are never one
     }
+    column = 0;
     for (size_t i = 0; i < names_.size(); ++i) {
       bool null = row[i].text.empty() && !row[i].quoted;
       std::optional<std::string> value;

@@ -11,7 +11,7 @@
 namespace lockstep {
 
 // Raised whenever the report may differ for the same rows, so that what was said counts as stale.
-inline constexpr int kQualityRevision = 1;
+inline constexpr int kQualityRevision = 2;
 
 // Reads LOCKSTEP_INPUT_ROWS, LOCKSTEP_INPUT_ROWS_HOLDOUT and LOCKSTEP_INPUT_BEFORE where they are
 // set, LOCKSTEP_WITH, LOCKSTEP_OUTPUT and LOCKSTEP_OUTPUTS (docs/TRAINING.md); writes report,

@@ -97,35 +97,47 @@ void find_missing(const Sorted& in, QualityReport& out) {
   }
 }
 
-// The label that most rows of a group have; empty where two are even.
-std::string majority(const LabelledRows& rows, const std::vector<size_t>& group) {
+// Rows of the same content, and what their labels say together.
+struct Group {
+  std::vector<size_t> rows;
+  size_t first = 0;             // labelled, where `other` is set
+  std::optional<size_t> other;  // the first with another label than `first`
+  std::string majority;         // the label that most of them have; empty where two are even
+};
+
+void compare_labels(const LabelledRows& rows, Group& group) {
   std::map<std::string, size_t> times;
-  for (size_t row : group) ++times[label_of(rows, row)];
-  std::string best;
+  std::optional<size_t> first;
+  for (size_t row : group.rows) {
+    if (missing(rows.labels[row])) continue;
+    ++times[*rows.labels[row]];
+    if (!first) first = row;
+    if (!group.other && rows.labels[row] != rows.labels[*first]) group.other = row;
+  }
+  if (!group.other) return;
+  group.first = *first;
   size_t most = 0;
   for (const auto& [label, count] : times) {
-    if (count == most) best.clear();
-    if (count > most) best = label, most = count;
+    if (count == most) group.majority.clear();
+    if (count > most) group.majority = label, most = count;
   }
-  return best;
 }
 
 void find_duplicates(const Sorted& in, QualityReport& out) {
-  std::unordered_map<Digest, std::vector<size_t>, DigestHash> groups;
-  for (size_t i = 0; i < in.train.size(); ++i) groups[in.content[i]].push_back(i);
+  std::unordered_map<Digest, Group, DigestHash> groups;
+  for (size_t i = 0; i < in.train.size(); ++i) groups[in.content[i]].rows.push_back(i);
+  for (auto& [content, group] : groups) compare_labels(in.train, group);
   for (size_t i = 0; i < in.train.size(); ++i) {  // by key, not as the map has them
-    const std::vector<size_t>& group = groups.at(in.content[i]);
-    if (group.front() != i) ++out.duplicates;
-    if (missing(in.train.labels[i])) continue;
-    const auto other = std::find_if(group.begin(), group.end(), [&](size_t row) {
-      return !missing(in.train.labels[row]) && in.train.labels[row] != in.train.labels[i];
-    });
-    if (other == group.end()) continue;
+    const Group& group = groups.at(in.content[i]);
+    if (group.rows.front() != i) ++out.duplicates;
+    if (!group.other || missing(in.train.labels[i])) continue;
     ++out.conflicting;
+    const bool as_first = in.train.labels[i] == in.train.labels[group.first];
+    const size_t other = as_first ? *group.other : group.first;
     out.suspects.push_back({in.train.keys[i], in.train.label_column, label_of(in.train, i),
-                            majority(in.train, group),
-                            "same content as row " + in.train.keys[*other] + ", which is " +
-                                label_of(in.train, *other)});
+                            group.majority,
+                            "same content as row " + in.train.keys[other] + ", which is " +
+                                label_of(in.train, other)});
   }
 }
 

@@ -100,6 +100,14 @@ TEST_CASE("quality action: rows without a key are called by their number") {
   CHECK_THAT(place.bytes("suspects.csv"), Catch::Contains("\n61,label,,"));
 }
 
+TEST_CASE("quality action: keys of several columns stay apart") {
+  Place place("a,b,text,label\n\"x,y\",z,one,\nx,\"y,z\",two,\nx,y,three,c\n",
+              R"({"key":["a","b"]})");
+  place.run();
+  CHECK(place.json("quality.json")["missing_labels"] == 2);
+  CHECK_THAT(place.bytes("suspects.csv"), Catch::Contains("\n\"\"\"x,y\"\",z\",label,,"));
+}
+
 TEST_CASE("quality action: what moved since the last training costs points") {
   Place place(rows_with(""), kWith);
   std::string before = "id,text,label,day\n";

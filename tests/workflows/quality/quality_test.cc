@@ -108,6 +108,17 @@ TEST_CASE("quality: two labels that are even suggest none") {
   CHECK(report.suspects[0].suggested == "");
 }
 
+TEST_CASE("quality: many rows of one content, each beside one that is labelled otherwise") {
+  // Compared pair by pair they would take minutes.
+  LabelledRows rows = text_rows();
+  for (int i = 0; i < 100'000; ++i) add(rows, std::to_string(i), "x", i < 99'999 ? "a" : "b");
+  const QualityReport report = looked_at(rows);
+  CHECK(report.duplicates == 99'999);
+  CHECK(report.conflicting == 100'000);
+  CHECK(report.suspects.front().suggested == "a");
+  CHECK_THAT(report.suspects.front().why, Catch::Contains("row 99999, which is b"));
+}
+
 TEST_CASE("quality: an empty text and NULL are different contents, columns don't run together") {
   LabelledRows rows;
   rows.columns = {{"a", FeatureKind::kText, {}}, {"b", FeatureKind::kText, {}}};
