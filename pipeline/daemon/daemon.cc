@@ -303,16 +303,12 @@ void Daemon::survey(SurveyRequest& request) {
     spdlog::warn("cannot plan: {}", error.what());
     if (error.code == ErrorCode::kUnavailable) try_store();
     if (request.started) request.started("", &error);
-  }
-}
-
-// What a look keeps goes to the store, too: a turn that writes shows whether it is that which can't
-// be written (trouble.cc).
-void Daemon::try_store() {
-  try {
-    in_loop([](Engine& engine) { engine.store().set("tried", std::to_string(engine.now_ms())); });
-  } catch (const Error& error) {
-    spdlog::debug("{}", error.what());  // said by the loop
+  } catch (const std::exception& defect) {
+    // Ours; but a commit that is read by one must not end the daemon, and each that comes after it.
+    const Error error(ErrorCode::kCorrupt, std::string("planning failed: ") + defect.what(),
+                      "this is a defect of Lockstep: please report it with the commits");
+    spdlog::error("{}", error.what());
+    if (request.started) request.started("", &error);
   }
 }
 

@@ -172,7 +172,9 @@ class ChampionReader {
       }
       return;
     }
-    for (const YamlNode& item : fields_.take("slices")->items()) {
+    const YamlNode* slices = fields_.take("slices");
+    if (slices == nullptr) return;  // empty: reported
+    for (const YamlNode& item : slices->items()) {
       if (!contains(kAnswerColumns, item.text())) continue;
       diagnostics_.error(item.place(),
                          fmt::format("{} cannot be \"{}\"", fields_.of("slices"), item.text()),

@@ -115,7 +115,7 @@ void read_with(Fields& step_fields, const StepScope& scope, StepTemplate& step) 
   }
   check_templates(*with, step_fields.of("with"), scope);
   try {
-    step.with = to_json(*with);
+    if (with->is_map()) step.with = to_json(*with);
   } catch (const Error& error) {
     scope.diagnostics.add(error);
   }

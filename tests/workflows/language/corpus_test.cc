@@ -134,6 +134,54 @@ TEST_CASE("the schema knows the same actions and the same words under with") {
   CHECK(definitions["step"]["properties"]["uses"]["enum"].get<std::vector<std::string>>() == names);
 }
 
+namespace {
+
+// Where every value stands, whole maps and lists included.
+void pointers(const Json& value, const Json::json_pointer& here,
+              std::vector<Json::json_pointer>& all) {
+  all.push_back(here);
+  if (value.is_object()) {
+    for (const auto& [key, item] : value.items()) pointers(item, here / key, all);
+  } else if (value.is_array()) {
+    for (size_t i = 0; i < value.size(); ++i) pointers(value[i], here / i, all);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("whatever stands in a value's place, a file is read or refused, as its schema says") {
+  const std::vector<Json> others = {
+      nullptr,         5, -0.5, "x", Json::array(), Json::object(), Json::array({Json::array()}),
+      {{"x", nullptr}}};
+  size_t tried = 0;
+  for (Sample sample : samples("good")) {
+    const Json whole = *document(sample);
+    std::string comments;
+    std::istringstream lines(sample.text);
+    for (std::string line; std::getline(lines, line);) {
+      if (line.rfind('#', 0) == 0) comments += line + "\n";
+    }
+    std::vector<Json::json_pointer> places;
+    pointers(whole, Json::json_pointer(), places);
+    for (const Json::json_pointer& place : places) {
+      for (size_t i = 0; i <= others.size(); ++i) {
+        Json changed = whole;
+        if (i < others.size()) {
+          changed[place] = others[i];
+        } else if (!place.empty() && changed[place.parent_pointer()].is_object()) {
+          changed[place.parent_pointer()].erase(place.back());
+        }
+        sample.text = comments + changed.dump();  // JSON is YAML
+        INFO(sample.name << " " << place.to_string() << " " << i);
+        const bool read_it = read(sample).errors().empty();
+        if (read_it) CHECK(schema(sample.workspace).accepts(changed));
+        ++tried;
+      }
+    }
+  }
+  CHECK(tried > 5'000);
+}
+
 TEST_CASE("no truncation of a good file does worse than errors") {
   for (const Sample& sample : samples("good")) {
     if (sample.name != "sketch.yaml" && sample.name != "workspace-full.yaml") continue;
