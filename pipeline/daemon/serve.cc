@@ -334,7 +334,7 @@ int Daemon::serve() {
       std::map<std::string, std::string> heads = look_for_changes();
       if (!heads.empty()) waiting = look_for_previews(heads);
       if (!heads.empty()) waiting = look_for_experiments(heads) || waiting;
-    } catch (const Error& error) {
+    } catch (const std::exception& error) {
       if (failed_) break;
       spdlog::warn("looking at the sources failed: {}", error.what());  // and again with the next
       if (trouble()) continue;
