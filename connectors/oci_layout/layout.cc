@@ -17,6 +17,7 @@ namespace {
 
 constexpr const char* kLayoutFile = R"({"imageLayoutVersion":"1.0.0"})";
 constexpr const char* kTemporary = ".lockstep-tmp";
+constexpr size_t kMostRefs = 10'000;  // as parse_oci_index takes: an index with more can't be read
 
 // A temporary file that hashes what it is given; gone again unless it is published.
 class BlobFile {
@@ -211,7 +212,7 @@ void LayoutWriter::write_refs(const std::vector<LayoutRef>& refs) {
   OciIndex index;
   for (const LayoutRef& ref : refs) index.manifests.push_back(ref.manifest);
   std::string bytes = oci_bytes(index);
-  if (bytes.size() > kOciDocumentLimit) {
+  if (bytes.size() > kOciDocumentLimit || refs.size() > kMostRefs) {
     throw Error(ErrorCode::kInvalid,
                 fmt::format("{} holds too many images for one index ({})",
                             layout_.folder().string(), refs.size()),

@@ -1,9 +1,10 @@
 #include "connectors/oci_registry/pull.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstdlib>
 #include <fstream>
 #include <map>
 
@@ -17,6 +18,7 @@ namespace lockstep {
 namespace {
 
 constexpr size_t kMaxBaseLayers = 118;  // with one bin and the release's own layer they are 120
+constexpr uint64_t kMaxBase_bytes = 64ull << 30;  // a workflow names it, and it fills our disk
 
 [[noreturn]] void corrupt(const std::string& why) {
   throw Error(ErrorCode::kCorrupt, why,
@@ -40,8 +42,11 @@ class Beside {
                   "name another folder with --to");
     }
     if (!to_.parent_path().empty()) fs::create_directories(to_.parent_path(), failed);
-    folder_ = to_.parent_path() / fmt::format(".{}.pull-{}", to_.filename().string(), ::getpid());
-    if (!failed) fs::create_directory(folder_, failed);
+    // A new one, whatever a pull that was killed has left: nothing of that one may get into `to`.
+    std::string name =
+        (to_.parent_path() / fmt::format(".{}.pull-XXXXXX", to_.filename().string())).string();
+    if (!failed && !::mkdtemp(name.data())) failed.assign(errno, std::generic_category());
+    folder_ = name;
     if (failed) unusable(folder_, failed);
   }
   ~Beside() {
@@ -172,6 +177,19 @@ OciManifest unpack_all(RegistryClient& registry, const std::string& bytes, const
   return image;
 }
 
+void check_base_size(const std::vector<OciDescriptor>& blobs, const Digest& manifest) {
+  uint64_t left = kMaxBase_bytes;
+  for (const OciDescriptor& blob : blobs) {
+    if (blob.size > left) {
+      throw Error(ErrorCode::kInvalid,
+                  fmt::format("the base image {} says it has over {} GiB", manifest.str(),
+                              kMaxBase_bytes >> 30),
+                  "use a smaller base image; models are layers of their own");
+    }
+    left -= blob.size;
+  }
+}
+
 }  // namespace
 
 ImageReference parse_image_reference(const std::string& text, const std::string& standard) {
@@ -203,9 +221,10 @@ void pull_base(RegistryClient& registry, const Digest& manifest, const fs::path&
                             image.layers.size(), kMaxBaseLayers),
                 "use a base image with fewer layers (squash it)");
   }
-  LayoutWriter writer(folder);
   std::vector<OciDescriptor> blobs = image.layers;
   blobs.push_back(image.config);
+  check_base_size(blobs, manifest);
+  LayoutWriter writer(folder);
   for (const OciDescriptor& blob : blobs) {
     if (writer.layout().has_blob(blob)) continue;
     writer.stream([&](const ByteSink& sink) { registry.read_blob(blob, sink); }, blob.media_type);
@@ -222,8 +241,8 @@ Json pull_release(RegistryClient& registry, const std::string& reference, const 
   if (!files.count(kManifestPath) || !files.count(kReleasePath)) {
     corrupt("the image is none of a release: it has no /" + std::string(kReleasePath));
   }
-  const ReleaseFiles documents{real_files().read(root / kManifestPath),
-                               real_files().read(root / kReleasePath)};
+  const ReleaseFiles documents{real_files().read(root / kManifestPath, kReleaseLayerLimit),
+                               real_files().read(root / kReleasePath, kReleaseLayerLimit)};
   Json out;
   try {
     const Json release = parse_json(documents.release, "its release.json");

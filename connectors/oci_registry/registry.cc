@@ -169,7 +169,9 @@ std::string RegistryClient::image_manifest(const std::string& reference) {
                 "is the name right, and may this user read it?");
   }
   const std::string what = fmt::format("{} of {}", reference, place_);
-  const Json type = parse_json(*bytes, what).value("mediaType", Json());
+  const Json document = parse_json(*bytes, what);
+  if (!document.is_object()) throw Error(ErrorCode::kCorrupt, what + " is no manifest");
+  const Json type = document.value("mediaType", Json());
   const bool index = type == kOciIndexType || type == kDockerListType ||
                      bytes->find("\"manifests\"") != std::string::npos;
   if (!index) return *bytes;
@@ -200,11 +202,15 @@ void RegistryClient::put_manifest(const std::string& reference, const std::strin
   request.body = bytes;
   HttpResponse answer = ask(request);
   if (answer.status != 201) refused(answer, "the manifest " + reference);
-  std::optional<Digest> now = resolve(reference);
-  if (now != digest) {
+  std::string now = answer.header("docker-content-digest");
+  if (now.empty() || now == digest.str()) {  // its word alone is not enough
+    std::optional<Digest> read = resolve(reference);
+    now = read ? read->str() : "nothing";
+  }
+  if (now != digest.str()) {
     throw Error(ErrorCode::kCorrupt,
                 fmt::format("{} took {} and now gives {} for it, not {}", place_, reference,
-                            now ? now->str() : "nothing", digest.str()),
+                            printable(now, 100), digest.str()),
                 "the registry, or something before it, changes images: do not use it");
   }
 }
@@ -258,14 +264,22 @@ UploadDoor RegistryClient::upload_door() {
   return door;
 }
 
-// What a base image brought may be in the repository that it came from.
+// What of it is not there comes: a base image's layers from the repository they came from, where
+// that is at this registry. All else is begun as if it were taken over from this very repository:
+// the registry that has it says so, and one that does not gives the place to send it to, so that
+// asking and beginning are one request. Its word that it has it is not enough: HEAD tells the size.
 void RegistryClient::send_blob(const Layout& layout, const OciDescriptor& blob,
                                const std::string& mount_from, PushReport& report) {
   const UploadDoor door = upload_door();
   BlobUpload upload(door, layout.blob_path(blob.digest), blob);
   const bool ours = blob.annotations.count(kLayerRecipe) > 0 || blob.media_type == kOciConfigType;
-  if (!mount_from.empty() && !ours && upload.mount(mount_from)) {
-    ++report.blobs_mounted;
+  if (!mount_from.empty() && !ours) {
+    if (has_blob(blob)) return;
+    if (upload.mount(mount_from)) {
+      ++report.blobs_mounted;
+      return;
+    }
+  } else if ((upload.mount(repository_) || !upload.begun()) && has_blob(blob)) {
     return;
   }
   upload.send();
@@ -279,8 +293,7 @@ void RegistryClient::send_missing(const Layout& layout, const OciManifest& manif
   std::vector<OciDescriptor> blobs = manifest.layers;
   blobs.push_back(manifest.config);
   for (const OciDescriptor& blob : blobs) {
-    if (!there.insert(blob.digest).second || has_blob(blob)) continue;
-    send_blob(layout, blob, mount_from, report);
+    if (there.insert(blob.digest).second) send_blob(layout, blob, mount_from, report);
   }
 }
 

@@ -48,8 +48,8 @@ bool BlobUpload::mount(const std::string& repository) {
   try {
     answer = door_.ask(request);
   } catch (const Error& error) {
-    // No right to read there: then it is sent.
-    if (error.code != ErrorCode::kDenied) throw;
+    // No right to read there, or a connection that was kept for too long: send() tries again.
+    if (error.code != ErrorCode::kDenied && error.code != ErrorCode::kUnavailable) throw;
     return false;
   }
   if (answer.status == 201) return true;

@@ -31,8 +31,10 @@ class BlobUpload {
   BlobUpload(const UploadDoor& door, fs::path file, const OciDescriptor& blob)
       : door_(door), file_(std::move(file)), blob_(blob) {}
 
-  // Has the registry take the blob from another of its repositories. False: it did not, send() it.
+  // Has the registry take the blob from one of its repositories, which may be this one. False: it
+  // did not, send() it; it may have begun() the upload then.
   bool mount(const std::string& repository);
+  bool begun() const { return open_; }
   // Throws corrupt when the file is not the blob, denied when the registry wants it elsewhere
   // without TLS, unavailable when the connection broke as often as `tries` says.
   void send();

@@ -108,6 +108,12 @@ std::vector<std::string> recorded_problems(const Engine& engine, const std::stri
   return problems;
 }
 
+struct PushTarget {
+  std::string tag;
+  std::vector<std::string> channels;  // in which it is live
+  std::string base_place;             // where its base image is from; empty: it has none
+};
+
 bool is_channel(const Engine& engine, const std::string& which) {
   return engine.registry().channels.count(which) > 0;
 }
@@ -199,19 +205,24 @@ Json WorkspaceBackend::release_push(const std::string& which, const Caller& call
     throw Error(ErrorCode::kInvalid, "lockstep.yaml names no image registry",
                 "add `releases: {registry: {place: host:port/name}}`");
   }
-  Json target = release(which, "", "");
-  std::string tag = target.at("tag");
-  auto channels = target.at("channels").get<std::vector<std::string>>();
+  // What a channel means is asked for when its turn has come: it may have gone back meanwhile.
+  std::unique_lock<std::mutex> turn = daemon_.effects().publishing();
+  const PushTarget target = daemon_.in_loop([&](Engine& engine) {
+    const std::string channel = which.empty() ? channel_or_default(engine, "") : "";
+    const ReleaseState& state = live_or_named(engine.registry(), which, channel);
+    return PushTarget{state.release.tag, live_in(engine.registry(), state.release.tag),
+                      engine.base_place(state.release.base)};
+  });
+  const std::string& tag = target.tag;
   if (caller.dry_run) return {{"pushed", Json::array()}, {"would_push", tag}, {"dry_run", true}};
   const fs::path& folder = daemon_.parts().workspace().releases;
-  const std::string base = target.at("base").is_string() ? target.at("base") : Json("");
-  const std::string place =
-      daemon_.in_loop([&](Engine& engine) { return engine.base_place(base); });
+  const std::vector<std::string>& channels = target.channels;
   PushReport report = registry->push(folder, tag, channels.empty() ? "" : channels.front(),
-                                     daemon_.images().mount_from(place));
+                                     daemon_.images().mount_from(target.base_place));
   Json refs = Json::array({tag});
   for (const std::string& channel : channels) {
-    if (channel != channels.front()) registry->push(folder, tag, channel);
+    if (channel != channels.front())
+      report.requests += registry->push(folder, tag, channel).requests;
     refs.push_back(channel);
   }
   return {{"pushed",

@@ -398,6 +398,7 @@ std::optional<Error> Effects::hold_training_rows(const std::string& tag) {
 // Carries no value: the channel's live release as it is now is what the layout and the registry
 // are brought in line with.
 Json Effects::publish(const std::string& channel) {
+  std::unique_lock<std::mutex> turn = publishing();
   std::string tag =
       daemon_.in_loop([&](Engine& engine) { return engine.registry().live(channel); });
   if (tag.empty()) return Json::object();

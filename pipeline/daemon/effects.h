@@ -49,6 +49,9 @@ class Effects {
   AttemptResult run_once(const AttemptSpec& spec);
   // Waits until no release intent is under way or waiting for its first try.
   bool settled(int64_t wait_ms);
+  // The turn to bring a registry in line; what channels mean is to be asked for while it is held,
+  // so that the registry never goes back to what a channel meant before.
+  std::unique_lock<std::mutex> publishing() { return std::unique_lock(publishing_); }
   // What people and forges are told.
   Outbox& outbox() { return outbox_; }
 
@@ -81,7 +84,7 @@ class Effects {
   std::unique_ptr<SourceSet> release_sources_;                // for the releases' lane
   CommitHolder holder_;                                       // theirs
   std::atomic<bool> reopen_{false}, reopen_releases_{false};  // the lanes' sources, before next use
-  std::mutex mutex_;
+  std::mutex mutex_, publishing_;
   std::condition_variable changed_;
   Lane attempts_, releases_;
   Outbox outbox_;

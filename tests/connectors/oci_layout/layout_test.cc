@@ -41,6 +41,23 @@ TEST_CASE("several releases share a folder; a channel's name moves between them"
   CHECK(verify_layout(t.path(), "production").empty());
 }
 
+TEST_CASE("an index never grows beyond what can be read again") {
+  TempFolder folder;
+  LayoutWriter writer(folder.path());
+  OciIndex index;
+  for (int i = 0; i < 10'000; ++i) {
+    index.manifests.push_back(
+        {kOciManifestType, sha256("m"), 1, {{kOciRefName, md5_hex(std::to_string(i))}}});
+  }
+  real_files().write_atomic(folder.path() / "index.json", oci_bytes(index));
+  const OciDescriptor image = index.manifests[0];
+  CHECK_THROWS_WITH(writer.set_ref("production", image), Catch::Contains("too many images"));
+  CHECK(writer.layout().refs().size() == 10'000);
+  writer.drop_refs([](const std::string& ref) { return ref == md5_hex("7"); });
+  writer.set_ref("production", image);
+  CHECK(writer.layout().at("production").digest == image.digest);
+}
+
 TEST_CASE("prune keeps what kept images need and nothing else") {
   Two t;
   real_files().write_atomic(t.path() / "blobs/sha256/left-by-a-crash", "1234567");

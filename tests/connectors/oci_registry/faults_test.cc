@@ -85,23 +85,72 @@ TEST_CASE("a registry that takes a manifest and gives another is found out") {
   SampleStore store;
   TempFolder folder;
   ImageSpec spec = sample_release(store, 1);
-  build_image(spec, store.reader(), folder.path());
-  bool put = false;
-  Fake fake([&](const Request& request, Response& answer) {
-    bool manifest = request.path.find("/manifests/") != std::string::npos;
-    answer.status = request.method == "PUT" ? 201 : request.method == "POST" ? 202 : 404;
-    answer.set_header("Location", "up");
-    if (request.method == "PUT" && manifest) put = true;
-    if (request.method == "GET" && manifest && put) {
-      answer.status = 200;
-      answer.set_content("{}", kOciManifestType);
+  const Digest image = build_image(spec, store.reader(), folder.path());
+  // What it says of the manifest when it takes it, and what it then gives.
+  for (auto [said, given] : {std::pair(std::string(), "{}"), std::pair(image.str(), "{}"),
+                             std::pair(sha256("{}").str(), ""), std::pair(image.str(), "")}) {
+    INFO(said << " " << given);
+    bool put = false;
+    Fake fake([&, said = said, given = given](const Request& request, Response& answer) {
+      bool manifest = request.path.find("/manifests/") != std::string::npos;
+      answer.status = request.method == "PUT" ? 201 : request.method == "POST" ? 202 : 404;
+      answer.set_header("Location", "up");
+      if (request.method == "PUT" && manifest) {
+        put = true;
+        if (!said.empty()) answer.set_header("Docker-Content-Digest", said);
+      }
+      if (request.method == "GET" && manifest && put && *given) {
+        answer.status = 200;
+        answer.set_content(given, kOciManifestType);
+      }
+    });
+    RegistryClient client(fake.place(), options());
+    CHECK_THROWS_WITH(client.push(folder.path(), spec.tag, "production"),
+                      Catch::Contains("changes images") || Catch::Contains("with bytes") ||
+                          Catch::Contains("now gives"));
+    CHECK(put);
+    for (const std::string& line : fake.seen()) {
+      CHECK_THAT(line, !Catch::Contains("PUT /v2/a/manifests/production"));
     }
-  });
-  RegistryClient client(fake.place(), options());
-  CHECK_THROWS_WITH(client.push(folder.path(), spec.tag, "production"),
-                    Catch::Contains("changes images") || Catch::Contains("with bytes"));
-  for (const std::string& line : fake.seen()) {
-    CHECK_THAT(line, !Catch::Contains("PUT /v2/a/manifests/production"));
+  }
+}
+
+TEST_CASE("a registry that says it has a blob is asked for its size, and is sent what it lacks") {
+  SampleStore store;
+  TempFolder folder;
+  ImageSpec spec = sample_release(store, 1);
+  build_image(spec, store.reader(), folder.path());
+  const std::vector<OciDescriptor> layers =
+      Layout(folder.path()).manifest(Layout(folder.path()).at(spec.tag)).layers;
+  for (const char* has : {"nothing", "half"}) {
+    std::string manifest;
+    size_t sent = 0;
+    Fake fake([&](const Request& request, Response& answer) {
+      const bool about_manifest = request.path.find("/manifests/") != std::string::npos;
+      answer.status = 404;
+      if (request.method == "POST") {
+        answer.status = request.has_param("mount") ? 201 : 202;
+        answer.set_header("Location", "up");
+      } else if (request.method == "PUT") {
+        answer.status = 201;
+        if (about_manifest) manifest = request.body;
+        if (!about_manifest) ++sent;
+      } else if (about_manifest && !manifest.empty()) {
+        answer.status = 200;
+        answer.set_content(manifest, kOciManifestType);
+      } else if (!about_manifest && *has == 'h') {
+        answer.status = 200;
+        answer.set_content("half of it", "x");
+      }
+    });
+    RegistryClient client(fake.place(), options());
+    if (*has == 'h') {
+      CHECK_THROWS_WITH(client.push(folder.path(), spec.tag), Catch::Contains("with 10 bytes"));
+      CHECK(manifest.empty());
+    } else {
+      client.push(folder.path(), spec.tag);
+      CHECK(sent == layers.size() + 1);
+    }
   }
 }
 

@@ -1,5 +1,7 @@
 #include "connectors/oci_registry/pull.h"
 
+#include <unistd.h>
+
 #include <cstdlib>
 
 #include "connectors/oci_layout/image.h"
@@ -154,6 +156,43 @@ TEST_CASE("a release that is not what it says is not pulled, and leaves nothing"
   CHECK_THROWS_WITH(pull_release(client, "staging", out.path() / "m"), Catch::Contains("no image"));
   CHECK(fs::is_empty(out.path()));
   CHECK(pull_release(client, spec.tag, out.path() / "m").at("files") == 7);
+}
+
+TEST_CASE("what a killed pull has left gets into no other, even of a process with its number") {
+  SampleStore store;
+  TempFolder layout, out;
+  ImageSpec spec = real_release(store, 2);
+  settle(spec);
+  build_image(spec, store.reader(), layout.path());
+  RegistryClient client(server().place("pull/after-a-kill"), {});
+  client.push(layout.path(), spec.tag);
+  const fs::path left = out.path() / fmt::format(".m.pull-{}", ::getpid());
+  fs::create_directories(left / "rootfs/models");
+  real_files().write_atomic(left / "rootfs/models/other", "of another release");
+  pull_release(client, spec.tag, out.path() / "m");
+  CHECK(fs::exists(out.path() / "m/models/intent-client-1"));
+  CHECK_FALSE(fs::exists(out.path() / "m/models/other"));
+}
+
+TEST_CASE("a base image that would fill the disk, or is none, is refused before it is fetched") {
+  TempFolder layout;
+  OciManifest huge;
+  huge.config = {kOciConfigType, sha256("c"), 1, {}};
+  huge.layers = {{kOciLayerType, sha256("a"), 40ull << 30, {}},
+                 {kOciLayerType, sha256("b"), ~0ull, {}}};
+  std::string answer = oci_bytes(huge);
+  FakeRegistry registry([&](const FakeRegistry::Request&, FakeRegistry::Response& to) {
+    to.set_content(answer, kOciManifestType);
+  });
+  RegistryClient client(registry.place(), {});
+  CHECK_THROWS_WITH(pull_base(client, sha256(answer), layout.path()),
+                    Catch::Contains("over 64 GiB"));
+  CHECK(registry.seen().size() == 1);
+  for (const char* nonsense : {"[]", "5", "\"x\"", "null", "{\"mediaType\":[]}"}) {
+    answer = nonsense;
+    INFO(answer);
+    CHECK_THROWS_AS(parse_oci_manifest(client.image_manifest("latest"), "it"), Error);
+  }
 }
 
 TEST_CASE("base images: too many layers, several platforms, Docker's own words") {

@@ -70,15 +70,29 @@ TEST_CASE("a release is pushed once, read back, and pointed to") {
   CHECK(report.was_there);
   CHECK_FALSE(report.moved);
   CHECK(report.blobs_sent == 0);
-  // One changed model: its layer, the release's layer, the configuration.
+  CHECK(report.requests == 2);
+  // One changed model: its layer, the release's layer, the configuration. Asked are tag and
+  // channel, each blob is begun and sent, both manifests are put and read back.
   report = client.push(r.path(), r.two.tag, "production");
   CHECK(report.blobs_sent == 3);
+  CHECK(report.requests == 2 + 3 * 2 + 2 * 2);
   CHECK(client.resolve("production") == r.second);
   CHECK(client.resolve(r.one.tag) == r.first);
   // Back again without the layout.
   CHECK(client.point("production", r.one.tag));
   CHECK_FALSE(client.point("production", r.one.tag));
   CHECK(client.resolve("production") == r.first);
+}
+
+TEST_CASE("blobs that a killed push has left are found and not sent again") {
+  RealRegistry& server = shared_server();
+  Releases& r = releases();
+  RegistryClient client(server.place("r1b"), {});
+  client.push(r.path(), r.one.tag);  // no channel says that its blobs are there
+  PushReport report = client.push(r.path(), r.two.tag);
+  CHECK(report.blobs_sent == 3);
+  CHECK(report.blobs_mounted == 0);
+  CHECK(client.verify(r.two.tag, r.second).empty());
 }
 
 TEST_CASE("skopeo reads the registry and gives the same digests") {

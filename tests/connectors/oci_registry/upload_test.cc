@@ -169,7 +169,7 @@ TEST_CASE("upload: bytes that are not the blob's are found before they count") {
 }
 
 TEST_CASE("upload: mounted where the registry has it, sent where it does not take it over") {
-  for (int status : {201, 202, 404, 405}) {
+  for (int status : {201, 202, 404, 405, 503}) {
     Kept kept;
     FakeRegistry registry([&](const Request& request, Response& answer) {
       kept(request, answer);
@@ -178,6 +178,7 @@ TEST_CASE("upload: mounted where the registry has it, sent where it does not tak
     Sending sending(registry, 10);
     BlobUpload upload(sending.door, sending.folder.path() / "blob", sending.blob);
     CHECK(upload.mount("library/base") == (status == 201));
+    CHECK(upload.begun() == (status == 202));
     CHECK_THAT(registry.seen()[0],
                Catch::Contains("?mount=sha256%3A" + sending.blob.digest.hex()) &&
                    Catch::Contains("&from=library%2Fbase"));
