@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <mutex>
 
 #include "pipeline/api/backend.h"
 #include "pipeline/daemon/daemon.h"
@@ -138,6 +139,7 @@ class WorkspaceBackend : public Backend {
   Daemon& daemon_;
   std::atomic<int64_t> document_ms_{0};  // what the last run document took
   Rarely refused_;                       // deliveries, by hook
+  std::mutex expectations_mutex_;        // one evaluation beside the slots
 };
 
 // The sources as `status` shows them. While somebody serves, as his last look saw them: asking a

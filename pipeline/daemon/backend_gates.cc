@@ -1,6 +1,7 @@
 // What gates found, and who lets pass what they ask about.
 #include <fmt/format.h>
 
+#include "pipeline/base/point.h"
 #include "pipeline/daemon/backend.h"
 #include "pipeline/daemon/judge.h"
 #include "pipeline/exec/prepare.h"
@@ -10,9 +11,8 @@ namespace lockstep {
 namespace {
 
 // The predictions of one version on the rows that must come out so; made where they are not known.
-Digest answered(Daemon& daemon, const std::string& model, int64_t version, const Preview& seen) {
-  Engine::Expectations asked = daemon.in_loop(
-      [&](Engine& engine) { return engine.expectations_of(*seen.plan, model, version); });
+// It takes no slot: a rollback does not wait behind trainings. The caller has one made at a time.
+Digest answered(Daemon& daemon, const Engine::Expectations& asked) {
   if (asked.predictions) return *asked.predictions;
   daemon.work();
   std::unique_ptr<SourceSet> sources = daemon.parts().open_sources();
@@ -39,13 +39,18 @@ Json WorkspaceBackend::expectations(const std::vector<std::pair<std::string, int
   std::optional<Preview> seen;
   uint64_t checked = 0;
   std::vector<std::string> broken, unknown;
-  for (const auto& [model, version] : versions) {
-    if (version == 0 || !expecting.count(model)) continue;
-    const std::string name = fmt::format("{}@{}", model, version);
+  for (const auto& wanted : versions) {
+    if (wanted.second == 0 || !expecting.count(wanted.first)) continue;
+    const std::string name = fmt::format("{}@{}", wanted.first, wanted.second);
     try {
       if (!seen) seen = daemon_.preview(Trigger{"manual", "", {}, false, true, {}}, {});
-      const std::string csv = daemon_.artifacts().get(answered(daemon_, model, version, *seen));
-      AnsweredExpectations read = read_expectations(csv, name + "/expectations");
+      const Engine::Expectations asked = daemon_.in_loop([&](Engine& engine) {
+        return engine.expectations_of(*seen->plan, wanted.first, wanted.second);
+      });
+      std::unique_lock<std::mutex> one_at_a_time(expectations_mutex_);
+      const std::string csv = daemon_.artifacts().get(answered(daemon_, asked));
+      one_at_a_time.unlock();
+      AnsweredExpectations read = read_expectations(csv, name + "/expectations", asked.rows);
       ExpectationReport report = check_expectations(read.expectations, read.answers);
       checked += report.checked;
       for (const BrokenExpectation& one : report.broken) broken.push_back(name + ": " + one.why);
@@ -120,12 +125,14 @@ Json WorkspaceBackend::approve(const std::string& name, const Json& body, const 
     Json out = {
         {"model", approval.model}, {"from", move.from},         {"to", move.to},
         {"basis", approval.basis}, {"dry_run", caller.dry_run}, {"releases", Json::array()}};
-    if (caller.dry_run) return out;
+    point("approve.before");
     const std::string why = fmt::format("{}@{} {}", move.model, move.to, move.why);
-    for (const Json& cut : engine.move_and_cut(facts, engine.cuts(), caller.user, why)) {
+    for (const Json& cut :
+         engine.move_and_cut(facts, engine.cuts(), caller.user, why, caller.dry_run)) {
       out["releases"].push_back(
           {{"channel", cut.at("channel")}, {"to", cut.at("tag")}, {"known", cut.at("known")}});
     }
+    point("approve.after");
     return out;
   });
 }

@@ -103,7 +103,10 @@ void Daemon::begin() {
   engine_ = std::make_unique<Engine>(
       store_, ledger_, ledger_.load(), clock_,
       [this](const Digest& digest) { return seen_->has(digest); }, engine_options(parts_));
-  engine_->judge_with(make_judge(artifacts_));
+  gate_desk_ = std::make_unique<GateDesk>(artifacts_, [this](const std::string& basis) {
+    engine_->inbox().push(Command{[basis](Engine& engine) { engine.measured(basis); }, nullptr});
+  });
+  engine_->judge_with([this](const GateCase& asked) { return gate_desk_->word(asked); });
   effects_ = std::make_unique<Effects>(*this);
   loop_thread_ = std::thread([this] { loop(); });
   survey_thread_ = std::thread([this] { survey_loop(); });

@@ -30,6 +30,8 @@
 
 namespace lockstep {
 
+class GateDesk;
+
 // Has CI said that this check of the commit is green?
 bool is_green(Engine& engine, const std::string& source, const std::string& commit,
               const std::string& check);
@@ -231,6 +233,7 @@ class Daemon {
   Ledger ledger_;
   SystemClock clock_;
   std::unique_ptr<Engine> engine_;
+  std::unique_ptr<GateDesk> gate_desk_;
   std::unique_ptr<SourceSet> survey_sources_, ask_sources_;
   std::unique_ptr<GitWorkflows> workflows_;
   std::unique_ptr<Surveyor> surveyor_;

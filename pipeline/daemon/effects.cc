@@ -353,8 +353,10 @@ Json Effects::ground(const std::string& channel) {
   auto known = daemon_.in_loop([](Engine& engine) { return engine.images(); });
   auto waits = known.find(channel);
   if (waits == known.end() || waits->second.error.empty()) return Json::object();
+  point("effect.ground.before");
   const std::string ref = waits->second.ref;
   daemon_.images().resolve(ref, waits->second);
+  point("effect.ground.found");
   daemon_.in_loop([&](Engine& engine) {
     auto now = engine.images();
     if (!now.count(channel) || now[channel].ref != ref) return;  // a plan has come between
@@ -376,6 +378,7 @@ Json Effects::sign_release(const std::string& tag) {
     if (!state) throw Error(ErrorCode::kNotFound, "no release is called " + tag);
     return state->release.content;
   });
+  point("effect.sign.before");
   Json signature = sign(daemon_.parts(), signed_text(content));
   if (signature.is_null()) return Json::object();  // the key was taken out of the configuration
   fs::path folder = daemon_.parts().workspace().releases / "signatures";
@@ -383,6 +386,7 @@ Json Effects::sign_release(const std::string& tag) {
   Json document = {{"tag", tag}, {"content", content.str()}};
   document.update(signature);
   real_files().write_atomic(folder / (tag + ".json"), canonical_json(document) + "\n", 0644);
+  point("effect.sign.after");
   return signature;
 }
 

@@ -19,17 +19,6 @@ bool valid(const ReleaseState& release, const std::string& key, const std::strin
   }
 }
 
-// The first release that was signed at all, by its place in the ledger; 0: none was.
-int64_t first_signed(const Registry& registry) {
-  int64_t first = 0;
-  for (const auto& [md5, contents] : registry.releases) {
-    for (const ReleaseState& state : contents) {
-      if (!state.signatures.empty() && (first == 0 || state.seq < first)) first = state.seq;
-    }
-  }
-  return first;
-}
-
 }  // namespace
 
 std::set<std::string> trusted_keys(const Parts& parts) {
@@ -47,8 +36,8 @@ std::set<std::string> trusted_keys(const Parts& parts) {
 std::string distrust(const Registry& registry, const ReleaseState& release,
                      const std::set<std::string>& keys) {
   if (release.signatures.empty()) {
-    int64_t first = first_signed(registry);
-    if (first == 0 || release.seq < first) return "";
+    // Of one from before, which somebody signs by hand, nothing follows for those beside it.
+    if (registry.first_signed == 0 || release.seq < registry.first_signed) return "";
     return "it is not signed, though releases were when it was cut (`lockstep release sign`)";
   }
   bool good = false;

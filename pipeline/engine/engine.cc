@@ -51,6 +51,7 @@ void Engine::begin_again(Registry registry) {
   under_way_.clear();
   again_.clear();
   past_.begin_again();
+  bases_ = {};
   read_store();
   registry_ = std::move(registry);
   ++revision_;

@@ -15,6 +15,7 @@
 #include "pipeline/base/clock.h"
 #include "pipeline/core/plan.h"
 #include "pipeline/core/schedule.h"
+#include "pipeline/engine/gate_bases.h"
 #include "pipeline/engine/inbox.h"
 #include "pipeline/engine/past.h"
 #include "registry/rules/fact_log.h"
@@ -49,17 +50,20 @@ struct OpenSteps {
 
 // What a gate asks somebody who reads what evaluations wrote.
 struct GateCase {
+  std::string basis;  // SHA-256 of everything that the word will be given for
   std::string model;
   int64_t challenger = 0, champion = 0;
   Json question;             // GateSpec::champion; null: expectations alone
   std::string void_because;  // why they can't be compared; empty: they can
   std::optional<Digest> of_champion, of_challenger, of_expectations;  // predictions.csv
-  std::vector<double> other_p;  // of the run's other comparisons
-  uint64_t yet_to_come = 0;     // so many are not made yet
+  std::optional<uint64_t> expectations;  // so many rows must come out so
+  std::vector<double> other_p;           // of the run's other comparisons
+  uint64_t yet_to_come = 0;              // so many are not made yet
 };
-// Fills all of a word but its basis. Throws invalid, conflict or unavailable when nothing can be
-// said; the gate then holds.
-using GateJudge = std::function<GateWord(const GateCase&)>;
+// Fills all of a word but its basis; nothing: it is being measured, and Engine::measured() tells
+// the end of it. Throws invalid, conflict or unavailable when nothing can be said; the gate then
+// holds.
+using GateJudge = std::function<std::optional<GateWord>(const GateCase&)>;
 
 struct Run {
   RunRecord record;
@@ -93,10 +97,11 @@ struct Run {
     std::set<StepId> steps;
   };
   std::map<Digest, Awaited> evaluations;
-  std::set<StepId> to_judge;         // what their gates wait for is there
-  std::vector<double> compared;      // p of each comparison so far
-  std::optional<size_t> to_compare;  // models, in all
-  std::map<StepId, StepState> told;  // what those who follow know of each step
+  std::set<StepId> to_judge;                          // what their gates wait for is there
+  std::map<std::string, std::set<StepId>> measuring;  // basis → steps whose gates wait for it
+  std::vector<double> compared;                       // p of each comparison so far
+  std::optional<size_t> to_compare;                   // models, in all
+  std::map<StepId, StepState> told;                   // what those who follow know of each step
   size_t notes_told = 0;
   std::vector<std::string> added, retired, notes;
   Json held;                          // null, or what waits for approve-change
@@ -120,6 +125,9 @@ class Engine {
   Inbox& inbox() { return inbox_; }
   // Asked within a turn. Without one every gate that asks for more than bounds holds.
   void judge_with(GateJudge judge) { judge_ = std::move(judge); }
+  // What the judge was asked under this basis can be said now.
+  void measured(const std::string& basis);
+  const GateBases& gate_bases() const { return bases_; }
   // Waits up to `wait_ms` for a message, then does one turn. False when there was nothing to do.
   bool turn(int64_t wait_ms);
   // After a turn that threw, memory is not what the store has: nothing but this is called then.
@@ -137,7 +145,7 @@ class Engine {
   void append(const std::vector<Fact>& facts);
   // The facts, then these cuts; returns the documents of CONTRACT's "releases". Where one of the
   // cuts is refused nothing has changed. `dry`: nothing changes, and the answer is the same.
-  Json move_and_cut(const std::vector<Fact>& facts, std::vector<CutRequest> cuts,
+  Json move_and_cut(const std::vector<Fact>& facts, std::vector<CutRequest> requests,
                     const std::string& who, const std::string& why, bool dry = false);
   // Of every channel of the last graph that promotes by itself.
   std::vector<CutRequest> cuts() const;
@@ -209,6 +217,7 @@ class Engine {
     Digest fingerprint;
     Json context;
     std::optional<Digest> predictions;
+    uint64_t rows = 0;  // that must come out so
   };
   Expectations expectations_of(const Plan& plan, const std::string& model, int64_t version);
   // Source → patterns of the branches that some workflow follows, as of the last plan.
@@ -302,11 +311,13 @@ class Engine {
   // gates (engine_gates.cc)
   std::optional<GateWord> word_on(StepId id, const PlannedStep& planned, const std::string& model,
                                   const Decision& pending);
+  std::string not_askable(const Survey& survey, StepId id) const;
   struct GateWork;
   void want_all(GateWork& work, const Version& challenger, const Version* champion);
   void want(GateWork& work, const Version& version, const std::map<std::string, Digest>& upstreams,
             const std::string& name, std::optional<Digest>& predictions);
-  GateWord judged(GateCase asked, const std::string& basis);
+  std::optional<GateWord> judged(StepId id, GateCase asked);
+  void look_again(const std::set<StepId>& steps);
   size_t models_to_compare();
   void judge_waiting();
   bool start_evaluations();
@@ -341,8 +352,8 @@ class Engine {
   // Live attempts that the present plan waits for.
   std::vector<std::string> wanted_attempts() const;
   Json cut(CutRequest request, const std::string& who, const std::string& why);
-  Json cut_document(const Registry& registry, const ChannelSpec& channel, const Cut& cut) const;
-  Registry with(const std::vector<Fact>& facts) const;
+  void carry_out(const CutRequest& request, const Cut& cut);
+  Json cut_document(const CutRequest& request, const Cut& cut) const;
   std::vector<std::string> missing(const ChannelSpec& channel) const;
   void intend(const std::string& kind, const std::string& target);
 
@@ -363,6 +374,7 @@ class Engine {
   Inbox inbox_;
   Past past_;
   Recipes recipes_;  // of whatever was planned last
+  GateBases bases_;  // the same
   std::unique_ptr<World> world_;
   std::unique_ptr<Run> active_, last_;
   std::vector<ChannelSpec> channels_;          // of the last plan's graph

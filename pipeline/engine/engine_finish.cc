@@ -6,6 +6,7 @@
 #include "pipeline/base/point.h"
 #include "pipeline/core/names.h"
 #include "pipeline/engine/engine.h"
+#include "registry/rules/trial.h"
 
 namespace lockstep {
 
@@ -109,18 +110,22 @@ CutRequest Engine::cut_request(const ChannelSpec& channel, bool as_built) const 
 Json Engine::cut(CutRequest request, const std::string& who, const std::string& why) {
   request.who = who;
   request.why = why;
-  const ChannelSpec& channel = request.channel;
-  const std::string from = registry_.live(channel.name);
   Cut cut = cut_release(registry_, request);
+  carry_out(request, cut);
+  Json document = cut_document(request, cut);
+  if (request.channel.promote_by_hand) document["unpromoted"] = unpromoted(registry_, request);
+  return document;
+}
+
+void Engine::carry_out(const CutRequest& request, const Cut& cut) {
+  const std::string& channel = request.channel.name;
+  const std::string from = registry_.live(channel);
   if (!store_.get("release-held").empty()) store_.set("release-held", "");
   append(cut.facts);
   point("engine.release.cut");
   if (cut.built_new) build_and_sign(cut.tag);
-  if (cut.moved) channel_moves(channel.name, from, cut, who, why);
-  if (!request.as_built && !request.by_hand) due_since_.erase(channel.name);
-  Json document = cut_document(registry_, channel, cut);
-  if (channel.promote_by_hand) document["unpromoted"] = unpromoted(registry_, request);
-  return document;
+  if (cut.moved) channel_moves(channel, from, cut, request.who, request.why);
+  if (!request.as_built && !request.by_hand) due_since_.erase(channel);
 }
 
 void Engine::channel_moves(const std::string& channel, const std::string& from, const Cut& cut,
@@ -130,9 +135,10 @@ void Engine::channel_moves(const std::string& channel, const std::string& from, 
            {{"channel", channel}, {"from", from}, {"to", cut.tag}, {"who", who}, {"why", why}});
 }
 
-Json Engine::cut_document(const Registry& registry, const ChannelSpec& channel,
-                          const Cut& cut) const {
-  const ReleaseState* release = cut.tag.empty() ? nullptr : registry.release(cut.tag);
+// Of a cut whose facts the registry has.
+Json Engine::cut_document(const CutRequest& request, const Cut& cut) const {
+  const ChannelSpec& channel = request.channel;
+  const ReleaseState* release = cut.tag.empty() ? nullptr : registry_.release(cut.tag);
   return {{"channel", channel.name},
           {"tag", cut.tag},
           {"known", !cut.built_new},
@@ -189,35 +195,29 @@ const ChannelSpec& Engine::channel(const std::string& name) const {
               "channels are declared under `releases:` of a workflow");
 }
 
-static void apply_all(Registry& registry, const std::vector<Fact>& facts) {
-  for (const Fact& fact : facts) {
-    registry.apply({registry.last_seq + 1, registry.last_time_ms, fact});
-  }
-}
-
-// As the registry would be; nothing of it is kept.
-Registry Engine::with(const std::vector<Fact>& facts) const {
-  Registry dry = registry_;
-  apply_all(dry, facts);
-  return dry;
-}
-
-// What would be refused is refused before anything has moved: a copy is asked first.
-Json Engine::move_and_cut(const std::vector<Fact>& facts, std::vector<CutRequest> cuts,
+// What would be refused is refused before anything has moved: it is tried first, and what was found
+// so is what is then done.
+Json Engine::move_and_cut(const std::vector<Fact>& facts, std::vector<CutRequest> requests,
                           const std::string& who, const std::string& why, bool dry) {
-  Json would = Json::array(), did = Json::array();
-  Registry then = with(facts);
-  for (const CutRequest& request : cuts) {
-    Cut cut = cut_release(then, request);
-    apply_all(then, cut.facts);
-    would.push_back(cut_document(then, request.channel, cut));
+  Json documents = Json::array();
+  std::vector<Cut> cuts;
+  {
+    Trial trial(registry_);
+    trial.apply(facts);
+    for (CutRequest& request : requests) {
+      request.who = who;
+      request.why = why;
+      cuts.push_back(cut_release(registry_, request));
+      trial.apply(cuts.back().facts);
+      documents.push_back(cut_document(request, cuts.back()));
+    }
   }
-  if (dry) return would;
+  if (dry) return documents;
   const bool waiting = oldest_unreleased_ms_ != 0;
   append(facts);
-  for (CutRequest& request : cuts) did.push_back(cut(std::move(request), who, why));
+  for (size_t i = 0; i < cuts.size(); ++i) carry_out(requests[i], cuts[i]);
   if (!waiting || due_since_.empty()) set_unreleased(0);
-  return did;
+  return documents;
 }
 
 Json Engine::rebuild(const std::string& channel, const std::string& who,
@@ -231,7 +231,7 @@ Json Engine::rebuild(const std::string& channel, const std::string& who,
   append(cut.facts);
   if (cut.built_new) build_and_sign(cut.tag);
   if (cut.moved) channel_moves(channel, from, cut, who, reason);
-  return cut_document(registry_, request.channel, cut);
+  return cut_document(request, cut);
 }
 
 // A release is cut at the latest `max-wait` after the oldest alias move that no release holds,

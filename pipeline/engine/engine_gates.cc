@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "pipeline/base/point.h"
 #include "pipeline/engine/context.h"
 #include "pipeline/engine/engine.h"
 
@@ -68,6 +69,8 @@ struct Engine::GateWork {
   Json basis = Json::object();  // all that its word will be given for
   std::string failed;           // why an evaluation can't be had; empty: none failed
   bool complete = true;
+  std::vector<Digest> bytes;  // that had to be there
+  bool missing = false;       // some were not
 };
 
 // Takes the predictions of a version, or has them made: `name` says on which rows.
@@ -114,11 +117,16 @@ void Engine::want_all(GateWork& work, const Version& challenger, const Version* 
   if (champion && why.empty() && !upstreams_of(*champion, step, champion_on)) {
     why = fmt::format("it is not known what version {} was trained on", champion->number);
   }
-  if (champion && why.empty() && !past_.present(champion->digest)) {
+  auto there = [&](const Digest& digest) {
+    work.bytes.push_back(digest);
+    if (!past_.present(digest)) work.missing = true;
+    return !work.missing;
+  };
+  if (champion && why.empty() && !there(champion->digest)) {
     why = fmt::format("the bytes of version {} are missing", champion->number);
   }
   for (const auto& [input, digest] : champion_on) {
-    if (!why.empty() || past_.present(digest)) continue;
+    if (!why.empty() || there(digest)) continue;
     why = fmt::format("the {} that version {} was trained on is missing", input, champion->number);
   }
   work.basis["void"] = why;
@@ -126,7 +134,32 @@ void Engine::want_all(GateWork& work, const Version& challenger, const Version* 
     want(work, challenger, on, kEvaluate, work.asked.of_challenger);
     want(work, *champion, champion_on, kEvaluateChampion, work.asked.of_champion);
   }
-  if (step.expect_rows) want(work, challenger, on, kExpectations, work.asked.of_expectations);
+  if (!step.expect_rows) return;
+  work.asked.expectations = active_->survey->slices[step.expect_rows->slice.value].rows;
+  want(work, challenger, on, kExpectations, work.asked.of_expectations);
+}
+
+static GateBases::From basis_from(const Survey& survey, const Step& step,
+                                  const PlannedStep& planned, const Decision& pending) {
+  GateBases::From from{planned.recipe->fingerprint, pending.version, pending.against, {}, {}};
+  for (const auto& rows : {step.holdout_rows, step.expect_rows}) {
+    if (!rows) continue;
+    from.rows.push_back(survey.slices[rows->slice.value].digest);
+    from.columns.push_back(survey.slices[rows->slice.value].columns);
+  }
+  return from;
+}
+
+// Why nothing can be asked of a gate's evaluator; empty: it can.
+std::string Engine::not_askable(const Survey& survey, StepId id) const {
+  const Step& step = survey.graph->step(id);
+  const StepTemplate& tmpl = survey.graph->tmpl(id);
+  if (!tmpl.evaluate) return "its step has no evaluate: to ask";
+  for (const auto& rows : {step.holdout_rows, step.expect_rows}) {
+    if (std::string error = rows_error(survey, rows); !error.empty()) return error;
+  }
+  std::string why = unschedulable(options_.slots, tmpl.resources);
+  return why.empty() ? "" : "it can't be evaluated: " + why;
 }
 
 // The word of a gate on the version that a pending decision named; nothing: evaluations have to be
@@ -134,19 +167,24 @@ void Engine::want_all(GateWork& work, const Version& challenger, const Version* 
 std::optional<GateWord> Engine::word_on(StepId id, const PlannedStep& planned,
                                         const std::string& model, const Decision& pending) {
   const Survey& survey = *active_->survey;
-  const Step& step = survey.graph->step(id);
   const StepTemplate& tmpl = survey.graph->tmpl(id);
   const ModelState& state = *registry_.model(model);
   const Version& challenger = *state.version(pending.version);
   const Version* champion = pending.against ? state.version(pending.against) : nullptr;
-  if (!tmpl.evaluate) return holds("its step has no evaluate: to ask");
-  for (const auto& rows : {step.holdout_rows, step.expect_rows}) {
-    if (std::string error = rows_error(survey, rows); !error.empty()) return holds(error);
-  }
-  if (std::string why = unschedulable(options_.slots, tmpl.resources); !why.empty()) {
-    return holds("it can't be evaluated: " + why);
-  }
-  GateWork work{id, planned, {}, {}, {}, true};
+  if (std::string why = not_askable(survey, id); !why.empty()) return holds(why);
+  auto kept = state.gates.find(challenger.number);
+  const GateReport* said = kept == state.gates.end() ? nullptr : &kept->second;
+  // Given once for the very same things, it stands, whatever else this run compares.
+  auto stands = [said](const std::string& basis) {
+    return !basis.empty() && said && said->basis == basis;
+  };
+  auto again = [said] {
+    return GateWord{said->action, said->verdict, said->basis, said->report, {}};
+  };
+  GateBases::From from = basis_from(survey, survey.graph->step(id), planned, pending);
+  auto has = [this](const Digest& digest) { return past_.present(digest); };
+  if (stands(bases_.find(survey.graph, id, from, has))) return again();
+  GateWork work{id, planned, {}, {}, {}, true, {}, false};
   work.asked.model = model;
   work.asked.challenger = challenger.number;
   work.asked.champion = pending.against;
@@ -155,35 +193,52 @@ std::optional<GateWord> Engine::word_on(StepId id, const PlannedStep& planned,
                 {"by_other", tmpl.judged.approve_by_other},
                 {"evaluations", Json::array()}};
   want_all(work, challenger, champion);
+  bases_.count();
   if (!work.failed.empty()) return holds(work.failed);
-  const std::string hash = sha256(canonical_json(work.basis)).str();
-  auto kept = state.gates.find(challenger.number);
-  if (kept != state.gates.end() && kept->second.basis == hash) {
-    // Given once for the very same things, it stands, whatever else this run compares.
-    return GateWord{kept->second.action, kept->second.verdict, hash, kept->second.report, {}};
+  work.asked.basis = sha256(canonical_json(work.basis)).str();
+  if (stands(work.asked.basis)) {
+    if (!work.missing) {
+      bases_.keep(survey.graph, id, std::move(from), work.asked.basis, std::move(work.bytes));
+    }
+    return again();
   }
   if (!active_->plan) {  // how many are compared is known when all are planned
     active_->to_judge.insert(id);
     return std::nullopt;
   }
   if (!work.complete) return std::nullopt;
-  return judged(std::move(work.asked), hash);
+  return judged(id, std::move(work.asked));
 }
 
-GateWord Engine::judged(GateCase asked, const std::string& basis) {
+std::optional<GateWord> Engine::judged(StepId id, GateCase asked) {
   if (!judge_) return holds("nobody is here to judge it");
   const bool compares = asked.of_champion.has_value();
   const size_t known = active_->compared.size() + 1;
   asked.other_p = active_->compared;
   asked.yet_to_come = compares ? std::max(models_to_compare(), known) - known : 0;
   try {
-    GateWord word = judge_(asked);
-    word.basis = basis;
-    if (word.p) active_->compared.push_back(*word.p);
+    std::optional<GateWord> word = judge_(asked);
+    if (!word) {
+      active_->measuring[asked.basis].insert(id);
+      return std::nullopt;
+    }
+    word->basis = asked.basis;
+    if (word->p) active_->compared.push_back(*word->p);
+    point("engine.gate.spoken");
     return word;
   } catch (const Error& error) {
     return holds(std::string("it can't be judged: ") + error.what());
   }
+}
+
+void Engine::measured(const std::string& basis) {
+  point("engine.gate.measured");
+  if (!active_) return;
+  auto found = active_->measuring.find(basis);
+  if (found == active_->measuring.end()) return;
+  const std::set<StepId> steps = std::move(found->second);
+  active_->measuring.erase(found);
+  look_again(steps);
 }
 
 // The models whose steps were executed by this run, or are yet to be, and whose gates look at a
@@ -215,6 +270,10 @@ void Engine::evaluated(const Digest& fingerprint) {
   if (found == active_->evaluations.end()) return;
   const std::set<StepId> steps = std::move(found->second.steps);
   active_->evaluations.erase(found);
+  look_again(steps);
+}
+
+void Engine::look_again(const std::set<StepId>& steps) {
   for (StepId id : steps) {
     if (active_->plan) active_->plan->judge(id);
   }
@@ -263,6 +322,7 @@ void Engine::start_evaluation(const Digest& fingerprint, size_t slot) {
   record.context = awaited.context;
   put_on(record, place, tmpl.resources);
   past_.put(record);
+  point("engine.evaluation.recorded");
   ++active_->revision;
   intend("start", record.id);
 }
@@ -308,7 +368,8 @@ Engine::Expectations Engine::expectations_of(const Plan& plan, const std::string
                                   input_files(*survey.graph, producer->second, &plan));
   const ResultRecord* known = past_.result(made.fingerprint);
   return {made.fingerprint, std::move(made.context),
-          known ? std::optional(known->outputs.at("predictions")) : std::nullopt};
+          known ? std::optional(known->outputs.at("predictions")) : std::nullopt,
+          survey.slices[step.expect_rows->slice.value].rows};
 }
 
 }  // namespace lockstep

@@ -86,7 +86,8 @@ std::vector<PredictedRow> read_predictions(std::string_view csv, std::string_vie
   return rows;
 }
 
-AnsweredExpectations read_expectations(std::string_view csv, std::string_view place) {
+AnsweredExpectations read_expectations(std::string_view csv, std::string_view place,
+                                       std::optional<uint64_t> rows) {
   Columns columns(csv, place);
   AnsweredExpectations out;
   while (columns.next()) {
@@ -102,6 +103,12 @@ AnsweredExpectations read_expectations(std::string_view csv, std::string_view pl
     wanted.author = columns.optional("author");
     wanted.date = columns.optional("date");
     out.answers.push_back({columns.optional("key"), wanted.columns, columns.optional("predicted")});
+  }
+  if (rows && *rows != out.expectations.size()) {
+    throw Error(ErrorCode::kConflict,
+                fmt::format("{} rows must come out as they say, and the evaluation answered {}",
+                            *rows, out.expectations.size()),
+                "it writes a line for each of them", std::string(place));
   }
   return out;
 }

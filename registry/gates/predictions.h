@@ -26,7 +26,9 @@ struct AnsweredExpectations {
   std::vector<AnsweredRow> answers;
 };
 // The columns ticket, author and date say who wants it; a row is named by all other columns, or, if
-// there are none, by its key. Throws as read_predictions() does.
-AnsweredExpectations read_expectations(std::string_view csv, std::string_view place);
+// there are none, by its key. `rows`: so many there are, where it is known. Throws as
+// read_predictions() does, and conflict where not all were answered, or more.
+AnsweredExpectations read_expectations(std::string_view csv, std::string_view place,
+                                       std::optional<uint64_t> rows = {});
 
 }  // namespace lockstep

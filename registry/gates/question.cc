@@ -56,25 +56,37 @@ GateQuestion gate_question(const Json& words) try {
   throw Error(ErrorCode::kInvalid, std::string("what a gate asks makes no sense: ") + error.what());
 }
 
-GateFindings find_gate(const GateEvidence& evidence) {
+GateFindings measure_gate(const GateEvidence& evidence) {
   GateFindings out;
   out.model = evidence.model;
   out.challenger = evidence.challenger;
   out.champion = evidence.champion;
   out.void_because = evidence.void_because;
   if (evidence.of_champion && evidence.of_challenger) {
-    const GateQuestion question = gate_question(evidence.question);
+    GateQuestion question = gate_question(evidence.question);
+    question.settings.bootstrap.each_round = evidence.each_round;
     const std::string place = evidence.model + "/predictions.csv";
     out.comparisons.push_back(compare_models(
         read_predictions(*evidence.of_champion, place, question.slices),
         read_predictions(*evidence.of_challenger, place, question.slices), question.settings));
-    decide_gates(out.comparisons, question.policy, evidence.other_p, evidence.yet_to_come);
   }
   if (evidence.of_expectations) {
-    AnsweredExpectations read =
-        read_expectations(*evidence.of_expectations, evidence.model + "/expectations");
+    AnsweredExpectations read = read_expectations(
+        *evidence.of_expectations, evidence.model + "/expectations", evidence.expectations);
     out.expectations = check_expectations(read.expectations, read.answers);
   }
+  return out;
+}
+
+void conclude_gate(const GateEvidence& evidence, GateFindings& findings) {
+  if (findings.comparisons.empty()) return;
+  decide_gates(findings.comparisons, gate_question(evidence.question).policy, evidence.other_p,
+               evidence.yet_to_come);
+}
+
+GateFindings find_gate(const GateEvidence& evidence) {
+  GateFindings out = measure_gate(evidence);
+  conclude_gate(evidence, out);
   return out;
 }
 

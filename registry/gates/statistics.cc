@@ -76,6 +76,7 @@ Bootstrap paired_bootstrap(const std::vector<uint32_t>& unit_of, uint32_t units,
   std::vector<double> changes;
   std::vector<uint32_t> drawn(units);
   for (uint64_t round = 0; round < rounds; ++round) {
+    if (settings.each_round) settings.each_round();
     std::fill(drawn.begin(), drawn.end(), 0);
     for (uint64_t i = 0; i < rows; ++i) ++drawn[unit_of[random.below(rows)]];
     const MetricValues values = measure(drawn);

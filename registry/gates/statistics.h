@@ -32,6 +32,7 @@ struct BootstrapSettings {
   double alpha = 0.05;
   // Rounds are made fewer, never below 1,000, where rows × rounds would be above this.
   uint64_t max_draws = 1'000'000'000;
+  std::function<void()> each_round;  // may be empty; gives up where it throws
 };
 
 struct Bootstrap {

@@ -51,6 +51,7 @@ std::string not_passed(const Registry& registry, const CutRequest& request,
   if (!candidate) return "no version yet";
   auto gate = model->gates.find(candidate->number);
   if (gate == model->gates.end() || gate->second.passed) return "";
+  if (model->approved(candidate->number)) return "";
   return "version " + std::to_string(candidate->number) + ": " + gate->second.verdict;
 }
 

@@ -24,7 +24,7 @@ Promotion promote(const Registry& registry, const PromoteRequest& request, const
                 "`lockstep rollback --to` lifts the mark of one that was champion");
   }
   auto gate = model->gates.find(request.version);
-  if (gate != model->gates.end() && !gate->second.passed) {
+  if (gate != model->gates.end() && !gate->second.passed && !model->approved(request.version)) {
     throw Error(ErrorCode::kDenied, name + " failed its gate: " + gate->second.verdict,
                 "only what passed is promoted");
   }

@@ -181,6 +181,7 @@ class Applier {
       corrupt("a signature of release " + fact.tag + " without a key or without bytes");
     }
     known_release(fact.tag).signatures[fact.key] = fact.signature;
+    if (registry_.first_signed == 0) registry_.first_signed = entry_.seq;
   }
 
   void operator()(const Restored& fact) const {

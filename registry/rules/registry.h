@@ -288,6 +288,7 @@ struct Registry {
   std::map<std::string, std::string> renamed;                 // old name → the name it got
   std::map<std::string, int64_t> former;  // name given up by a rename → highest number used
   int64_t restored_above = 0;             // of the last restore
+  int64_t first_signed = 0;               // entry of the first signature of all; 0: none yet
   int64_t last_seq = 0;
   int64_t last_time_ms = 0;
 

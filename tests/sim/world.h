@@ -25,7 +25,7 @@ class SimClock : public Clock {
 
 // A message on its way to the inbox.
 struct Flying {
-  enum Kind { kSurvey, kResult, kConfirmation } kind = kResult;
+  enum Kind { kSurvey, kResult, kConfirmation, kMeasured } kind = kResult;
   Message message;
 };
 
@@ -91,8 +91,9 @@ class World {
   std::set<Digest> present;  // bytes that are there
   // What the gates were last told of a model's version.
   std::map<std::pair<std::string, int64_t>, std::string> words;
-  std::set<Digest> damaged;  // lost by accident, not by collection
-  std::set<Digest> healed;   // that were, and came back behind a plan's back
+  std::set<std::string> measured;  // what gates were asked and took their time to answer
+  std::set<Digest> damaged;        // lost by accident, not by collection
+  std::set<Digest> healed;         // that were, and came back behind a plan's back
   Contents contents{tables, code};
   FakeRunner runner{contents};
   std::unique_ptr<Engine> engine;

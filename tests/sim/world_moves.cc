@@ -70,7 +70,14 @@ void World::restart() {
       store, log, std::move(loaded), clock,
       [this](const Digest& d) { return wrong == Wrong::kTrustsBytes || present.count(d) > 0; },
       options);
-  engine->judge_with([this](const GateCase& one) {
+  measured.clear();
+  engine->judge_with([this](const GateCase& one) -> std::optional<GateWord> {
+    if (one.basis.back() % 2 == 0 && measured.insert(one.basis).second) {
+      Command told{[basis = one.basis](Engine& e) { e.measured(basis); }, nullptr};
+      flying.push_back({Flying::kMeasured, std::move(told)});
+      return std::nullopt;
+    }
+    measured.erase(one.basis);
     GateWord word = word_of(one);
     words[{one.model, one.challenger}] = word.action;
     if (wrong == Wrong::kIgnoresWord) word.action = "move";

@@ -115,4 +115,14 @@ TEST_CASE("signatures: a good one, a wrong one, one of nobody's, none") {
   good.train("a", "other rows");
   good.cut();
   CHECK_THAT(distrust(good.registry, good.state(), {key}), Catch::Contains("it is not signed"));
+  // Signed by hand long after it was cut: those beside it were cut before there was a key all the
+  // same.
+  Made late;
+  const std::string old = late.tag();
+  late.train("a", "other rows");
+  late.cut();
+  const std::string text = signed_text(late.registry.release(old)->release.content);
+  late.add(ReleaseSigned{old, key, base64(ed25519_sign(kPem, text))});
+  CHECK(distrust(late.registry, late.state(), {key}).empty());
+  CHECK(distrust(late.registry, *late.registry.release(old), {key}).empty());
 }

@@ -279,3 +279,102 @@ TEST_CASE("nobody waits for more once one evaluation has failed for good") {
   CHECK(b.engine->active() == nullptr);
   CHECK(b.champion() == 1);
 }
+
+TEST_CASE("what takes long is measured elsewhere, and the engine goes on meanwhile") {
+  Gated b;
+  std::set<std::string> ready;
+  auto with_patience = [&] {
+    b.engine->judge_with([&](const GateCase& one) -> std::optional<GateWord> {
+      b.asked.push_back(one);
+      if (!ready.count(one.basis)) return std::nullopt;
+      return GateWord{"move", "the judge says move", "", "", {}};
+    });
+  };
+  with_patience();
+  b.second_version();
+  b.answer_both();
+  REQUIRE(b.asked.size() == 1);
+  const std::string basis = b.asked[0].basis;
+  CHECK(!basis.empty());
+  CHECK(b.champion() == 1);
+  REQUIRE(b.engine->active() != nullptr);
+  auto tell = [&] {
+    b.engine->inbox().push(Command{[&](Engine& e) { e.measured(basis); }, nullptr});
+    b.turn();
+  };
+  b.turn();
+  CHECK(b.asked.size() == 1);  // nobody asks again before it is told
+  SECTION("its end is told, and the alias moves") {
+    ready.insert(basis);
+    tell();
+    CHECK(b.asked.size() == 2);
+    CHECK(b.champion() == 2);
+    CHECK(b.engine->last()->record.result == "done");
+    CHECK(b.model().gates.at(2).basis == basis);
+    tell();  // nobody waits any more
+    CHECK(b.asked.size() == 2);
+  }
+  SECTION("a new process begins it again: nothing was evaluated twice") {
+    const size_t attempts = b.started.size();
+    b.restart();
+    with_patience();
+    b.look();
+    REQUIRE(b.asked.size() == 2);
+    CHECK(b.asked[1].basis == basis);
+    ready.insert(basis);
+    tell();
+    CHECK(b.champion() == 2);
+    CHECK(b.started.size() == attempts);
+  }
+  SECTION("the run that takes its place asks again") {
+    b.edit(2, "other");
+    b.look();
+    CHECK(b.asked.size() == 2);
+    ready.insert(basis);
+    tell();
+    CHECK(b.champion() == 2);
+  }
+}
+
+TEST_CASE("of models that their gates hold nothing is worked out anew") {
+  Gated b;
+  std::vector<std::pair<int64_t, std::string>> rows;
+  for (int64_t n = 0; n < 60; ++n) rows.emplace_back(n, n == 0 ? "a" : fmt::format("c{}", n));
+  b.rows(rows);
+  b.by_hand();
+  b.finish_all("1");
+  b.action = "hold";
+  FakeCommit now = b.tables.now();
+  for (Row& row : now.at("utterances").rows) row[2] = text_cell("other");
+  b.tables.commit(std::move(now));
+  b.look();
+  while (!b.live().empty()) {
+    const std::string step = *b.live().begin();
+    if (step.find("/evaluate") == std::string::npos) {
+      b.succeed(step, step + " 2");
+    } else {
+      b.predict(step);
+    }
+  }
+  REQUIRE(b.engine->active() == nullptr);
+  const size_t held = b.engine->last()->gates_failed.size(), asked = b.asked.size();
+  REQUIRE(held == rows.size());
+  b.by_hand();
+  const uint64_t once = b.engine->gate_bases().worked_out();
+  b.by_hand();
+  b.by_hand();
+  CHECK(b.engine->gate_bases().worked_out() == once);
+  CHECK(b.asked.size() == asked);
+  SECTION("but of one whose champion's bytes are gone") {
+    b.present.erase(b.model().version(1)->digest);
+    b.by_hand();
+    CHECK(b.engine->gate_bases().worked_out() == once + 1);
+  }
+  SECTION("and of all where the question is another") {
+    StepTemplate other = judged_by_client();
+    other.judged.champion["alpha"] = 0.01;
+    b.workflows.always[0].steps = {other};
+    b.by_hand();
+    CHECK(b.engine->gate_bases().worked_out() >= once + held);
+  }
+}

@@ -150,3 +150,20 @@ TEST_CASE("predictions that are none are refused with their line") {
     CHECK(code == ErrorCode::kInvalid);
   }
 }
+
+TEST_CASE("an evaluation that leaves out what must come out so is not taken for its word") {
+  const std::string csv = "key,expected,predicted,text\n1,on,on,turn it on\n";
+  GateEvidence one;
+  one.model = "m";
+  one.of_expectations = csv;
+  one.expectations = 1;
+  CHECK(find_gate(one).expectations->passed());
+  one.expectations = 2;
+  try {
+    find_gate(one);
+    FAIL("one of two was not answered");
+  } catch (const Error& error) {
+    CHECK(error.code == ErrorCode::kConflict);
+    CHECK_THAT(error.what(), Catch::Contains("2 rows") && Catch::Contains("answered 1"));
+  }
+}

@@ -74,3 +74,39 @@ TEST_CASE("promote: what is not there, failed its gate, or was withdrawn is refu
   CHECK(good.refused(good.request(2)) == ErrorCode::kDenied);
   CHECK(good.champion("client-3") == 1);
 }
+
+TEST_CASE("promote: what somebody approved has passed, though its gate asked") {
+  Book book;
+  book.train("m", "one");
+  book.add(consider(book.registry, {Book::made("m", "two", "m/two"), {}, "lockstep", 0}).facts);
+  GateReport asks;
+  asks.model = "m";
+  asks.version = 2;
+  asks.passed = false;
+  asks.verdict = "worse within noise";
+  asks.champion = 1;
+  asks.action = "ask";
+  asks.basis = "these very things";
+  book.add(asks);
+  PromoteRequest request;
+  request.model = "m";
+  request.version = 2;
+  request.channel = "production";
+  request.pinned = false;
+  request.who = "ann";
+  request.reason = "approved yesterday";
+  CHECK_THAT(message_of([&] { promote(book.registry, request, has_all); }),
+             Catch::Contains("failed its gate"));
+  CutRequest all = book.request();
+  all.channel.policy = CutPolicy::kAll;
+  CHECK_THAT(cut_release(book.registry, all).held, Catch::Contains("m: version 2: worse"));
+  book.add(approve(book.registry, {"m", 2, nullptr, "ann", "looked at"}, has_all));
+  CHECK(book.champion("m") == 2);
+  CHECK(promote(book.registry, request, has_all).facts.size() == 1);
+  CHECK(cut_release(book.registry, all).held.empty());
+  // Given for other things it is void.
+  asks.basis = "others";
+  book.add(asks);
+  CHECK_THAT(message_of([&] { promote(book.registry, request, has_all); }),
+             Catch::Contains("failed its gate"));
+}
