@@ -46,7 +46,7 @@ const fs::path& sound(const fs::path& state) {
 
 }  // namespace
 
-EngineOptions engine_options(const Parts& parts) {
+EngineOptions engine_options(const Parts& parts, const ImageParts& images) {
   const Policies& policies = parts.workspace().policies;
   EngineOptions options;
   options.slots = parts.slots();
@@ -54,6 +54,9 @@ EngineOptions engine_options(const Parts& parts) {
   options.cancel_superseded = policies.superseded == SupersededPolicy::kCancel;
   const auto& signing = parts.workspace().signing;
   options.sign = signing && signing->key;
+  options.unbuildable = [&images](const Registry& registry, const Release& release) {
+    return images.unbuildable(registry, release);
+  };
   if (signing) {
     options.distrust = [keys = trusted_keys(parts)](const Registry& registry,
                                                     const ReleaseState& release) {
@@ -101,7 +104,7 @@ void Daemon::begin() {
   seen_ = std::make_unique<SeenArtifacts>(artifacts_, clock_);
   engine_ = std::make_unique<Engine>(
       store_, ledger_, ledger_.load(), clock_,
-      [this](const Digest& digest) { return seen_->has(digest); }, engine_options(parts_));
+      [this](const Digest& digest) { return seen_->has(digest); }, engine_options(parts_, images_));
   engine_->judge_with(make_judge(artifacts_));
   effects_ = std::make_unique<Effects>(*this);
   loop_thread_ = std::thread([this] { loop(); });

@@ -69,8 +69,8 @@ class Door {
       } catch (const Error& error) {
         // Who held it may have let go since: what the error names counts, not who holds it now.
         std::error_code none;
-        bool held = error.code == ErrorCode::kConflict &&
-                    fs::equivalent(error.where, state / "lock", none);
+        bool held =
+            error.code == ErrorCode::kConflict && fs::equivalent(error.where, state / "lock", none);
         if (!held || tried == kTries) throw;
       }
       usleep(kPause_us);

@@ -146,7 +146,7 @@ void Daemon::take_parts() {
     ask_sources_ = parts_.open_sources();
   }
   effects_->take_parts();
-  in_loop([&](Engine& engine) { engine.reconfigure(engine_options(parts_)); });
+  in_loop([&](Engine& engine) { engine.reconfigure(engine_options(parts_, images_)); });
   for (const ListenerSpec& spec : parts_.workspace().listeners) {
     try {
       server_->change(listener_of(spec));
