@@ -16,7 +16,6 @@
 namespace lockstep {
 namespace {
 
-constexpr size_t kMaxLayers = 120;  // of 127 that overlay file systems take
 // Layers are looked for in this many images, newest first: what an older one has is read again.
 constexpr int kImagesSearched = 32;
 
@@ -164,8 +163,8 @@ Digest build_image(const ImageSpec& spec, const BlobPath& blobs, const fs::path&
   Build build;
   if (spec.base) start_from(*spec.base, writer, build);
   size_t layers = build.manifest.layers.size() + plans.size() + 1;
-  if (layers > kMaxLayers) {
-    refuse(fmt::format("it would have {} layers, over {}", layers, kMaxLayers),
+  if (layers > kMostLayers) {
+    refuse(fmt::format("it would have {} layers, over {}", layers, kMostLayers),
            "use a base image with fewer layers (squash it)");
   }
   add_layers(plans, blobs, writer, build);

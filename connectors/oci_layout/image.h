@@ -65,6 +65,10 @@ using BlobPath = std::function<fs::path(const Digest&)>;
 // A layer of ours is annotated with its recipe; a base image's are not.
 inline constexpr const char* kLayerRecipe = "dev.lockstep.layer";
 
+// Layers of an image in all, of 127 that overlay file systems take. Beside those of its base: one
+// for each bin, one for its code, one for the release.
+inline constexpr size_t kMostLayers = 120;
+
 // Writes the image below `layout_folder` as `spec.tag` and returns its manifest's digest: the same
 // for the same spec, everywhere and always. Layers that an earlier image of the folder has are
 // taken from it unread, so one changed model costs its own layer and two small ones.

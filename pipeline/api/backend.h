@@ -48,8 +48,9 @@ class Backend {
   //  "run"|null,"since"}],"queue":[{"step","priority","why"}],"models":{"total","in_step"},
   //  "deferred":[{"step","model"|null,"why"}],
   //  "sources":[{"name","kind","place","branch","commit","error"|null,"quiet_until"|null}],
-  //  "channels":[{"name","tag"}],"held":held|null,"runner":{"pid"}|null,
-  //  "trouble":text|null (why nothing is accepted now),
+  //  "channels":[{"name","tag"|null,"held":text|null (why its next release is not
+  //  cut)}],"held":held|null,"runner":{"pid"}|null, "trouble":text|null (why nothing is accepted
+  //  now),
   //  "outbox":[{"what":"status"|"comment"|"notify","target","error","tries","given_up":bool}]}
   // held, everywhere: {"why":text,"added":[model…],"retired":[model…]}
   virtual Json status() = 0;
@@ -256,7 +257,9 @@ class Backend {
   //  "withdrawn":{"who","reason"}|null,"folder","pushed"|null,"missing":[…],
   //  "models":[{"name","version","sha256","code":tree|null,"commits":{source:id},
   //             "data":[{"source","table","slice","digest","rows","commit"}],"metrics":{…}}],
-  //  "signatures":[{"key","signature","trusted":bool,"valid":bool}]}
+  //  "signatures":[{"key","signature","trusted":bool,"valid":bool}]}; with `at` also
+  //  "since":{"time","who","why","imported":time|null}: when it went live, or when the ledger that
+  //  was imported then says it did
   virtual Json release(const std::string& which, const std::string& at,
                        const std::string& channel) = 0;
   // {"from","to","models":[{"model","from","to","rows":{…},"metrics":{name:[from,to]},

@@ -201,8 +201,9 @@ void add_import(Commands& commands, CLI::App* release) {
                    "How manifests are written; without it, as their tags say")
       ->check(CLI::IsMember({"canonical", "python-json", "python-json-sorted"}));
   import
-      ->add_option("--models", options->models,
-                   "Files of the versions: a path with {model} and {version} in it, or a folder")
+      ->add_option(
+          "--models", options->models,
+          "Files of the versions: a path with {model} and {version} in it, a folder, or a list")
       ->type_name("PLACE");
   import->add_option("--channel", options->channel, "Of what names no channel itself");
   options->moving.add_to(import);

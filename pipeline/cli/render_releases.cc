@@ -73,7 +73,20 @@ std::string render_releases(const Doc& releases, const Style& style) {
     table.row({release.text("name"), release.text("tag"), when(release.text("created")),
                short_id(release.text("image")), release.flag("live") ? style.green("live") : ""});
   }
-  return table.empty() ? "no releases yet: lockstep run\n" : table.text();
+  std::string held;
+  for (const Doc& release : releases.list()) {
+    if (!release.has("held")) continue;
+    held += transcript_line(style, style.yellow("held"),
+                            "release of " + release.text("name") + ": " + release.text("held"));
+  }
+  return table.empty() ? "no releases yet: lockstep run\n" : table.text() + held;
+}
+
+// Since when it had been live, at the time that was asked about.
+static std::string since_text(const Doc& since) {
+  const std::string text = when(since.text("time")) + ", " + since.text("why");
+  if (!since.has("imported")) return text + " (" + since.text("who") + ")";
+  return text + " (by " + since.text("who") + ", " + when(since.text("imported")) + ")";
 }
 
 std::string render_release(const Doc& release, const Style& style) {
@@ -81,6 +94,7 @@ std::string render_release(const Doc& release, const Style& style) {
   if (release.flag("live")) right += ", " + style.green("live");
   std::string out = transcript_line(style, "release", release.text("tag"), right, 10);
   out += line(style, "created", when(release.text("created")));
+  if (release.has("since")) out += line(style, "since", since_text(release.part("since")));
   out += line(style, "sha256", release.text("sha256"));
   out += line(style, "content", release.text("content"));
   out += line(style, "image", release.text("image"));

@@ -172,6 +172,11 @@ std::string render_status(const Doc& status, const Style& style) {
   out += labelled(style, "deferred", deferred_list(status, style));
   out += labelled(style, "source", source_list(status, style));
   out += labelled(style, "live", channel_list(status, style));
+  for (const Doc& channel : status.list("channels")) {
+    if (!channel.has("held")) continue;
+    out += transcript_line(style, style.yellow("held"),
+                           "release of " + channel.text("name") + ": " + channel.text("held"));
+  }
   if (status.has("trouble")) {
     out += transcript_line(style, style.red("trouble"), status.text("trouble"),
                            "nothing is accepted; it goes on by itself");

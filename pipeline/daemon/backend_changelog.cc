@@ -241,6 +241,10 @@ Json entry_of(SourceSet& sources, const Pair& pair) {
   } else {
     Json change = change_of(sources, pair);
     entry["why"] = reasons_of(change, pair.back);
+    if (!pair.to->imported.empty() && pair.back.empty()) {
+      entry["why"] = Json::array();  // nothing is known of how it was made
+      entry["why"].push_back({{"kind", "other"}, {"text", "it was imported"}});
+    }
     entry["rows"] = change.at("rows");
     entry["metrics"] = change.at("metrics");
   }

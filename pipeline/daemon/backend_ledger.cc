@@ -67,6 +67,7 @@ ForeignLedger read_folder(const fs::path& folder, std::optional<ManifestStyle> s
         read_foreign_manifest(manifest, tag, printable(file.string(), 4096), style);
     release.channel = tag_alone ? channel : first;
     release.said = printable(said, 500);
+    release.told_ms = told_time(said);
     ledger.releases.push_back(std::move(release));
   }
   if (ledger.releases.empty()) {
@@ -106,6 +107,36 @@ Json imported_json(const Import& import, const ForeignLedger& ledger) {
           {"releases", releases}};
 }
 
+// Files of the versions that the ledger names, taken into the store or only hashed. A file that
+// says a model and no version is of the version whose digest it has; where no digest is told, of
+// the one version there is.
+void take_files(const GivenFiles& files, ArtifactStore* store, ImportRequest& request) {
+  std::map<std::string, std::set<int64_t>> numbers;
+  for (const ForeignRelease& release : request.ledger.releases) {
+    for (const auto& [name, number] : release.versions) numbers[name].insert(number);
+  }
+  for (const auto& [name, all] : numbers) {
+    for (int64_t number : all) {
+      std::optional<fs::path> file = files.find(name, ".safetensors", number);
+      if (!file) continue;
+      bool folder = false;
+      const bool exact = files.names_version(name, number) || all.size() == 1;
+      auto told = request.ledger.digests.find({name, number});
+      const Digest digest = take_bytes(*file, exact ? store : nullptr, &folder);
+      if (!exact && told == request.ledger.digests.end()) {
+        throw Error(ErrorCode::kInvalid,
+                    fmt::format("{} has {} versions in the ledger, and nothing says whose file "
+                                "this is",
+                                printable(name), all.size()),
+                    "a path with {model} and {version} in it", printable(file->string(), 4096));
+      }
+      if (!exact && told->second != digest) continue;
+      if (!exact && store) take_bytes(*file, store, &folder);
+      request.files[{name, number}] = {digest, true};
+    }
+  }
+}
+
 }  // namespace
 
 Json WorkspaceBackend::import_ledger(const Json& body, const Caller& caller) {
@@ -121,18 +152,7 @@ Json WorkspaceBackend::import_ledger(const Json& body, const Caller& caller) {
   request.reason = caller.reason;
   const std::string models = body.value("models_from", "");
   if (!models.empty()) {
-    const GivenFiles files(models);
-    for (const ForeignRelease& release : request.ledger.releases) {
-      for (const ModelVersion& one : release.versions) {
-        if (request.files.count(one)) continue;
-        std::optional<fs::path> file = files.find(one.first, ".safetensors", one.second);
-        if (!file) continue;
-        bool folder = false;
-        const Digest digest =
-            take_bytes(*file, caller.dry_run ? nullptr : &daemon_.artifacts(), &folder);
-        request.files[one] = {digest, true};
-      }
-    }
+    take_files(GivenFiles(models), caller.dry_run ? nullptr : &daemon_.artifacts(), request);
   }
   return daemon_.in_loop([&](Engine& engine) {
     if (engine.active()) {
@@ -144,7 +164,9 @@ Json WorkspaceBackend::import_ledger(const Json& body, const Caller& caller) {
     const Import import = lockstep::import_ledger(engine.registry(), request);
     Json out = imported_json(import, request.ledger);
     out["dry_run"] = caller.dry_run;
-    if (!caller.dry_run) engine.append(import.facts);
+    if (caller.dry_run) return out;
+    engine.append(import.facts);
+    engine.cut_again(caller.user, "the bytes of imported versions came");
     return out;
   });
 }

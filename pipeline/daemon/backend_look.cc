@@ -131,6 +131,10 @@ Subject subject_of(Engine& engine, const std::string& wanted) {
     if (subject.step.empty()) subject.step = subject.version->step;
   }
   if (!subject.note.empty()) subject.because.push_back(subject.note);
+  for (const auto& [channel, held] : engine.held_cuts()) {
+    if (!model || model->alias(kChampion) == model->alias(channel)) continue;
+    subject.because.push_back(fmt::format("not released in {} yet: {}", channel, held));
+  }
   return subject;
 }
 

@@ -28,6 +28,12 @@ std::set<std::string> once_live(const Registry& registry, const std::string& cha
   return tags;
 }
 
+// Of a live release: why the next one of its channel is not cut; null: nothing holds it.
+Json held_next(const std::map<std::string, std::string>& held, const Json& release) {
+  auto why = held.find(release.at("channel").get<std::string>());
+  return release.at("live") == true && why != held.end() ? Json(why->second) : Json();
+}
+
 // `asked`: the channel that was asked about; empty: one in which it is live, else that cut it.
 Json summary(const Registry& registry, const ReleaseState& state, const std::string& asked = "") {
   std::vector<std::string> live = live_in(registry, state.release.tag);
@@ -114,6 +120,38 @@ struct PushTarget {
   std::string base_place;             // where its base image is from; empty: it has none
 };
 
+// Why a release was live at the time that was asked about.
+Json since_json(const ChannelMoved& moved) {
+  const ChannelMove& move = moved.move;
+  return {{"time", rfc3339(move.told_ms ? move.told_ms : moved.time_ms)},
+          {"who", move.who},
+          {"why", move.why},
+          {"imported", imported(move) ? Json(rfc3339(moved.time_ms)) : Json()}};
+}
+
+[[noreturn]] void nothing_then(const Registry& registry, const std::string& channel,
+                               const std::string& at) {
+  std::string hint;
+  auto history = registry.channels.find(channel);
+  if (history != registry.channels.end()) {
+    const ChannelMoved& first = history->second.front();
+    const bool untold = imported(first.move) && first.move.told_ms == 0;
+    hint = "its history begins at " + since_json(first).at("time").get<std::string>();
+    if (untold) hint += ", when it was imported from a ledger that tells no time for it";
+  }
+  throw Error(ErrorCode::kNotFound,
+              fmt::format("nothing was live in {} at {}", channel, printable(at)), hint);
+}
+
+// Where the release is live and the channel's tag at the registry means another image.
+std::string channel_problem(RegistryClient& registry, const std::string& channel,
+                            const Digest& image) {
+  const std::optional<Digest> there = registry.resolve(channel);
+  if (there && *there == image) return "";
+  return fmt::format("{} at the registry is {}; `lockstep release push` moves it", channel,
+                     there ? there->str() + ", not this release" : "missing");
+}
+
 bool is_channel(const Engine& engine, const std::string& which) {
   return engine.registry().channels.count(which) > 0;
 }
@@ -142,13 +180,15 @@ std::string WorkspaceBackend::channel_or_default(Engine& engine, const std::stri
                std::any_of(engine.channels().begin(), engine.channels().end(),
                            [&](const ChannelSpec& channel) { return channel.name == wanted; });
   if (known) return wanted;
-  throw Error(ErrorCode::kNotFound,
-              wanted.empty() ? "no channel has a release yet" : "no channel is called " + wanted,
-              "channels are declared under `releases:` of a workflow");
+  throw Error(
+      ErrorCode::kNotFound,
+      wanted.empty() ? "no channel has a release yet" : "no channel is called " + printable(wanted),
+      "channels are declared under `releases:` of a workflow");
 }
 
 Json WorkspaceBackend::releases(const std::string& channel) {
   return daemon_.in_loop([&](Engine& engine) {
+    const std::map<std::string, std::string> held = engine.held_cuts();
     std::vector<const ReleaseState*> found;
     std::set<std::string> tags = once_live(engine.registry(), channel);
     for (const auto& [md5, contents] : engine.registry().releases) {
@@ -161,6 +201,7 @@ Json WorkspaceBackend::releases(const std::string& channel) {
     Json all = Json::array();
     for (const ReleaseState* state : found) {
       all.push_back(summary(engine.registry(), *state, channel));
+      all.back()["held"] = held_next(held, all.back());
     }
     return all;
   });
@@ -176,9 +217,12 @@ Json WorkspaceBackend::release(const std::string& which, const std::string& at,
                           which.empty() || is_channel(engine, which) ? name : "");
     }
     std::string name = channel_or_default(engine, channel);
-    const ReleaseState* state = live_release_at(engine.registry(), name, parse_time(at));
-    if (state) return release_json(daemon_, engine.registry(), *state, name);
-    throw Error(ErrorCode::kNotFound, fmt::format("nothing was live in {} at {}", name, at));
+    const ChannelMoved* moved = engine.registry().move_at(name, parse_time(at));
+    if (!moved) nothing_then(engine.registry(), name, at);
+    const ReleaseState* state = engine.registry().release(moved->move.to);
+    Json out = release_json(daemon_, engine.registry(), *state, name);
+    out["since"] = since_json(*moved);
+    return out;
   });
 }
 
@@ -217,6 +261,7 @@ Json WorkspaceBackend::release_push(const std::string& which, const Caller& call
   if (caller.dry_run) return {{"pushed", Json::array()}, {"would_push", tag}, {"dry_run", true}};
   const fs::path& folder = daemon_.parts().workspace().releases;
   const std::vector<std::string>& channels = target.channels;
+  if (!Layout(folder).find(tag)) daemon_.effects().build(tag);
   PushReport report = registry->push(folder, tag, channels.empty() ? "" : channels.front(),
                                      daemon_.images().mount_from(target.base_place));
   Json refs = Json::array({tag});
@@ -225,6 +270,12 @@ Json WorkspaceBackend::release_push(const std::string& which, const Caller& call
       report.requests += registry->push(folder, tag, channel).requests;
     refs.push_back(channel);
   }
+  // A channel that moved meanwhile was brought to what was pushed here: it follows once more.
+  daemon_.in_loop([&](Engine& engine) {
+    for (const std::string& channel : channels) {
+      if (engine.registry().live(channel) != tag) engine.publish(channel);
+    }
+  });
   return {{"pushed",
            {{{"tag", tag},
              {"digest", report.image.str()},
@@ -255,6 +306,10 @@ Json WorkspaceBackend::release_verify(const std::string& which) {
     Digest image = Digest::parse(target.at("image").get<std::string>());
     try {
       for (const std::string& problem : registry->verify(tag, image)) problems.push_back(problem);
+      for (const std::string& channel : target.at("channels").get<std::vector<std::string>>()) {
+        const std::string wrong = channel_problem(*registry, channel, image);
+        if (!wrong.empty()) problems.push_back(wrong);
+      }
     } catch (const Error& error) {
       // What was found here is not lost because the registry is away; alone that is the answer.
       if (problems.empty()) throw;

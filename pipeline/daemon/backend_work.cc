@@ -154,8 +154,16 @@ Json WorkspaceBackend::status() {
       deferred.push_back({{"step", step}, {"model", one.at("model")}, {"why", one.at("why")}});
     }
     Json channels = Json::array();
+    std::map<std::string, std::string> held_cuts = engine.held_cuts();
     for (const auto& [name, moves] : engine.registry().channels) {
-      channels.push_back({{"name", name}, {"tag", engine.registry().live(name)}});
+      const std::string why = held_cuts[name];
+      channels.push_back({{"name", name},
+                          {"tag", engine.registry().live(name)},
+                          {"held", why.empty() ? Json() : Json(why)}});
+      held_cuts.erase(name);
+    }
+    for (const auto& [name, why] : held_cuts) {
+      channels.push_back({{"name", name}, {"tag", nullptr}, {"held", why}});
     }
     return Json{{"workspace", workspace.folder.string()},
                 {"pid", getpid()},
@@ -194,6 +202,9 @@ Json WorkspaceBackend::check() {
     models = seen->graph->producer.size();
     for (const Problem& problem : seen->graph->problems) {
       add(errors, Error(ErrorCode::kInvalid, problem.message, "", problem.where));
+    }
+    for (const std::string& problem : daemon_.images().problems(*seen->graph)) {
+      add(errors, Error(ErrorCode::kInvalid, problem));
     }
     std::set<std::string> broken = add_row_problems(*sources, loaded, seen->commits, errors);
     std::set<std::string> said;

@@ -47,29 +47,6 @@ const fs::path& sound(const fs::path& state) {
 
 }  // namespace
 
-EngineOptions engine_options(const Parts& parts) {
-  const Policies& policies = parts.workspace().policies;
-  EngineOptions options;
-  options.slots = parts.slots();
-  options.max_new = policies.max_new;
-  options.cancel_superseded = policies.superseded == SupersededPolicy::kCancel;
-  const auto& signing = parts.workspace().signing;
-  options.sign = signing && signing->key;
-  if (signing) {
-    options.distrust = [keys = trusted_keys(parts)](const Registry& registry,
-                                                    const ReleaseState& release) {
-      return distrust(registry, release, keys);
-    };
-  }
-  for (const SourceSpec& spec : parts.workspace().sources) {
-    if (spec.status) options.told_sources.insert(spec.name);
-  }
-  for (const NotificationSpec& spec : parts.workspace().notifications) {
-    for (const std::string& event : spec.on) options.told_events[event].insert(receiver_name(spec));
-  }
-  return options;
-}
-
 Daemon::Daemon(const fs::path& folder)
     : parts_(folder),
       lock_(parts_.state() / "lock", "the workspace " + parts_.workspace().folder.string()),
@@ -102,7 +79,7 @@ void Daemon::begin() {
   seen_ = std::make_unique<SeenArtifacts>(artifacts_, clock_);
   engine_ = std::make_unique<Engine>(
       store_, ledger_, ledger_.load(), clock_,
-      [this](const Digest& digest) { return seen_->has(digest); }, engine_options(parts_));
+      [this](const Digest& digest) { return seen_->has(digest); }, engine_options(parts_, images_));
   gate_desk_ = std::make_unique<GateDesk>(artifacts_, [this](const std::string& basis) {
     engine_->inbox().push(Command{[basis](Engine& engine) { engine.measured(basis); }, nullptr});
   });

@@ -283,7 +283,7 @@ class Daemon {
 };
 
 Listener listener_of(const ListenerSpec& spec);
-EngineOptions engine_options(const Parts& parts);
+EngineOptions engine_options(const Parts& parts, const ImageParts& images);
 // The workspace's commands and queries over a daemon.
 std::unique_ptr<Backend> make_backend(Daemon& daemon);
 

@@ -13,6 +13,7 @@
 #include "pipeline/base/steady.h"
 #include "pipeline/daemon/daemon.h"
 #include "pipeline/daemon/release_image.h"
+#include "pipeline/daemon/restore.h"
 #include "pipeline/daemon/signing.h"
 #include "pipeline/daemon/versions.h"
 #include "pipeline/exec/prepare.h"
@@ -330,13 +331,29 @@ void Effects::keep_log(const std::string& attempt) {
   if (!log.empty()) real_files().write_atomic(daemon_.log_file(attempt), log, 0600);
 }
 
+// An image says the name that its channel gives it: built by a process that has not planned yet it
+// would have other bytes than it had.
+static void know_channels(Daemon& daemon) {
+  std::optional<std::map<std::string, std::string>> commits;
+  daemon.in_loop([&](Engine& engine) {
+    if (engine.channels().empty()) commits = engine.cursors();
+  });
+  if (!commits) return;
+  const Trigger trigger{"manual", "", {}, false, true};
+  std::shared_ptr<const Survey> seen = daemon.look(trigger, *commits);
+  daemon.in_loop([&](Engine& engine) {
+    if (engine.channels().empty()) engine.know(*seen->graph);
+  });
+}
+
 Json Effects::build(const std::string& tag) {
+  know_channels(daemon_);
   std::string base, place, code;
   ImageSpec spec = daemon_.in_loop([&](Engine& engine) {
     const ReleaseState* state = engine.registry().release(tag);
     if (state) base = state->release.base, code = state->release.code;
     place = engine.base_place(base);
-    return release_image(engine, tag);
+    return release_image(engine, tag, daemon_.artifacts());
   });
   if (!base.empty()) daemon_.images().bring_base(base, place, spec);
   if (!code.empty()) spec.code = daemon_.images().code_files(code);
@@ -399,6 +416,30 @@ std::optional<Error> Effects::hold_training_rows(const std::string& tag) {
   return holder_.hold(release_sources_->watched().tables, commits);
 }
 
+// The workspace was restored, the channel has not moved since, and at the registry it is another
+// image: of a release, or a rollback, that is younger than the backup. It is not taken back
+// unasked.
+bool Effects::ahead_of_restore(RegistryClient& registry, const std::string& channel,
+                               const std::string& tag) {
+  std::optional<Digest> ours;
+  const bool restored = daemon_.in_loop([&](Engine& engine) {
+    const std::string key = kRestoredChannel + channel, was = engine.store().get(key);
+    if (!was.empty() && was != tag) engine.store().set(key, "");
+    if (const ReleaseState* state = engine.registry().release(tag)) ours = state->image;
+    return was == tag;
+  });
+  if (!restored) return false;
+  const std::optional<Digest> there = registry.resolve(channel);
+  if (!there || (ours && *there == *ours)) return false;
+  const std::string text = fmt::format(
+      "{} is {} at the registry, of after the backup that was restored: it stays until the next "
+      "release, or `lockstep release push`",
+      channel, there->str());
+  spdlog::warn("{}", text);
+  daemon_.in_loop([&](Engine& engine) { engine.note(text); });
+  return true;
+}
+
 // Carries no value: the channel's live release as it is now is what the layout and the registry
 // are brought in line with.
 Json Effects::publish(const std::string& channel) {
@@ -420,7 +461,8 @@ Json Effects::publish(const std::string& channel) {
       return state ? engine.base_place(state->release.base) : std::string();
     });
     const std::string from = daemon_.images().mount_from(place);
-    PushReport report = registry->push(folder, tag, channel, from);
+    const bool ahead = ahead_of_restore(*registry, channel, tag);
+    PushReport report = registry->push(folder, tag, ahead ? "" : channel, from);
     done = {{"tag", tag}, {"image", report.image.str()}, {"was_there", report.was_there}};
   }
   point("effect.publish.after");

@@ -55,6 +55,9 @@ class Effects {
   // What people and forges are told.
   Outbox& outbox() { return outbox_; }
 
+  // Builds a release's image into the folder of releases. Throws as build_image does.
+  Json build(const std::string& tag);
+
  private:
   struct Pending {
     Intent intent;
@@ -74,9 +77,10 @@ class Effects {
   Outcomes collect(const std::vector<Pending*>& due);
   void keep_log(const std::string& attempt);
   Json sign_release(const std::string& tag);
-  Json build(const std::string& tag);
   Json ground(const std::string& channel);
   Json publish(const std::string& channel);
+  bool ahead_of_restore(RegistryClient& registry, const std::string& channel,
+                        const std::string& tag);
   std::optional<Error> hold_training_rows(const std::string& tag);
 
   Daemon& daemon_;

@@ -125,7 +125,8 @@ std::set<std::string> GivenFiles::named() const {
 std::optional<fs::path> GivenFiles::find(const std::string& model, const std::string& ending,
                                          int64_t version) const {
   if (list_) {
-    auto found = listed_.find(model);
+    auto found = listed_.find(version > 0 ? model + "@" + std::to_string(version) : model);
+    if (found == listed_.end()) found = listed_.find(model);
     if (found == listed_.end()) return std::nullopt;
     if (there(found->second)) return found->second;
     throw Error(ErrorCode::kNotFound, "the file of " + model + " is not there", "",
@@ -139,6 +140,12 @@ std::optional<fs::path> GivenFiles::find(const std::string& model, const std::st
   const fs::path file =
       replaced(replaced(pattern, "{version}", std::to_string(version)), "{model}", model);
   return there(file) ? std::optional(file) : std::nullopt;
+}
+
+bool GivenFiles::names_version(const std::string& model, int64_t version) const {
+  if (list_) return listed_.count(model + "@" + std::to_string(version)) > 0;
+  const std::string pattern = from_.string();
+  return pattern.find("{model}") == pattern.npos || pattern.find("{version}") != pattern.npos;
 }
 
 Digest take_bytes(const fs::path& file, ArtifactStore* store, bool* folder) {

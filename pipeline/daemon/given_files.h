@@ -26,8 +26,11 @@ class GivenFiles {
   std::set<std::string> named() const;
   // The file or folder of this model; nothing where there is none. `ending`: ".safetensors" or "".
   // Throws not_found where a list names a file that is not there.
+  // Of a version a list may say "MODEL@VERSION".
   std::optional<fs::path> find(const std::string& model, const std::string& ending,
                                int64_t version = 0) const;
+  // What find() gives is of this version, not of the model in whatever version.
+  bool names_version(const std::string& model, int64_t version) const;
 
  private:
   void read_list(const fs::path& list);

@@ -4,12 +4,16 @@
 #pragma once
 
 #include <map>
+#include <mutex>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "connectors/oci_layout/image.h"
 #include "pipeline/core/survey.h"
 #include "pipeline/daemon/parts.h"
 #include "pipeline/store/artifact_store.h"
+#include "registry/rules/rules.h"
 
 namespace lockstep {
 
@@ -30,6 +34,11 @@ class ImageParts {
   void bring_base(const std::string& digest, const std::string& place, ImageSpec& spec) const;
   // Of the code's digest. Throws not_found where its bytes are gone.
   std::vector<ImageFile> code_files(const std::string& digest) const;
+  // Why the channels' images could never be made, as far as base images can be asked for now.
+  std::vector<std::string> problems(const Graph& graph) const;
+  // Why no image can be made of a release, and the way out: bytes of its models are not here, or it
+  // would have too many layers, as far as its base image has been seen. Empty: it can.
+  std::string unbuildable(const Registry& registry, const Release& release) const;
   // The repository that layers can be mounted from when a release goes to the workspace's registry;
   // empty: `place` is at another one, or nowhere.
   std::string mount_from(const std::string& place) const;
@@ -39,8 +48,15 @@ class ImageParts {
   std::string keep_code(const ChannelSpec& channel, const Survey& survey,
                         const SourceSet& sources) const;
 
+  void see_base(const std::string& digest, size_t layers) const;
+  std::optional<size_t> base_layers(const std::string& digest) const;
+  std::string too_many(const ChannelSpec& channel, const std::string& base,
+                       const Graph& graph) const;
+
   const Parts& parts_;
   ArtifactStore& artifacts_;
+  mutable std::mutex mutex_;
+  mutable std::map<std::string, size_t> base_layers_;  // of base images seen so far, by digest
 };
 
 }  // namespace lockstep

@@ -109,14 +109,25 @@ void check_store(Database& db, const fs::path& file) {
               "nothing was restored; take another backup");
 }
 
+// Images are no part of a backup: those of live releases are built again. Where a registry's
+// channels went on meanwhile, publishing finds out (`kRestoredChannel`).
+void publish_again(SqliteStore& store, const Registry& registry) {
+  for (const auto& [channel, moves] : registry.channels) {
+    store.set(kRestoredChannel + channel, registry.live(channel));
+    store.add_intent("publish", channel);
+  }
+}
+
 int64_t number_anew(Database& db, int64_t above, const std::string& backup, int64_t now_ms) {
   Ledger ledger(db);
   SqliteStore store(db);
-  above = std::max(above, above_all(ledger.load(), store, now_ms));
+  const Registry registry = ledger.load();
+  above = std::max(above, above_all(registry, store, now_ms));
   db.begin();
   try {
     ledger.append(Restored{above, backup}, now_ms);
     for (const char* counter : kCounters) store.set(counter, std::to_string(above));
+    publish_again(store, registry);
   } catch (...) {
     db.rollback();
     throw;
@@ -197,7 +208,7 @@ class Restoring {
             {"bytes", reader.size()},
             {"kept", kept.empty() ? Json() : Json(kept.string())},
             {"notes", notes_},
-            {"next", {"lockstep doctor", "lockstep plan"}}};
+            {"next", {"lockstep doctor", "lockstep plan", "lockstep release verify"}}};
   }
 
  private:

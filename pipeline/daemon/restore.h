@@ -10,6 +10,10 @@
 
 namespace lockstep {
 
+// In the store, and the channel → its release as it was restored: as long as that is live, what a
+// registry's channel means beside it is newer than the backup.
+inline constexpr const char* kRestoredChannel = "restored/";
+
 // Every byte is read and compared, the store is opened beside and checked, and of each digest that
 // was published, is an alias or is kept it is said whether its bytes are there.
 // {"ok":bool,"file","created","lockstep","artifacts":bool,"files":N,"bytes":N,"runs":N,"models":N,

@@ -4,6 +4,8 @@
 #include <spdlog/spdlog.h>
 
 #include "pipeline/daemon/daemon.h"
+#include "pipeline/daemon/outbox.h"
+#include "pipeline/daemon/signing.h"
 #include "pipeline/systemd/notify.h"
 
 namespace lockstep {
@@ -47,6 +49,32 @@ Json error_json(const Error& error) {
 }
 
 }  // namespace
+
+EngineOptions engine_options(const Parts& parts, const ImageParts& images) {
+  const Policies& policies = parts.workspace().policies;
+  EngineOptions options;
+  options.slots = parts.slots();
+  options.max_new = policies.max_new;
+  options.cancel_superseded = policies.superseded == SupersededPolicy::kCancel;
+  const auto& signing = parts.workspace().signing;
+  options.sign = signing && signing->key;
+  options.unbuildable = [&images](const Registry& registry, const Release& release) {
+    return images.unbuildable(registry, release);
+  };
+  if (signing) {
+    options.distrust = [keys = trusted_keys(parts)](const Registry& registry,
+                                                    const ReleaseState& release) {
+      return distrust(registry, release, keys);
+    };
+  }
+  for (const SourceSpec& spec : parts.workspace().sources) {
+    if (spec.status) options.told_sources.insert(spec.name);
+  }
+  for (const NotificationSpec& spec : parts.workspace().notifications) {
+    for (const std::string& event : spec.on) options.told_events[event].insert(receiver_name(spec));
+  }
+  return options;
+}
 
 ProcessNumbers Daemon::numbers() {
   constexpr auto kPatience = std::chrono::seconds(2);
@@ -146,7 +174,7 @@ void Daemon::take_parts() {
     ask_sources_ = parts_.open_sources();
   }
   effects_->take_parts();
-  in_loop([&](Engine& engine) { engine.reconfigure(engine_options(parts_)); });
+  in_loop([&](Engine& engine) { engine.reconfigure(engine_options(parts_, images_)); });
   for (const ListenerSpec& spec : parts_.workspace().listeners) {
     try {
       server_->change(listener_of(spec));

@@ -30,8 +30,9 @@ struct EngineOptions {
   std::set<std::string> told_sources;  // whose forges are told how their commits did
   // Event ("failure", "gate", "release", "rollback") → who is told of it, by names of the caller's.
   std::map<std::string, std::set<std::string>> told_events;
-  bool sign = false;  // releases are signed as they are cut
-  Distrust distrust;  // of releases that were: asked before any is pointed to again
+  bool sign = false;        // releases are signed as they are cut
+  Distrust distrust;        // of releases that were: asked before any is pointed to again
+  Unbuildable unbuildable;  // asked before a release is cut that needs an image
 };
 
 // What became of one step within a run.
@@ -149,6 +150,10 @@ class Engine {
                     const std::string& who, const std::string& why, bool dry = false);
   // Of every channel of the last graph that promotes by itself.
   std::vector<CutRequest> cuts() const;
+  // Channel → why its release is not cut, as of the last time it was to be.
+  std::map<std::string, std::string> held_cuts();
+  // What was held is cut, where it can be now; what is wrong is noted.
+  void cut_again(const std::string& who, const std::string& why);
   // Of one channel, from its own aliases as a command has moved them.
   CutRequest cut_by_hand(const std::string& channel) const;
   // After a rollback: a known manifest is re-pointed as it was built.
@@ -336,6 +341,7 @@ class Engine {
   void build_and_sign(const std::string& tag);
   Json cut_or_hold(const ChannelSpec& channel, const std::string& why);
   bool held_anew(const std::string& why);
+  void keep_held(const std::string& channel, const std::string& why);
   bool releases_stand();
   void cut_waiting();
   void set_unreleased(int64_t since_ms);

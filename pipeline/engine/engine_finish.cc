@@ -9,14 +9,22 @@
 #include "registry/rules/trial.h"
 
 namespace lockstep {
+namespace {
+
+constexpr const char* kCutHeld = "cut-held/";  // and the channel → why it is not cut
+
+}  // namespace
 
 // A model has another name, a channel other patterns: no step runs and no alias moves, and yet the
 // channels hold something else. What collides with a known tag is held until somebody rebuilds it.
 bool Engine::releases_stand() {
   return std::all_of(channels_.begin(), channels_.end(), [&](const ChannelSpec& channel) {
     try {
-      return cut_release(registry_, cut_request(channel)).facts.empty();
+      Cut cut = cut_release(registry_, cut_request(channel));
+      if (cut.facts.empty()) keep_held(channel.name, cut.held);
+      return cut.facts.empty();
     } catch (const Error& error) {
+      keep_held(channel.name, error.what());
       return !held_anew(error.what());
     }
   });
@@ -27,6 +35,33 @@ bool Engine::held_anew(const std::string& why) {
   if (store_.get("release-held") == why) return false;
   store_.set("release-held", why);
   return true;
+}
+
+void Engine::keep_held(const std::string& channel, const std::string& why) {
+  if (store_.get(kCutHeld + channel) != why) store_.set(kCutHeld + channel, why);
+}
+
+std::map<std::string, std::string> Engine::held_cuts() {
+  std::map<std::string, std::string> held;
+  for (const auto& [key, why] : store_.all(kCutHeld)) {
+    const std::string name = key.substr(std::string(kCutHeld).size());
+    const bool gone = !channels_.empty() &&
+                      std::none_of(channels_.begin(), channels_.end(),
+                                   [&](const ChannelSpec& one) { return one.name == name; });
+    if (!gone) held[name] = why;
+  }
+  return held;
+}
+
+void Engine::cut_again(const std::string& who, const std::string& why) {
+  for (const auto& [name, held] : held_cuts()) {
+    try {
+      if (!channel(name).promote_by_hand) move_and_cut({}, {cut_request(channel(name))}, who, why);
+    } catch (const Error& error) {
+      keep_held(name, error.what());
+      note(std::string("release held: ") + error.what());
+    }
+  }
 }
 
 void Engine::know_images(const std::map<std::string, ImageGround>& images) {
@@ -93,6 +128,7 @@ CutRequest Engine::cut_request(const ChannelSpec& channel, bool as_built) const 
   request.produced = produced_;
   request.as_built = as_built;
   request.distrust = options_.distrust;
+  request.unbuildable = options_.unbuildable;
   put_ground(images_, request);
   if (channel.policy == CutPolicy::kPassedOnly) return request;
   for (const std::string& name : produced_) {
@@ -122,6 +158,7 @@ void Engine::carry_out(const CutRequest& request, const Cut& cut) {
   const std::string from = registry_.live(channel);
   if (!store_.get("release-held").empty()) store_.set("release-held", "");
   append(cut.facts);
+  keep_held(channel, cut.held);
   point("engine.release.cut");
   if (cut.built_new) build_and_sign(cut.tag);
   if (cut.moved) channel_moves(channel, from, cut, request.who, request.why);
@@ -304,6 +341,7 @@ Json Engine::cut_or_hold(const ChannelSpec& channel, const std::string& why) {
     return channel.promote_by_hand ? Json() : release;
   } catch (const Error& error) {
     held_anew(error.what());
+    keep_held(channel.name, error.what());
     due_since_.erase(channel.name);
     note(fmt::format("release held: {}", error.what()));
     return nullptr;

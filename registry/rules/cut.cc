@@ -206,6 +206,28 @@ std::string hold(const Registry& registry, const CutRequest& request, const Draf
               "promote them together, once they agree");
 }
 
+// The kept release of this manifest that the cut points to; null: none may be.
+const ReleaseState* known_target(const Registry& registry, const CutRequest& request,
+                                 const Draft& draft, const std::vector<ReleaseState>& contents) {
+  bool as_built =
+      request.as_built || rolled_back_to(registry, request.channel.name, draft.release.tag);
+  const ReleaseState* same = request.same_as.empty() ? nullptr : registry.release(request.same_as);
+  if (same && same->release.models == draft.release.models) return same;
+  return pick(registry, contents, draft.release, as_built);
+}
+
+// Why no image can be made of it; empty: it can, or is there.
+std::string no_image(const Registry& registry, const CutRequest& request, const Release& release) {
+  const ReleaseState* known = registry.release(release.tag);
+  const bool there = known && (known->image || registry.live(request.channel.name) == release.tag);
+  return there || !request.unbuildable ? "" : request.unbuildable(registry, release);
+}
+
+[[noreturn]] void refuse_without_image(const CutRequest& request, const std::string& why) {
+  throw Error(ErrorCode::kConflict,
+              "channel " + request.channel.name + " is not moved: no image can be made: " + why);
+}
+
 }  // namespace
 
 Cut cut_release(const Registry& registry, const CutRequest& request) {
@@ -217,17 +239,18 @@ Cut cut_release(const Registry& registry, const CutRequest& request) {
     return held_cut(registry, request, why);
   }
   auto known = registry.releases.find(draft.release.tag);
-  if (known == registry.releases.end()) {
+  const bool fresh = known == registry.releases.end();
+  const ReleaseState* target =
+      fresh ? nullptr : known_target(registry, request, draft, known->second);
+  if (!fresh && !target) collision(known->second.front().release, draft.release);
+  std::string why = no_image(registry, request, target ? target->release : draft.release);
+  if (!why.empty() && by_command) refuse_without_image(request, why);
+  if (!why.empty()) return held_cut(registry, request, why);
+  if (fresh) {
     create(registry, request, draft, draft.cut);
-    return draft.cut;
+  } else {
+    point_to(registry, *target, request, draft, draft.cut);
   }
-  bool as_built =
-      request.as_built || rolled_back_to(registry, request.channel.name, draft.release.tag);
-  const ReleaseState* target = pick(registry, known->second, draft.release, as_built);
-  const ReleaseState* same = request.same_as.empty() ? nullptr : registry.release(request.same_as);
-  if (same && same->release.models == draft.release.models) target = same;
-  if (!target) collision(known->second.front().release, draft.release);
-  point_to(registry, *target, request, draft, draft.cut);
   return draft.cut;
 }
 
@@ -245,6 +268,8 @@ Cut rebuild_release(const Registry& registry, const CutRequest& given, const std
   if (known != registry.releases.end()) {
     for (const ReleaseState& state : known->second) {
       if (state.release.content != draft.release.content) continue;
+      std::string why = no_image(registry, request, state.release);
+      if (!why.empty()) refuse_without_image(request, why);
       point_to(registry, state, request, draft, draft.cut);
       return draft.cut;
     }
@@ -253,6 +278,8 @@ Cut rebuild_release(const Registry& registry, const CutRequest& given, const std
       collision(registry.release(draft.release.tag)->release, draft.release);
     }
   }
+  std::string why = no_image(registry, request, draft.release);
+  if (!why.empty()) refuse_without_image(request, why);
   create(registry, request, draft, draft.cut);
   return draft.cut;
 }

@@ -248,6 +248,7 @@ void fields(T& f, V& visit) {
     visit("who", f.who);
     visit("why", f.why);
     visit("as_built", f.as_built);
+    visit.optional("told_ms", f.told_ms);
   } else if constexpr (kIs<T, ReleaseWithdrawn>) {
     visit("tag", f.tag);
     visit("channel", f.channel);

@@ -10,8 +10,6 @@
 namespace lockstep {
 namespace {
 
-constexpr const char* kWhy = "imported";
-
 // A digest that no bytes have: of a version of which nothing else is known.
 Digest no_bytes(const ModelVersion& version) {
   return sha256("lockstep.imported.unknown\n" + version.first + "\n" +
@@ -24,7 +22,8 @@ class Importer {
       : trial_(registry), request_(request) {}
 
   Import done() {
-    refuse_moved_channels();
+    const bool known = known_already();
+    if (!known) refuse_moved_channels();
     for (const ForeignRelease& release : request_.ledger.releases) {
       for (const auto& one : release.versions) place_.emplace(one, release.place);
     }
@@ -33,7 +32,7 @@ class Importer {
     std::set<std::string> models;
     for (const auto& [version, place] : place_) models.insert(version.first);
     out_.models = models.size();
-    if (!known_already()) {
+    if (!known) {
       for (const ForeignRelease& release : request_.ledger.releases) add_release(release);
     }
     return std::move(out_);
@@ -58,7 +57,7 @@ class Importer {
       auto moves = trial_.channels.find(release.channel);
       if (moves == trial_.channels.end()) continue;
       const ChannelMove& last = moves->second.back().move;
-      if (last.why.starts_with(kWhy)) continue;
+      if (imported(last)) continue;
       conflict("channel " + release.channel + " has releases of its own", release.place,
                "import before the first run, or into another channel: --channel NAME");
     }
@@ -106,13 +105,14 @@ class Importer {
     version.number = one.second;
     version.fingerprint = sha256("lockstep.imported\n" + name + "\n" + std::to_string(one.second));
     version.digest = bytes.digest;
-    version.trigger = kWhy;
+    version.trigger = kImported;
     version.imported = bytes.here ? "file" : unknown ? "nothing" : "digest";
     add(std::move(version));
     ++out_.versions;
   }
 
-  // The same ledger a second time: every release is here, and each channel stands at its last one.
+  // The same ledger a second time: every release is here, and each channel stands at its last one,
+  // or has gone on by itself. It may bring bytes.
   bool known_already() {
     std::map<std::string, std::string> last;
     for (const ForeignRelease& release : request_.ledger.releases) {
@@ -120,8 +120,11 @@ class Importer {
       out_.fresh.push_back(trial_.release(release.tag) == nullptr);
     }
     return std::none_of(out_.fresh.begin(), out_.fresh.end(), [](bool fresh) { return fresh; }) &&
-           std::all_of(last.begin(), last.end(),
-                       [&](const auto& one) { return trial_.live(one.first) == one.second; });
+           std::all_of(last.begin(), last.end(), [&](const auto& one) {
+             auto moves = trial_.channels.find(one.first);
+             return moves != trial_.channels.end() && (moves->second.back().move.to == one.second ||
+                                                       !imported(moves->second.back().move));
+           });
   }
 
   void add_release(const ForeignRelease& foreign) {
@@ -145,7 +148,8 @@ class Importer {
     move_aliases(foreign, release.models);
     const std::string live = trial_.live(foreign.channel);
     if (live == foreign.tag) return;
-    add(ChannelMove{foreign.channel, live, foreign.tag, request_.who, why(foreign), false});
+    add(ChannelMove{foreign.channel, live, foreign.tag, request_.who, why(foreign), false,
+                    foreign.told_ms});
   }
 
   void move_aliases(const ForeignRelease& foreign, const ReleaseModels& models) {
@@ -168,7 +172,7 @@ class Importer {
   }
 
   std::string why(const ForeignRelease& foreign) const {
-    std::string text = kWhy;
+    std::string text = kImported;
     if (!foreign.said.empty()) text += " (" + foreign.said + ")";
     return request_.reason.empty() ? text : text + ": " + request_.reason;
   }

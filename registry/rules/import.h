@@ -20,7 +20,8 @@ struct ForeignRelease {
   ManifestStyle style = ManifestStyle::kCanonical;
   std::vector<std::pair<std::string, int64_t>> versions;  // in the manifest's order
   std::string channel;
-  std::string said;  // who, when and why, as far as it is told; one line, or empty
+  std::string said;     // who, when and why, as far as it is told; one line, or empty
+  int64_t told_ms = 0;  // when it went live, where that is told as a time; else 0
 };
 
 using ModelVersion = std::pair<std::string, int64_t>;
@@ -29,6 +30,9 @@ struct ForeignLedger {
   std::vector<ForeignRelease> releases;
   std::map<ModelVersion, Digest> digests;  // as far as they are told
 };
+
+// The time that a text is, or that its first two words or its first one are; else 0.
+int64_t told_time(const std::string& said);
 
 std::string_view word(ManifestStyle style);  // "canonical", "python-json", "python-json-sorted"
 std::optional<ManifestStyle> manifest_style(const std::string& word);

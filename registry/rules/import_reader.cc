@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <set>
 
+#include "pipeline/base/clock.h"
 #include "pipeline/base/error.h"
 #include "pipeline/base/text.h"
 #include "registry/rules/import.h"
@@ -198,6 +199,19 @@ std::string said_of(const Ordered& one, const std::string& place) {
 
 }  // namespace
 
+int64_t told_time(const std::string& said) {
+  const size_t first = said.find(' ');
+  const size_t second = first == said.npos ? first : said.find(' ', first + 1);
+  for (const std::string& text : {said, said.substr(0, second), said.substr(0, first)}) {
+    try {
+      return parse_time(text.ends_with(',') ? text.substr(0, text.size() - 1) : text);
+    } catch (const Error&) {
+      // No time: it may be told otherwise, "spring".
+    }
+  }
+  return 0;
+}
+
 std::string_view word(ManifestStyle style) {
   constexpr std::string_view kWords[] = {"canonical", "python-json", "python-json-sorted"};
   return kWords[static_cast<size_t>(style)];
@@ -234,6 +248,7 @@ ForeignLedger read_foreign_ledger(const std::string& text, const std::string& pl
     release.channel = text_of(one, "channel", release.place);
     if (release.channel.empty()) release.channel = channel;
     release.said = said_of(one, release.place);
+    release.told_ms = told_time(text_of(one, "time", release.place));
     write_manifest(release, style);
     if (one.contains("sha256")) read_digests(one.at("sha256"), release, ledger);
     ledger.releases.push_back(std::move(release));

@@ -3,12 +3,13 @@
 #include <algorithm>
 
 #include "pipeline/base/error.h"
+#include "pipeline/base/text.h"
 #include "registry/rules/words.h"
 
 namespace lockstep {
 namespace {
 
-constexpr size_t kShortestPrefix = 4;
+constexpr size_t kShortestPrefix = 4, kMostNamed = 8;
 
 std::vector<const ReleaseState*> with_prefix(const Registry& registry, const std::string& prefix) {
   std::vector<const ReleaseState*> found;
@@ -52,8 +53,8 @@ int64_t alias_at(const Registry& registry, const std::string& model, const std::
 
 const ReleaseState* live_release_at(const Registry& registry, const std::string& channel,
                                     int64_t time_ms) {
-  std::string tag = registry.live_at(channel, time_ms);
-  return tag.empty() ? nullptr : registry.release(tag);
+  const ChannelMoved* moved = registry.move_at(channel, time_ms);
+  return moved ? registry.release(moved->move.to) : nullptr;
 }
 
 const ReleaseState& find_release(const Registry& registry, const std::string& text) {
@@ -62,13 +63,20 @@ const ReleaseState& find_release(const Registry& registry, const std::string& te
   std::vector<const ReleaseState*> found;
   if (text.size() >= kShortestPrefix) found = with_prefix(registry, text);
   if (found.empty()) {
-    throw Error(ErrorCode::kNotFound, "no release or channel is called " + text.substr(0, 128),
+    throw Error(ErrorCode::kNotFound,
+                "no release or channel is called " + printable(text.substr(0, 128)),
                 "`lockstep release list` shows them");
   }
   if (found.size() > 1) {
     std::string all;
-    for (const ReleaseState* state : found) all += " " + state->release.tag;
-    throw Error(ErrorCode::kConflict, text + " may mean several releases:" + all);
+    for (size_t i = 0; i < found.size() && i < kMostNamed; ++i) {
+      all += " " + found[i]->release.tag;
+    }
+    if (found.size() > kMostNamed) {
+      all += " and " + std::to_string(found.size() - kMostNamed) + " more";
+    }
+    throw Error(ErrorCode::kConflict, text + " may mean several releases:" + all,
+                "write more of the tag");
   }
   return *found[0];
 }

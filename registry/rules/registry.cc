@@ -256,6 +256,10 @@ class Applier {
 
 }  // namespace
 
+bool imported(const ChannelMove& move) {
+  return move.why.starts_with(kImported);
+}
+
 const Version* ModelState::version(int64_t number) const {
   // Where no number was left out, it says the place.
   int64_t place = versions.empty() ? -1 : number - versions.front().number;
@@ -343,12 +347,18 @@ std::string Registry::live(const std::string& channel) const {
   return it == channels.end() ? "" : it->second.back().move.to;
 }
 
-std::string Registry::live_at(const std::string& channel, int64_t time_ms) const {
+const ChannelMoved* Registry::move_at(const std::string& channel, int64_t time_ms) const {
   auto it = channels.find(channel);
-  if (it == channels.end()) return "";
-  auto after = std::upper_bound(it->second.begin(), it->second.end(), time_ms,
+  if (it == channels.end()) return nullptr;
+  const std::vector<ChannelMoved>& moves = it->second;
+  auto after = std::upper_bound(moves.begin(), moves.end(), time_ms,
                                 [](int64_t t, const ChannelMoved& m) { return t < m.time_ms; });
-  return after == it->second.begin() ? "" : std::prev(after)->move.to;
+  const ChannelMoved* last = after == moves.begin() ? nullptr : &*std::prev(after);
+  // What came in later may tell of earlier.
+  for (; after != moves.end(); ++after) {
+    if (after->move.told_ms != 0 && after->move.told_ms <= time_ms) last = &*after;
+  }
+  return last;
 }
 
 int64_t Registry::alias(const std::string& name, const std::string& alias) const {

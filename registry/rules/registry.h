@@ -21,6 +21,8 @@
 namespace lockstep {
 
 inline constexpr const char* kChampion = "champion";
+// How the reason of what an imported ledger told begins.
+inline constexpr const char* kImported = "imported";
 
 // What a version was made of. Immutable.
 struct Version {
@@ -141,7 +143,10 @@ struct ChannelMove {
   // Moved by a rollback: to the release as it was built. Later cuts of the same manifest leave it
   // there, whatever base image and code are by then.
   bool as_built = false;
+  // Of a ledger begun elsewhere: when it says that this was; 0: it does not say.
+  int64_t told_ms = 0;
 };
+bool imported(const ChannelMove& move);  // of a ledger begun elsewhere
 // A release that its channel never returns to by a rollback that does not name it. Other channels
 // are not touched.
 struct ReleaseWithdrawn {
@@ -299,8 +304,9 @@ struct Registry {
   const ModelState* model(const std::string& name) const;
   const ReleaseState* release(const std::string& tag) const;  // by full tag; null: none
   std::string live(const std::string& channel) const;         // tag, or empty
-  // The tag that was live at that time; empty: nothing was.
-  std::string live_at(const std::string& channel, int64_t time_ms) const;
+  // The move that was the channel's last at that time; null: nothing was live. An imported one
+  // counts from when its ledger says it was.
+  const ChannelMoved* move_at(const std::string& channel, int64_t time_ms) const;
   int64_t alias(const std::string& model, const std::string& alias) const;  // 0: none
   // Highest number that may ever have been used under this name: by this model, by one that was
   // renamed since, or before a restore.

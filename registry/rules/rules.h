@@ -20,6 +20,9 @@ using HasBytes = std::function<bool(const Digest&)>;
 // Why a known release is not pointed to: its content is not what was signed. Empty: it may be.
 using Distrust = std::function<std::string(const Registry&, const ReleaseState&)>;
 
+// Why no image can be made of a release, and the way out. Empty: it can.
+using Unbuildable = std::function<std::string(const Registry&, const Release&)>;
+
 // ---- manifest and content -------------------------------------------------------------------
 
 enum class ManifestStyle { kCanonical, kPythonJson, kPythonJsonSorted };
@@ -127,6 +130,7 @@ struct CutRequest {
   std::map<std::string, int64_t> candidates;
   std::map<std::string, std::string> without;
   Distrust distrust;
+  Unbuildable unbuildable;  // asked of what has no image yet
   std::string who = "lockstep";
   std::string why = "run finished";
 };
@@ -136,8 +140,8 @@ struct Cut {
   bool built_new = false;   // content not known: an image must be built
   bool moved = false;
   std::vector<std::string> held_back;  // "intent-client-3: pinned at version 1 by ann"
-  // Why the channel was not cut at all ("policy all: …", "single-upstream: waits for …"); then
-  // nothing is promoted either, and no fact follows.
+  // Why the channel was not cut at all ("policy all: …", "single-upstream: waits for …", or there
+  // would be no image of it); then nothing is promoted either, and no fact follows.
   std::string held;
 };
 // Promotes champion → channel alias (passing over pins), builds the manifest, re-points or creates.
@@ -145,7 +149,7 @@ struct Cut {
 // The manifest has the models that the channel's patterns match and that are still produced, and
 // those that a release rollback pinned into the channel.
 // Throws conflict on known MD5 with other content, showing both sides and naming
-// `lockstep release rebuild --reason`.
+// `lockstep release rebuild --reason`; and, by command, where no image can be made of it.
 // A cut that arrives at a release withdrawn in its channel takes another content of the same
 // manifest that was live there and is not withdrawn; where there is none somebody has unpinned or
 // moved what the rollback held: the mark is lifted.

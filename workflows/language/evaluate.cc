@@ -134,8 +134,16 @@ class EvaluateReader {
     return nullptr;
   }
 
+  // The program gets the model that it asks as LOCKSTEP_INPUT_MODEL, beside the step's own inputs.
   void check_inputs() {
     for (const InputTemplate& input : step_.inputs) {
+      if (strcasecmp(input.name.c_str(), "model") == 0) {
+        diagnostics_.error(parse_place(input.place),
+                           fmt::format("input \"{}\" of {} and the model that its evaluate asks "
+                                       "would share a variable LOCKSTEP_INPUT_MODEL",
+                                       shown(input.name), scope_.what),
+                           "give the input another name");
+      }
       if (input.kind != InputKind::kOutput) continue;
       not_supported_yet(parse_place(input.place), "evaluate beside an output", diagnostics_,
                         "a model is read by its name: {model: NAME}");

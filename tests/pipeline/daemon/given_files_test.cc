@@ -52,6 +52,15 @@ TEST_CASE("a pattern, a folder and a list name one file for each model") {
   GivenFiles json((at / "l.json").string());
   CHECK(json.named() == std::set<std::string>{"a", "c"});
   CHECK(*json.find("a", "") == at / "a.txt");
+  write(at / "v.json", R"({"a@2": "b@3.txt", "a": "a.txt"})");
+  GivenFiles versions((at / "v.json").string());
+  CHECK(*versions.find("a", "", 2) == at / "b@3.txt");
+  CHECK(*versions.find("a", "", 1) == at / "a.txt");
+  CHECK(versions.names_version("a", 2));
+  CHECK_FALSE(versions.names_version("a", 1));
+  CHECK(GivenFiles(at.string()).names_version("a", 1));
+  CHECK_FALSE(GivenFiles((at / "{model}.txt").string()).names_version("a", 1));
+  CHECK(GivenFiles((at / "{model}@{version}.txt").string()).names_version("a", 1));
   CHECK(refused([&] { json.find("c", ""); }) == "not_found: the file of c is not there");
   CHECK(GivenFiles((at / "l.csv").string()).named() == std::set<std::string>{"a", "b"});
 }

@@ -201,3 +201,45 @@ TEST_CASE("cut: a thousand models take a few milliseconds") {
   CAPTURE(ms);
   CHECK(ms < 50);  // about 2; sanitizers get room
 }
+
+TEST_CASE("a release of which no image can be made is held, or by command refused") {
+  Book book;
+  book.train("a", "1");
+  CHECK(book.cut().moved);
+  const std::string first = book.registry.live("production");
+  book.train("a", "2");
+  CutRequest request = book.request();
+  bool lacking = true;
+  request.unbuildable = [&](const Registry&, const Release& release) {
+    return lacking && release.models.at("a").version == 2 ? "the bytes of a are not here" : "";
+  };
+  Cut held = cut_release(book.registry, request);
+  CHECK(held.facts.empty());
+  CHECK(held.held == "the bytes of a are not here");
+  CHECK(held.tag == first);
+  CHECK(message_of([&] {
+          rebuild_release(book.registry, request, "all the same");
+        }).find("no image can be made: the bytes of a") != std::string::npos);
+  // By hand the alias has moved already.
+  Book moved = book;
+  moved.add(AliasMove{"a", "production", 1, 2, "ann", "promoted"});
+  request.by_hand = true;
+  CHECK(message_of([&] {
+          cut_release(moved.registry, request);
+        }).find("conflict: channel production is not moved") == 0);
+  request.by_hand = false;
+  lacking = false;
+  CHECK(book.cut(request).built_new);
+  // What is live, or has its image, is not asked about again.
+  lacking = true;
+  CHECK(cut_release(book.registry, request).held.empty());
+  book.add(ReleaseBuilt{book.registry.live("production"), sha256("image")});
+  RollbackRequest back = book.back("a");
+  book.roll_back(back);
+  back.to = 2;
+  Rollback forward = roll_back_model(book.registry, back, has_all);
+  Registry then = book.registry;
+  for (const Fact& fact : forward.facts) then.apply({then.last_seq + 1, then.last_time_ms, fact});
+  request.as_built = true;
+  CHECK(cut_release(then, request).moved);
+}

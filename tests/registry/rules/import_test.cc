@@ -1,6 +1,7 @@
 // Ledgers begun elsewhere: styles by their tags, history in order, and nothing by halves.
 #include "registry/rules/import.h"
 
+#include "pipeline/base/clock.h"
 #include "tests/catch.h"
 #include "tests/registry/rules/book.h"
 
@@ -145,6 +146,34 @@ TEST_CASE("an import gives versions, releases and history, and a second time not
   CHECK(book.champion("client-3") == 2);
 }
 
+TEST_CASE("what was live is answered from the times a ledger tells") {
+  const auto at = [](const Book& book, const char* time) {
+    const ChannelMoved* moved = book.registry.move_at("production", parse_time(time));
+    return moved ? book.registry.release(moved->move.to)->release.tag.substr(0, 4) : "none";
+  };
+  Book book;
+  book.now_ms = parse_time("2026-01-01");
+  into(book, kOld);  // the second one is told without a time
+  CHECK(at(book, "2024-04-30") == "none");
+  CHECK(at(book, "2024-05-01") == "ea29");
+  CHECK(at(book, "2025-12-31 23:59") == "ea29");
+  CHECK(at(book, "2026-01-02") == "6e02");
+  CHECK(imported(book.registry.move_at("production", parse_time("2025-01-01"))->move));
+  // Told further, later: those times count, too.
+  book.now_ms = parse_time("2026-03-01");
+  into(book, R"([{"time": "2026-02-01T12:00:00+02:00", "manifest": {"client-3": "2"}}])");
+  CHECK(at(book, "2026-02-01T09:59:59Z") == "6e02");
+  CHECK(at(book, "2026-02-01 10:00") == at(book, "2026-04-01"));
+  // Kept and read back the same.
+  const ChannelMove& move = book.registry.channels.at("production").back().move;
+  CHECK(std::get<ChannelMove>(fact_from_json(fact_json(move))).told_ms == move.told_ms);
+  CHECK(told_time("2024-05-01 by zoe") == parse_time("2024-05-01"));
+  CHECK(told_time("2024-05-01 14:00, by zoe") == parse_time("2024-05-01 14:00"));
+  CHECK(told_time("2024-05-01T14:00:00Z") == parse_time("2024-05-01 14:00"));
+  CHECK(told_time("spring") == 0);
+  CHECK(told_time("") == 0);
+}
+
 TEST_CASE("bytes that are not here are never rolled back to") {
   Book book;
   into(book, kOld);
@@ -182,6 +211,20 @@ TEST_CASE("digests and files are recorded, and must agree") {
   CHECK(refused(R"({"releases": [{"manifest": {"a": "1"}, "sha256": {"a": ")" + sha256("x").hex() +
                 R"("}}], "models": {"a": {"1": ")" + sha256("y").hex() + R"("}}})") ==
         "invalid at l.json, model a: version 1 of a has another digest in an earlier place");
+}
+
+TEST_CASE("bytes may come after a channel has gone on by itself, history not") {
+  Book book;
+  into(book, kOld);
+  book.train("client-3", "rows");
+  book.produced = {"client-3", "client-37", "client-4"};
+  CHECK(book.cut().moved);
+  Import again = into(book, kOld);
+  CHECK(again.facts.empty());
+  CHECK(again.known == 4);
+  CHECK(message_of([&] {
+          into(book, R"([{"manifest": {"client-4": "2"}}])");
+        }).find("has releases of its own") != std::string::npos);
 }
 
 TEST_CASE("history is not written over what was made here") {
