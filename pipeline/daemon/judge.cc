@@ -68,6 +68,11 @@ std::optional<GateWord> GateDesk::word(const GateCase& asked) {
       changed_.notify_all();
       return std::nullopt;
     }
+    const std::optional<Error>& error = found->second.error;
+    // The same files will never make sense: the next plan hears it at once.
+    bool for_good =
+        error && (error->code == ErrorCode::kInvalid || error->code == ErrorCode::kConflict);
+    if (for_good) throw *error;
     measured = std::move(found->second);
     done_.erase(found);
     order_.erase(std::find(order_.begin(), order_.end(), asked.basis));

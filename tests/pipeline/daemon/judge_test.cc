@@ -101,6 +101,8 @@ TEST_CASE("desk: what can't be measured is thrown at who comes for it") {
   CHECK_FALSE(d.desk.word(one));
   d.wait_for("basis");
   CHECK_THROWS_AS(d.desk.word(one), Error);
+  CHECK_THROWS_AS(d.desk.word(one), Error);  // at once: the next plan need not wait for it
+  CHECK(d.told.size() == 1);
 }
 
 TEST_CASE("desk: nobody waits for a bootstrap of a thousand million draws, nor for its end") {

@@ -64,8 +64,8 @@ echo "trained on $key"
 mark ended
 """
 
-# Every fourth model answers one row wrongly: after one that does not it is worse, perhaps by chance,
-# and somebody has to approve it.
+# Every fourth model answers one row wrongly: after one that does not it is worse, perhaps by
+# chance, and somebody has to approve it.
 ANSWER = """import csv, hashlib, os
 model = open(os.environ["LOCKSTEP_INPUT_MODEL"], "rb").read()
 weak = hashlib.sha256(model).digest()[0] < 64
