@@ -11,6 +11,7 @@
 #include "connectors/forge/signature.h"
 #include "pipeline/base/digest.h"
 #include "pipeline/base/error.h"
+#include "pipeline/base/json.h"
 #include "pipeline/base/text.h"
 
 namespace lockstep {
@@ -78,6 +79,9 @@ void read_payload(const HookSpec& spec, const HookHeaders& headers, const HookFi
   const auto event = [&](const char* name, const char* other = nullptr) {
     const std::string found = headers.one(other && !headers.has(name) ? other : name);
     if (found.empty()) throw invalid(spec, fmt::format("the delivery has no {}", name), "");
+    if (!valid_utf8(found) || found.size() > kHookTextLimit) {  // it is kept, as text
+      throw invalid(spec, fmt::format("{} names no event: {}", name, printable(found, 80)), "");
+    }
     return found;
   };
   switch (spec.forge) {

@@ -320,6 +320,20 @@ TEST_CASE("GitHub: SHA-1 alone is refused by name") {
   CHECK(outcome(s).code == "denied");
 }
 
+// It is kept as a text; what is no UTF-8 can't be written into JSON.
+TEST_CASE("an event's name that is no text is refused") {
+  for (const char* name : {"github_push", "gitea_push", "bitbucket_status"}) {
+    for (const std::string& event : {std::string("repo:\xff\xff"), std::string(1025, 'a')}) {
+      Sample s = sample(name);
+      for (auto& [key, value] : s.headers) {
+        if (lower_case(key).find("-event") != std::string::npos) value = event;
+      }
+      INFO(name << " " << printable(event));
+      CHECK(outcome(s).code == "invalid");
+    }
+  }
+}
+
 TEST_CASE("a body under another event's name is no such event") {
   const std::vector<std::string> events = {"push",         "create",  "delete",
                                            "pull_request", "release", "workflow_run",
