@@ -250,7 +250,8 @@ Json WorkspaceBackend::release_push(const std::string& which, const Caller& call
                 "add `releases: {registry: {place: host:port/name}}`");
   }
   // What a channel means is asked for when its turn has come: it may have gone back meanwhile.
-  std::unique_lock<std::mutex> turn = daemon_.effects().publishing();
+  std::unique_lock<std::mutex> turn;
+  if (!caller.dry_run) turn = daemon_.effects().publishing();
   const PushTarget target = daemon_.in_loop([&](Engine& engine) {
     const std::string channel = which.empty() ? channel_or_default(engine, "") : "";
     const ReleaseState& state = live_or_named(engine.registry(), which, channel);

@@ -440,6 +440,20 @@ bool Effects::ahead_of_restore(RegistryClient& registry, const std::string& chan
   return true;
 }
 
+std::unique_lock<std::mutex> Effects::publishing() {
+  constexpr int kTries = 400;
+  constexpr auto kPause = std::chrono::milliseconds(50);
+  std::unique_lock<std::mutex> turn(publishing_, std::defer_lock);
+  for (int tries = 0; !turn.try_lock(); ++tries) {
+    if (tries == kTries) {
+      throw Error(ErrorCode::kUnavailable, "another push is under way, and takes long",
+                  "try again; `lockstep status` shows what waits");
+    }
+    std::this_thread::sleep_for(kPause);
+  }
+  return turn;
+}
+
 // Carries no value: the channel's live release as it is now is what the layout and the registry
 // are brought in line with.
 Json Effects::publish(const std::string& channel) {

@@ -50,8 +50,9 @@ class Effects {
   // Waits until no release intent is under way or waiting for its first try.
   bool settled(int64_t wait_ms);
   // The turn to bring a registry in line; what channels mean is to be asked for while it is held,
-  // so that the registry never goes back to what a channel meant before.
-  std::unique_lock<std::mutex> publishing() { return std::unique_lock(publishing_); }
+  // so that the registry never goes back to what a channel meant before. Throws unavailable where
+  // another one keeps it, as beside a registry that stalls.
+  std::unique_lock<std::mutex> publishing();
   // What people and forges are told.
   Outbox& outbox() { return outbox_; }
 
