@@ -82,7 +82,11 @@ int64_t parse_time(std::string_view text) {
   }
   int zone = 0;
   if (!zone_minutes(rest, &zone)) throw bad;
-  return (static_cast<int64_t>(timegm(&t)) - zone * 60) * 1000 + millis;
+  const int day = t.tm_mday;
+  const bool leap_second = t.tm_sec == 60;
+  const auto seconds = static_cast<int64_t>(timegm(&t));  // brings 31 February into March
+  if (t.tm_mday != day && !leap_second) throw bad;
+  return (seconds - zone * 60) * 1000 + millis;
 }
 
 }  // namespace lockstep

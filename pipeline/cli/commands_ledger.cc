@@ -2,6 +2,8 @@
 #include <filesystem>
 #include <memory>
 
+#include "pipeline/base/error.h"
+#include "pipeline/base/text.h"
 #include "pipeline/cli/commands.h"
 #include "pipeline/cli/render.h"
 
@@ -91,6 +93,10 @@ void add_tag(Commands& commands, CLI::App* parent, bool model) {
   commands.on(tag, [options, model](Context& context) {
     Json body = subject(model, options->about);
     const size_t equals = options->tag.find('=');
+    if (equals == 0) {
+      throw Error(ErrorCode::kInvalid, "`" + printable(options->tag) + "` has no key",
+                  "a tag is KEY=VALUE, or KEY alone");
+    }
     body["key"] = options->tag.substr(0, equals);
     if (equals != std::string::npos) body["value"] = options->tag.substr(equals + 1);
     body["remove"] = options->remove;

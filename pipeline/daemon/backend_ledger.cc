@@ -17,9 +17,15 @@ constexpr const char* kHistory = "history";
 
 std::string read_bounded(const fs::path& file) {
   std::error_code none;
-  if (fs::symlink_status(file, none).type() != fs::file_type::regular) {
-    throw Error(fs::exists(file, none) ? ErrorCode::kInvalid : ErrorCode::kNotFound,
-                "there is no such file that is no link", "", printable(file.string(), 4096));
+  const fs::file_type type = fs::symlink_status(file, none).type();
+  if (type == fs::file_type::not_found) {
+    throw Error(ErrorCode::kNotFound, "there is no such file",
+                "a ledger is a .json, or a folder of manifests TAG.json with a file `history`",
+                printable(file.string(), 4096));
+  }
+  if (type != fs::file_type::regular) {
+    throw Error(ErrorCode::kInvalid, "a link, or no regular file", "name the file itself",
+                printable(file.string(), 4096));
   }
   if (fs::file_size(file, none) > kMaxLedger_bytes) {
     throw Error(ErrorCode::kInvalid,

@@ -187,6 +187,12 @@ std::string WorkspaceBackend::channel_or_default(Engine& engine, const std::stri
 }
 
 Json WorkspaceBackend::releases(const std::string& channel) {
+  const bool known = channel.empty() ||
+                     daemon_.in_loop([&](Engine& engine) { return is_channel(engine, channel); });
+  if (!known) {  // declared, but without a release as yet; or a slip of the pen
+    know_graph();
+    daemon_.in_loop([&](Engine& engine) { channel_or_default(engine, channel); });
+  }
   return daemon_.in_loop([&](Engine& engine) {
     const std::map<std::string, std::string> held = engine.held_cuts();
     std::vector<const ReleaseState*> found;

@@ -47,7 +47,11 @@ TEST_CASE("times are read and written as RFC 3339") {
   CHECK(rfc3339(parse_time("2026-03-03T14:00:00Z")) == "2026-03-03T14:00:00Z");
   CHECK(parse_time("2026-03-03 14:00") == parse_time("2026-03-03T16:00:00+02:00"));
   CHECK(rfc3339(parse_time("2026-03-03T14:00:00.250Z")) == "2026-03-03T14:00:00.250Z");
-  for (const char* bad : {"", "yesterday", "2026-13-01", "2026-03-03T25:00", "2026-03-03X"}) {
+  for (const char* bad :
+       {"", "yesterday", "2026-13-01", "2026-03-03T25:00", "2026-03-03X", "2026-02-31"}) {
     CHECK_THROWS_AS(parse_time(bad), Error);
+  }
+  for (const char* good : {"2024-02-29", "2016-12-31T23:59:60Z"}) {
+    CHECK_NOTHROW(parse_time(good));
   }
 }
