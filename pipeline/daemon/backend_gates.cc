@@ -108,7 +108,7 @@ Json WorkspaceBackend::gate(const std::string& name, std::optional<int64_t> numb
 
 Json WorkspaceBackend::approve(const std::string& name, const Json& body, const Caller& caller) {
   know_graph();
-  return daemon_.in_loop([&](Engine& engine) {
+  Json done = daemon_.in_loop([&](Engine& engine) {
     ApproveRequest request;
     request.model = engine.registry().name_today(name);
     find_model(engine.registry(), name);
@@ -135,6 +135,11 @@ Json WorkspaceBackend::approve(const std::string& name, const Json& body, const 
     point("approve.after");
     return out;
   });
+  // What was trained on the champion before is behind now.
+  if (!caller.dry_run && daemon_.serving()) {
+    daemon_.request({Trigger{"approval", caller.user, {}, false, false, {}}, {}, {}});
+  }
+  return done;
 }
 
 }  // namespace lockstep

@@ -192,7 +192,7 @@ Json WorkspaceBackend::release_rollback(const std::string& channel, const Json& 
 // A version that no plan asked for becomes the champion and stays it; or one channel gets it.
 Json WorkspaceBackend::promote(const std::string& name, const Json& body, const Caller& caller) {
   know_graph();
-  return daemon_.in_loop([&](Engine& engine) {
+  Json done = daemon_.in_loop([&](Engine& engine) {
     PromoteRequest request;
     request.model = engine.registry().name_today(name);
     const ModelState& model = find_model(engine.registry(), name);
@@ -229,6 +229,11 @@ Json WorkspaceBackend::promote(const std::string& name, const Json& body, const 
     }
     return out;
   });
+  // What was trained on the champion before is behind now.
+  if (!caller.dry_run && daemon_.serving() && body.value("channel", "").empty()) {
+    daemon_.request({Trigger{"approval", caller.user, {}, false, false, {}}, {}, {}});
+  }
+  return done;
 }
 
 // Exactly the versions of one channel's live release, or of the champions, for another channel.

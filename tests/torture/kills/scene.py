@@ -64,11 +64,12 @@ echo "trained on $key"
 mark ended
 """
 
-# Every fourth model answers one row wrongly: after one that does not it is worse, perhaps by
-# chance, and somebody has to approve it.
+# With every fourth set of rows one is answered wrongly: after a model that does not it is worse,
+# perhaps by chance, and somebody has to approve it. Other code changes nothing of that, or the
+# report would be made twice: by the other code, and of the approved model.
 ANSWER = """import csv, hashlib, os
 model = open(os.environ["LOCKSTEP_INPUT_MODEL"], "rb").read()
-weak = hashlib.sha256(model).digest()[0] < 64
+weak = hashlib.sha256(model.split(b"\\n", 1)[1]).digest()[0] < 64
 rows = list(csv.DictReader(open(os.environ["LOCKSTEP_INPUT_HELD_HOLDOUT"])))
 with open(os.environ["LOCKSTEP_OUTPUT"] + "/predictions.csv", "w") as file:
     out = csv.writer(file, lineterminator="\\n")
