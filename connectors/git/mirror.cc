@@ -183,6 +183,8 @@ GitMirror::Env GitMirror::environment() const {
                 {"core.hooksPath", "/dev/null"},
                 {"gc.auto", "0"},
                 {"maintenance.auto", "false"},
+                // Its last words are what is said of a fetch that failed.
+                {"advice.fetchShowForcedUpdates", "false"},
                 {"http.lowSpeedLimit", "1000"},
                 {"http.lowSpeedTime", std::to_string(limits_.stall_s)},
                 // A redirect would carry the header below to another host.
