@@ -77,6 +77,7 @@ Action evaluate() {
 Action quality() {
   Action action;
   action.name = "data/quality";
+  action.revision = 2;
   action.inputs = {{"rows", {InputKind::kRows}}, {"before", {InputKind::kRows}, true}};
   action.outputs = {"report", "suspects", "metrics"};
   action.with = {column("label", "label"),

@@ -153,11 +153,11 @@ TEST_CASE("while events pour in, each follower gets each of them once") {
     // Who fell out of the memory is told, and goes on from there.
     follower.until("\"n\":3000,");
     std::vector<int64_t> ids = follower.ids();
-    REQUIRE_FALSE(ids.empty());
-    CHECK(ids == numbers(last + 1, ids.back()));
+    const int64_t newest = ids.empty() ? last : ids.back();  // one may fall out before its first
+    CHECK(ids == numbers(last + 1, newest));
     bool dropped = !follower.ids("dropped").empty();
-    CHECK((ids.back() == 3000 || dropped));
-    if (dropped) CHECK(follower.ids("dropped") == std::vector<int64_t>{ids.back()});
+    CHECK((newest == 3000 || dropped));
+    if (dropped) CHECK(follower.ids("dropped") == std::vector<int64_t>{newest});
   }
 }
 
