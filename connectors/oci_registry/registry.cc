@@ -144,6 +144,13 @@ std::optional<std::string> RegistryClient::find_manifest(const std::string& refe
   request.headers["Accept"] = kManifestTypes;
   HttpResponse answer = ask(request);
   if (answer.status == 404) return std::nullopt;
+  if (answer.status == 500) {
+    throw Error(ErrorCode::kUnavailable,
+                fmt::format("{} answered 500 to the question for {}{}", place_, reference,
+                            reason(answer)),
+                "try again later; one that was killed while it took this manifest may hold it cut "
+                "off: its operator takes that blob away");
+  }
   if (answer.status != 200) refused(answer, "the question for " + reference);
   std::string said = answer.header("docker-content-digest"), is = sha256(answer.body).str();
   std::string wanted = is_digest(reference) ? reference : is;
@@ -319,7 +326,12 @@ void RegistryClient::send_image(const Layout& layout, const std::string& tag,
                                 const std::string& bytes, const std::set<Digest>& there,
                                 const std::string& mount_from, PushReport& report) {
   const OciManifest manifest = parse_oci_manifest(bytes, "the manifest of " + tag);
+  const int sent = report.blobs_sent;
   send_missing(layout, manifest, there, mount_from, report);
+  // All that is its own was there: a push broke off behind its blobs. docker-registry 2.8, killed
+  // while it took the manifest, says it has it ever after and gives a part of it; no tag may name
+  // that, so it is read back by its digest first.
+  if (report.blobs_sent == sent) put_manifest(report.image.str(), bytes, report.image);
   try {
     put_manifest(tag, bytes, report.image);
   } catch (const Error& error) {

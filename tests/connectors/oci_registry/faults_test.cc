@@ -154,6 +154,37 @@ TEST_CASE("a registry that says it has a blob is asked for its size, and is sent
   }
 }
 
+// docker-registry 2.8 does so where it was killed while it took the manifest.
+TEST_CASE("a registry that has a manifest cut off gets no tag for it") {
+  SampleStore store;
+  TempFolder folder;
+  ImageSpec spec = sample_release(store, 1);
+  const Digest image = build_image(spec, store.reader(), folder.path());
+  std::vector<std::string> put;
+  Fake fake([&](const Request& request, Response& answer) {
+    const std::string name = request.path.substr(request.path.rfind('/') + 1);
+    const bool about_manifest = request.path.find("/manifests/") != std::string::npos;
+    answer.status = request.method == "POST" || request.method == "PUT" ? 201 : 404;
+    if (request.method == "PUT" && about_manifest) put.push_back(name);
+    if (request.method == "HEAD") {
+      answer.status = 200;
+      const fs::path blob = Layout(folder.path()).blob_path(Digest::parse(name));
+      answer.set_content(real_files().read(blob), "application/octet-stream");
+    } else if (about_manifest && !put.empty() && request.method == "GET") {
+      answer.status = 500;
+    }
+  });
+  RegistryClient client(fake.place(), options());
+  try {
+    client.push(folder.path(), spec.tag, "production");
+    FAIL("pushed");
+  } catch (const Error& error) {
+    CHECK(error.code == ErrorCode::kUnavailable);
+    CHECK_THAT(error.hint, Catch::Contains("cut off"));
+  }
+  CHECK(put == std::vector<std::string>{image.str()});
+}
+
 TEST_CASE("uploads follow relative and absolute places; credentials stay with the registry") {
   SampleStore store;
   TempFolder folder;
