@@ -175,25 +175,37 @@ void Database::open() {
     close();
     throw Error(ErrorCode::kUnavailable, fmt::format("cannot open {}: {}", file_.string(), why));
   }
-  // What can't be opened for writing, if only for this once, SQLite opens for reading and says
-  // nothing: each write would fail for as long as the process lives.
-  if (sqlite3_db_readonly(db_, "main") == 1) {
-    close();
-    throw Error(ErrorCode::kUnavailable,
-                fmt::format("cannot open {} for writing, only for reading", file_.string()),
-                "whose file is it, and are there too many open files?");
-  }
-  sqlite3_busy_timeout(db_, 5000);
   try {
+    if (sqlite3_db_readonly(db_, "main") == 1) refuse_for_reading_only();
+    sqlite3_busy_timeout(db_, 5000);
     // Pages that are freed can be given back only where the file began so. Later it says nothing
     // new, and yet would write: a full disk must not hinder reading.
     if (number_of("PRAGMA page_count") == 0) execute("PRAGMA auto_vacuum=INCREMENTAL");
     execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;");
+    if (!log_takes_writes()) refuse_for_reading_only();
     migrate();
   } catch (...) {
     close();
     throw;
   }
+}
+
+// What can't be opened for writing, if only for this once, SQLite opens for reading and says
+// nothing: each write would fail for as long as it is open.
+void Database::refuse_for_reading_only() {
+  throw Error(ErrorCode::kUnavailable,
+              fmt::format("cannot open {} for writing, only for reading", file_.string()),
+              "whose file is it, and are there too many open files?");
+}
+
+// The log beside the file is opened by itself, and nothing tells how, but a write that writes
+// nothing. Somebody else's write under way is no answer, and not waited for.
+bool Database::log_takes_writes() {
+  sqlite3_busy_timeout(db_, 0);
+  const int begun = sqlite3_exec(db_, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr);
+  if (begun == SQLITE_OK) sqlite3_exec(db_, "ROLLBACK", nullptr, nullptr, nullptr);
+  sqlite3_busy_timeout(db_, 5000);
+  return (begun & 0xff) != SQLITE_READONLY;
 }
 
 int64_t Database::number_of(const char* pragma) {

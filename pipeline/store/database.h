@@ -71,6 +71,8 @@ class Database {
 
  private:
   void open();
+  [[noreturn]] void refuse_for_reading_only();
+  bool log_takes_writes();
   void close();
   void open_again();
   int64_t number_of(const char* pragma);

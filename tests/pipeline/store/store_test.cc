@@ -1,3 +1,4 @@
+#include <sqlite3.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,6 +11,44 @@
 #include "tests/catch.h"
 
 using namespace lockstep;
+
+namespace {
+
+// The files of SQLite, but a log is opened for reading only, as where opening it for writing fails
+// just once.
+int open_log_for_reading(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int flags,
+                         int* out) {
+  auto* real = static_cast<sqlite3_vfs*>(vfs->pAppData);
+  const int code = real->xOpen(real, name, file, flags, out);
+  if (code == SQLITE_OK && (flags & SQLITE_OPEN_WAL) && out) {
+    *out = (*out & ~SQLITE_OPEN_READWRITE) | SQLITE_OPEN_READONLY;
+  }
+  return code;
+}
+
+}  // namespace
+
+TEST_CASE("a store whose log could be opened for reading only is not taken for one that works") {
+  TempFolder folder;
+  Database first(folder.path() / "state.db");
+  sqlite3_vfs* real = sqlite3_vfs_find(nullptr);
+  sqlite3_vfs odd = *real;
+  odd.zName = "log-for-reading";
+  odd.pAppData = real;
+  odd.xOpen = open_log_for_reading;
+  REQUIRE(sqlite3_vfs_register(&odd, 1) == SQLITE_OK);
+  CHECK_THROWS_WITH(Database(folder.path() / "state.db"),
+                    Catch::Contains("cannot open") && Catch::Contains("only for reading"));
+  sqlite3_vfs_unregister(&odd);
+  Database again(folder.path() / "state.db");
+  SqliteStore(again).set("cursor/tables", "abc");
+  // Nor is one that somebody writes to just now.
+  first.begin();
+  SqliteStore(first).set("cursor/code", "def");
+  Database beside(folder.path() / "state.db");
+  CHECK(SqliteStore(beside).get("cursor/tables") == "abc");
+  first.rollback();
+}
 
 TEST_CASE("what a turn wrote is there after it, and nothing of a rolled back one") {
   TempFolder folder;
