@@ -145,11 +145,11 @@ std::optional<std::string> RegistryClient::find_manifest(const std::string& refe
   HttpResponse answer = ask(request);
   if (answer.status == 404) return std::nullopt;
   if (answer.status == 500) {
-    throw Error(ErrorCode::kUnavailable,
-                fmt::format("{} answered 500 to the question for {}{}", place_, reference,
-                            reason(answer)),
-                "try again later; one that was killed while it took this manifest may hold it cut "
-                "off: its operator takes that blob away");
+    throw Error(
+        ErrorCode::kUnavailable,
+        fmt::format("{} answered 500 to the question for {}{}", place_, reference, reason(answer)),
+        "try again later; one that was killed while it took this manifest may hold it cut "
+        "off: its operator takes that blob away");
   }
   if (answer.status != 200) refused(answer, "the question for " + reference);
   std::string said = answer.header("docker-content-digest"), is = sha256(answer.body).str();
