@@ -23,6 +23,29 @@
 namespace lockstep {
 namespace {
 
+constexpr useconds_t kPause_us = 20'000;
+
+// Was this said because another process holds the workspace? Who held it may have let go since:
+// what the error names counts, not who holds it now.
+bool is_held(const Error& error, const fs::path& folder) {
+  std::error_code none;
+  return error.code == ErrorCode::kConflict &&
+         fs::equivalent(error.where, folder / ".lockstep/lock", none);
+}
+
+// A short command may hold it for a moment; one that serves holds it for good.
+std::unique_ptr<Daemon> daemon_of(const fs::path& folder) {
+  constexpr int kTries = 100;
+  for (int tried = 1;; ++tried) {
+    try {
+      return std::make_unique<Daemon>(folder);
+    } catch (const Error& error) {
+      if (!is_held(error, folder) || tried == kTries) throw;
+    }
+    usleep(kPause_us);
+  }
+}
+
 // The API of a workspace: its daemon's socket where one serves it, else the routes of this very
 // process under the workspace's lock.
 class Door {
@@ -57,7 +80,6 @@ class Door {
   // Another command may hold the workspace for a moment; one that serves is talked to.
   std::optional<ApiCall> reach(const fs::path& folder) {
     constexpr int kTries = 500;
-    constexpr useconds_t kPause_us = 20'000;
     fs::path state = folder / ".lockstep";
     for (int tried = 1;; ++tried) {
       if (FileLock::owner(state / "lock") != 0 && fs::exists(state / "socket")) {
@@ -67,11 +89,7 @@ class Door {
         daemon_ = std::make_unique<Daemon>(folder);
         return std::nullopt;
       } catch (const Error& error) {
-        // Who held it may have let go since: what the error names counts, not who holds it now.
-        std::error_code none;
-        bool held =
-            error.code == ErrorCode::kConflict && fs::equivalent(error.where, state / "lock", none);
-        if (!held || tried == kTries) throw;
+        if (!is_held(error, folder) || tried == kTries) throw;
       }
       usleep(kPause_us);
     }
@@ -126,7 +144,8 @@ int serve(const fs::path& folder, const ServeOptions& options) {
   sigaddset(&set, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   raise_file_limit();
-  Daemon daemon(fs::absolute(folder));
+  const std::unique_ptr<Daemon> own = daemon_of(fs::absolute(folder));
+  Daemon& daemon = *own;
   std::atomic<bool> over{false};
   std::thread waiter([&] {
     timespec tick{0, 200'000'000};
