@@ -97,6 +97,11 @@ Fd reach_runner(const RunnerPlace& place) {
       pid = 0;
       last_started = 0;
     }
+    // The other one may have been about to end, and answers nobody any more.
+    if (pid == 0 && FileLock::owner(place.state / "lock") == 0) {
+      pid = start_runner(place);
+      last_started = pid;
+    }
     std::this_thread::sleep_for(kPause);
   }
   did_not_answer(place, fmt::format("did not answer within {} ms", place.wait_ms));

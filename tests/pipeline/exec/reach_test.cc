@@ -44,6 +44,25 @@ TEST_CASE("a stale socket does not disturb, a long path neither") {
   CHECK(eventually([&] { return process_gone(pid); }));  // it had nothing to do
 }
 
+TEST_CASE("a runner that was about to end is not waited for") {
+  TempFolder temp;
+  RunnerPlace place{
+      runner_program(), temp.path() / "s", "", {"--no-gpus", "--idle-exit", "1"}, 30'000};
+  fs::create_directories(place.state);
+  auto ending = std::make_unique<FileLock>(place.state / "lock", "the runner's folder");
+  std::thread soon([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    ending.reset();
+  });
+  pid_t pid = 0;
+  {
+    RunnerClient client(reach_runner(place), nullptr);
+    pid = client.call({{"op", "hello"}, {"protocol", 1}}).header["pid"];
+  }
+  soon.join();
+  CHECK(eventually([&] { return process_gone(pid); }));
+}
+
 TEST_CASE("a runner that can't start says why") {
   TempFolder temp;
   RunnerPlace place{runner_program(), temp.path() / "s", "", {"--nonsense", "1"}, 30'000};
