@@ -347,6 +347,7 @@ static void know_channels(Daemon& daemon) {
 }
 
 Json Effects::build(const std::string& tag) {
+  std::lock_guard<std::mutex> one_at_a_time(building_);
   know_channels(daemon_);
   std::string base, place, code;
   ImageSpec spec = daemon_.in_loop([&](Engine& engine) {

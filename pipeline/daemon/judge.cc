@@ -121,7 +121,7 @@ GateDesk::Measured GateDesk::measure(const GateCase& asked) {
   } catch (const Error& error) {
     return {{}, error};
   } catch (const std::exception& error) {
-    return {{}, Error(ErrorCode::kUnavailable, error.what())};
+    return {{}, Error(ErrorCode::kCorrupt, error.what())};
   }
 }
 

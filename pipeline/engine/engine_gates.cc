@@ -227,6 +227,7 @@ std::optional<GateWord> Engine::judged(StepId id, GateCase asked) {
     point("engine.gate.spoken");
     return word;
   } catch (const Error& error) {
+    if (error.code == ErrorCode::kUnavailable) throw;  // a full disk is no word on a model
     return holds(std::string("it can't be judged: ") + error.what());
   }
 }

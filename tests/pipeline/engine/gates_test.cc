@@ -280,6 +280,25 @@ TEST_CASE("nobody waits for more once one evaluation has failed for good") {
   CHECK(b.champion() == 1);
 }
 
+TEST_CASE("a disk that is full just then is no word on a model") {
+  Gated b;
+  auto word = [&](bool full) {
+    b.engine->judge_with([full](const GateCase&) -> std::optional<GateWord> {
+      if (full) throw Error(ErrorCode::kUnavailable, "the report can't be kept");
+      return GateWord{"move", "the judge says move", "", "", {}};
+    });
+  };
+  word(true);
+  b.second_version();
+  CHECK_THROWS_WITH(b.answer_both(), Catch::Contains("can't be kept"));
+  b.restart();
+  word(false);
+  b.look();
+  while (!b.live().empty()) b.predict(*b.live().begin());
+  CHECK(b.champion() == 2);
+  CHECK(b.engine->last()->record.result == "done");
+}
+
 TEST_CASE("what takes long is measured elsewhere, and the engine goes on meanwhile") {
   Gated b;
   std::set<std::string> ready;
