@@ -89,7 +89,7 @@ class Effects {
   std::unique_ptr<SourceSet> release_sources_;                // for the releases' lane
   CommitHolder holder_;                                       // theirs
   std::atomic<bool> reopen_{false}, reopen_releases_{false};  // the lanes' sources, before next use
-  std::mutex mutex_, publishing_, building_;  // a layout has one writer
+  std::mutex mutex_, publishing_, building_;                  // a layout has one writer
   std::condition_variable changed_;
   Lane attempts_, releases_;
   Outbox outbox_;
