@@ -34,7 +34,7 @@ class ImageParts {
   void bring_base(const std::string& digest, const std::string& place, ImageSpec& spec) const;
   // Of the code's digest. Throws not_found where its bytes are gone.
   std::vector<ImageFile> code_files(const std::string& digest) const;
-  // Why the channels' images could never be made, as far as base images can be asked for now.
+  // Why the channels' images could never be made, of those whose base image can be asked about.
   std::vector<std::string> problems(const Graph& graph) const;
   // Why no image can be made of a release, and the way out: bytes of its models are not here, or it
   // would have too many layers, as far as its base image has been seen. Empty: it can.
