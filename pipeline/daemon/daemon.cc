@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <fstream>
+
 #include "pipeline/base/mapped.h"
 #include "pipeline/base/point.h"
 #include "pipeline/base/steady.h"
@@ -11,6 +13,7 @@
 #include "pipeline/daemon/signing.h"
 #include "pipeline/daemon/told.h"
 #include "pipeline/engine/world.h"
+#include "pipeline/runner/workspace.h"
 #include "pipeline/systemd/notify.h"
 
 namespace lockstep {
@@ -447,6 +450,18 @@ fs::path Daemon::log_file(const std::string& attempt) const {
   return parts_.state() / "logs" / (attempt + ".log");
 }
 
+// What nobody took from the runner yet, read in its folder: it may not be there to be asked.
+static std::string left_at_runner(const fs::path& state, const std::string& attempt,
+                                  uint64_t offset, uint64_t max_bytes) {
+  const AttemptPaths paths{RunnerPaths{state / "runner"}.attempts() / attempt};
+  std::ifstream log(paths.log(), std::ios::binary);
+  std::string piece(max_bytes, '\0');
+  log.seekg(static_cast<std::streamoff>(offset));
+  log.read(piece.data(), static_cast<std::streamsize>(max_bytes));
+  piece.resize(static_cast<size_t>(log.gcount()));
+  return piece;
+}
+
 // A character whose rest is yet to come is left for the next piece.
 std::string Daemon::read_log(const std::string& attempt, uint64_t offset, uint64_t max_bytes) {
   std::string piece;
@@ -458,6 +473,8 @@ std::string Daemon::read_log(const std::string& attempt, uint64_t offset, uint64
     last = offset + piece.size() >= text.size();
   } else if (effects_->working()) {
     piece = effects_->executor().log(attempt, offset, max_bytes);
+  } else {
+    piece = left_at_runner(parts_.state(), attempt, offset, max_bytes);
   }
   if (!last) piece.resize(piece.size() - unfinished_utf8(piece));
   return piece;

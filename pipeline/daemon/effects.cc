@@ -138,13 +138,19 @@ AttemptResult Effects::run_once(const AttemptSpec& spec) {
 }
 
 bool Effects::settled(int64_t wait_ms) {
+  constexpr int64_t kMostForAttempts_ms = 10'000;  // a log to fetch; the runner keeps it meanwhile
   std::unique_lock<std::mutex> lock(mutex_);
-  auto quiet = [&] {
-    bool fresh = std::any_of(releases_.begin(), releases_.end(),
-                             [](const Pending& p) { return p.tries < kTriesBeforeItIsSaid; });
-    return busy_releases_ == 0 && !fresh;
+  auto quiet = [&](const Lane& lane, const int& busy) {
+    return busy == 0 && std::none_of(lane.begin(), lane.end(), [](const Pending& p) {
+             return p.tries < kTriesBeforeItIsSaid;
+           });
   };
-  return changed_.wait_for(lock, std::chrono::milliseconds(wait_ms), quiet);
+  bool told =
+      changed_.wait_for(lock, std::chrono::milliseconds(std::min(wait_ms, kMostForAttempts_ms)),
+                        [&] { return !executor_ || quiet(attempts_, busy_attempts_); });
+  return changed_.wait_for(lock, std::chrono::milliseconds(wait_ms), [&] {
+    return quiet(releases_, busy_releases_);
+  }) && told;
 }
 
 void Effects::lane_loop(Lane& lane) {
@@ -158,12 +164,13 @@ void Effects::lane_loop(Lane& lane) {
       changed_.wait_for(lock, std::chrono::milliseconds(lane.empty() ? 1000 : 50));
       continue;
     }
-    busy_releases_ += attempts ? 0 : 1;
+    int& busy = attempts ? busy_attempts_ : busy_releases_;
+    ++busy;
     lock.unlock();
     attempts ? perform_attempts(std::move(now)) : perform_release(std::move(now.front()));
     lock.lock();
-    busy_releases_ -= attempts ? 0 : 1;
-    if (!attempts) changed_.notify_all();
+    --busy;
+    changed_.notify_all();
   }
 }
 

@@ -47,7 +47,8 @@ class Effects {
   bool working() const { return executor_ != nullptr; }
   // Runs one attempt beside the engine, for a replay, and waits for its end.
   AttemptResult run_once(const AttemptSpec& spec);
-  // Waits until no release intent is under way or waiting for its first try.
+  // Waits until no intent is under way or waiting for its first try: releases for `wait_ms`, and
+  // attempts, once there is a runner, for 10 s of it at most.
   bool settled(int64_t wait_ms);
   // The turn to bring a registry in line; what channels mean is to be asked for while it is held,
   // so that the registry never goes back to what a channel meant before. Throws unavailable where
@@ -94,7 +95,7 @@ class Effects {
   Lane attempts_, releases_;
   Outbox outbox_;
   bool stop_ = false;
-  int busy_releases_ = 0;
+  int busy_attempts_ = 0, busy_releases_ = 0;                // performed just now
   std::map<std::string, std::promise<AttemptResult>> once_;  // by attempt id
   std::unique_ptr<Database> snapshots_;                      // of the attempts' lane
   std::set<int64_t> known_;                                  // intents taken and not confirmed
