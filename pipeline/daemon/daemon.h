@@ -246,6 +246,7 @@ class Daemon {
   int64_t next_tick_ms_ = 0, next_forget_ms_ = 0, next_follower_ms_ = 0;  // of serve()
   std::atomic<bool> left_open_{false};  // something is to be planned, whatever the heads say
   std::mutex survey_mutex_;             // the surveyor is used by one thread at a time
+  FrozenNames frozen_noticed_;          // what names came to mean, to be planned
   std::mutex ask_mutex_;
   std::unique_ptr<Effects> effects_;
   Tokens tokens_;

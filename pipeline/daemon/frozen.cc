@@ -28,16 +28,25 @@ FrozenNames from_json(const std::string& text) {
 
 }  // namespace
 
-// What was read is what the plan is made of; a name that gave nothing is asked by itself, as it may
-// be something else that can't be read there.
+// What was read is what the plan is made of. A name that gave nothing is asked by itself: it may be
+// something else that can't be read there, which is known once a plan was made because of it; or it
+// came while the plan was being read, and is to be noticed then.
 void Daemon::keep_frozen(const Survey& survey) {
   FrozenNames names = frozen_names(survey), unknown;
   for (const auto& one : names) {
     if (one.second.empty()) unknown.insert(one);
   }
+  const FrozenNames before =
+      from_json(in_loop([](Engine& engine) { return engine.store().get(kKept); }));
   {
     std::lock_guard<std::mutex> lock(survey_mutex_);
-    for (auto& [name, commit] : surveyor_->resolve(unknown)) names[name] = commit;
+    for (const auto& one : surveyor_->resolve(unknown)) {
+      auto is = [&](const FrozenNames& all) {
+        auto known = all.find(one.first);
+        return known != all.end() && known->second == one.second;
+      };
+      if (is(before) || is(frozen_noticed_)) names[one.first] = one.second;
+    }
   }
   const std::string kept = to_json(names).dump();
   in_loop([&](Engine& engine) {
@@ -56,6 +65,7 @@ bool Daemon::frozen_moved(const std::map<std::string, std::string>& errors) {
   {
     std::lock_guard<std::mutex> lock(survey_mutex_);
     now = surveyor_->resolve(known);
+    frozen_noticed_ = now;
   }
   bool moved = false;
   for (const auto& [name, commit] : now) {
