@@ -125,8 +125,6 @@ class WorkspaceBackend : public Backend {
   std::string channel_or_default(Engine& engine, const std::string& name) const;
   std::optional<int64_t> asked_in(Engine& engine, const std::string& name, const ModelState& model,
                                   const std::string& channel) const;
-  // The last graph's channels; after a start without a plan they are read from the workflows.
-  void know_graph();
   std::pair<Variant, std::string> find_branch(const std::string& text);
   std::pair<Variant, std::string> find_tag(const std::string& text);
   Json start(Trigger trigger, const std::map<std::string, std::string>& commits);

@@ -125,15 +125,6 @@ std::unique_ptr<Backend> make_backend(Daemon& daemon) {
   return std::make_unique<WorkspaceBackend>(daemon);
 }
 
-void WorkspaceBackend::know_graph() {
-  bool known = daemon_.in_loop([](Engine& engine) { return !engine.channels().empty(); });
-  if (known) return;
-  std::map<std::string, std::string> commits =
-      daemon_.in_loop([](Engine& engine) { return engine.cursors(); });
-  std::shared_ptr<Survey> seen = daemon_.look(Trigger{"manual", "", {}, false, true}, commits);
-  daemon_.in_loop([&](Engine& engine) { engine.know(*seen->graph); });
-}
-
 Json WorkspaceBackend::replay(const std::string& name, std::optional<int64_t> number) {
   struct Recorded {
     Version version;
@@ -252,7 +243,7 @@ size_t WorkspaceBackend::free_checkpoints(bool dry) {
 
 Json WorkspaceBackend::gc(const Caller& caller) {
   const std::unique_lock<std::mutex> alone = daemon_.backups().alone();
-  know_graph();
+  daemon_.know_graph();
   size_t keep = daemon_.parts().workspace().policies.keep_releases;
   std::set<std::string> refs, releases;
   const Kept because = daemon_.in_loop([&](Engine& engine) {

@@ -107,7 +107,7 @@ Json WorkspaceBackend::gate(const std::string& name, std::optional<int64_t> numb
 }
 
 Json WorkspaceBackend::approve(const std::string& name, const Json& body, const Caller& caller) {
-  know_graph();
+  daemon_.know_graph();
   Json done = daemon_.in_loop([&](Engine& engine) {
     ApproveRequest request;
     request.model = engine.registry().name_today(name);

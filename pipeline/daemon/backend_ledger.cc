@@ -146,7 +146,7 @@ void take_files(const GivenFiles& files, ArtifactStore* store, ImportRequest& re
 }  // namespace
 
 Json WorkspaceBackend::import_ledger(const Json& body, const Caller& caller) {
-  know_graph();
+  daemon_.know_graph();
   const std::unique_lock<std::mutex> alone = daemon_.backups().alone();
   std::string channel = body.value("channel", "");
   if (channel.empty()) {

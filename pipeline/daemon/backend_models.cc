@@ -169,7 +169,7 @@ Json WorkspaceBackend::predict(const std::string& name, std::optional<int64_t> n
 }
 
 Json WorkspaceBackend::pin(const std::string& name, const Json& body, const Caller& caller) {
-  know_graph();
+  daemon_.know_graph();
   return daemon_.in_loop([&](Engine& engine) {
     const ModelState& model = find_model(engine.registry(), name);
     Pin wanted;

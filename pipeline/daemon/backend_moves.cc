@@ -122,7 +122,7 @@ void still_these(const Arrivals& looked_at, const std::vector<Fact>& facts) {
 }  // namespace
 
 Json WorkspaceBackend::rollback(const std::string& name, const Json& body, const Caller& caller) {
-  know_graph();
+  daemon_.know_graph();
   const HasBytes has = [&](const Digest& digest) { return daemon_.artifacts().has(digest); };
   const Arrivals looked_at = daemon_.in_loop([&](Engine& engine) {
     RollbackRequest request = rollback_request(engine, name, body, caller);
@@ -149,7 +149,7 @@ Json WorkspaceBackend::rollback(const std::string& name, const Json& body, const
 
 Json WorkspaceBackend::release_rollback(const std::string& channel, const Json& body,
                                         const Caller& caller) {
-  know_graph();
+  daemon_.know_graph();
   const HasBytes has = [&](const Digest& digest) { return daemon_.artifacts().has(digest); };
   auto wanted = [&](Engine& engine) {
     ReleaseRollbackRequest request;
@@ -191,7 +191,7 @@ Json WorkspaceBackend::release_rollback(const std::string& channel, const Json& 
 
 // A version that no plan asked for becomes the champion and stays it; or one channel gets it.
 Json WorkspaceBackend::promote(const std::string& name, const Json& body, const Caller& caller) {
-  know_graph();
+  daemon_.know_graph();
   Json done = daemon_.in_loop([&](Engine& engine) {
     PromoteRequest request;
     request.model = engine.registry().name_today(name);
@@ -239,7 +239,7 @@ Json WorkspaceBackend::promote(const std::string& name, const Json& body, const 
 // Exactly the versions of one channel's live release, or of the champions, for another channel.
 Json WorkspaceBackend::release_promote(const std::string& from, const std::string& to,
                                        const Caller& caller) {
-  know_graph();
+  daemon_.know_graph();
   return daemon_.in_loop([&](Engine& engine) {
     ReleasePromoteRequest request;
     request.from = from;

@@ -190,7 +190,7 @@ Json WorkspaceBackend::releases(const std::string& channel) {
   const bool known = channel.empty() ||
                      daemon_.in_loop([&](Engine& engine) { return is_channel(engine, channel); });
   if (!known) {  // declared, but without a release as yet; or a slip of the pen
-    know_graph();
+    daemon_.know_graph();
     daemon_.in_loop([&](Engine& engine) { channel_or_default(engine, channel); });
   }
   return daemon_.in_loop([&](Engine& engine) {
@@ -233,7 +233,7 @@ Json WorkspaceBackend::release(const std::string& which, const std::string& at,
 }
 
 Json WorkspaceBackend::release_rebuild(const std::string& channel, const Caller& caller) {
-  know_graph();
+  daemon_.know_graph();
   auto images = daemon_.in_loop([](Engine& engine) { return engine.images(); });
   // What a base image's tag means is looked up anew: that is what rebuilding is for.
   for (auto& [name, ground] : images) {

@@ -150,6 +150,9 @@ class Daemon {
                                const std::map<std::string, std::string>& commits) {
     return preview(trigger, commits).survey;
   }
+  // After a start without a plan the engine learns its channels and models from the workflows, at
+  // the commits of the last plan.
+  void know_graph();
   // The same, with the plan that found what is stale.
   Preview preview(const Trigger& trigger, const std::map<std::string, std::string>& commits);
   // Log bytes of an attempt, whole characters, from `offset`: of the runner while it has them, then

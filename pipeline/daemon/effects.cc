@@ -338,24 +338,9 @@ void Effects::keep_log(const std::string& attempt) {
   if (!log.empty()) real_files().write_atomic(daemon_.log_file(attempt), log, 0600);
 }
 
-// An image says the name that its channel gives it: built by a process that has not planned yet it
-// would have other bytes than it had.
-static void know_channels(Daemon& daemon) {
-  std::optional<std::map<std::string, std::string>> commits;
-  daemon.in_loop([&](Engine& engine) {
-    if (engine.channels().empty()) commits = engine.cursors();
-  });
-  if (!commits) return;
-  const Trigger trigger{"manual", "", {}, false, true};
-  std::shared_ptr<const Survey> seen = daemon.look(trigger, *commits);
-  daemon.in_loop([&](Engine& engine) {
-    if (engine.channels().empty()) engine.know(*seen->graph);
-  });
-}
-
 Json Effects::build(const std::string& tag) {
   std::lock_guard<std::mutex> one_at_a_time(building_);
-  know_channels(daemon_);
+  daemon_.know_graph();  // an image says the name that its channel gives it
   std::string base, place, code;
   ImageSpec spec = daemon_.in_loop([&](Engine& engine) {
     const ReleaseState* state = engine.registry().release(tag);
@@ -380,6 +365,7 @@ Json Effects::ground(const std::string& channel) {
   if (waits == known.end() || waits->second.error.empty()) return Json::object();
   point("effect.ground.before");
   const std::string ref = waits->second.ref;
+  daemon_.know_graph();
   daemon_.images().resolve(ref, waits->second);
   point("effect.ground.found");
   daemon_.in_loop([&](Engine& engine) {

@@ -186,6 +186,19 @@ void Daemon::take_parts() {
   hint();
 }
 
+void Daemon::know_graph() {
+  std::optional<std::map<std::string, std::string>> commits;
+  in_loop([&](Engine& engine) {
+    if (engine.channels().empty()) commits = engine.cursors();
+  });
+  if (!commits) return;
+  const Trigger trigger{"manual", "", {}, false, true};
+  std::shared_ptr<const Survey> seen = look(trigger, *commits);
+  in_loop([&](Engine& engine) {
+    if (engine.channels().empty()) engine.know(*seen->graph);
+  });
+}
+
 // Only for what may be released: a question and a preview ask no registry.
 void Daemon::look_at_images(Survey& survey) {
   auto known = in_loop([](Engine& engine) { return engine.images(); });
