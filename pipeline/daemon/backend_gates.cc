@@ -132,6 +132,7 @@ Json WorkspaceBackend::approve(const std::string& name, const Json& body, const 
       out["releases"].push_back(
           {{"channel", cut.at("channel")}, {"to", cut.at("tag")}, {"known", cut.at("known")}});
     }
+    if (!caller.dry_run) engine.owe_plan();
     point("approve.after");
     return out;
   });

@@ -92,6 +92,7 @@ Json roll_back(Engine& engine, const RollbackRequest& request, const Rollback& r
     out["releases"].push_back(release_moved(cut, before[cut.at("channel")]));
   }
   if (dry_run) return out;
+  if (!rollback.to_train.empty()) engine.owe_plan();
   out["pins"] = pins_of(find_model(engine.registry(), request.model));
   engine.announce("rollback", {{"model", request.model},
                                {"channel", request.channel},
@@ -223,6 +224,7 @@ Json WorkspaceBackend::promote(const std::string& name, const Json& body, const 
     std::vector<CutRequest> wanted = engine.cuts();
     if (!request.channel.empty()) wanted = {engine.cut_by_hand(request.channel)};
     Json cuts = engine.move_and_cut(promotion.facts, wanted, caller.user, why, caller.dry_run);
+    if (!caller.dry_run && request.channel.empty()) engine.owe_plan();
     for (const Json& cut : cuts) {
       out["releases"].push_back(
           {{"channel", cut.at("channel")}, {"to", cut.at("tag")}, {"known", cut.at("known")}});

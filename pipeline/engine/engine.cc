@@ -192,6 +192,23 @@ void Engine::take_signature(const EffectDone& done) {
   }
 }
 
+static constexpr const char* kPlanOwed = "plan-owed";
+
+bool Engine::left_open() {
+  const std::vector<RunRecord> runs = store_.runs(kRunsLookedAt);
+  return !past_.live().empty() || oldest_unreleased_ms_ != 0 || !store_.get(kPlanOwed).empty() ||
+         std::any_of(runs.begin(), runs.end(),
+                     [](const RunRecord& run) { return run.result == "running"; });
+}
+
+void Engine::owe_plan() {
+  store_.set(kPlanOwed, "1");
+}
+
+void Engine::nothing_owed() {
+  if (!store_.get(kPlanOwed).empty()) store_.set(kPlanOwed, "");
+}
+
 void Engine::know(const Graph& graph) {
   channels_ = graph.channels;
   // Where steps are missing that the data asks for, the absence of a model means nothing.

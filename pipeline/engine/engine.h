@@ -206,8 +206,12 @@ class Engine {
   std::vector<Slot> slots() const;  // with what runs on them now
   std::map<std::string, std::string> cursors();
   // Something of an earlier process is to be planned: a run that it left open, attempts that are
-  // live, an alias that no release holds. Newer runs than the open one may be over: held ones are.
+  // live, an alias that no release holds, what owe_plan() said. Newer runs than the open one may be
+  // over: held ones are.
   bool left_open();
+  // Somebody moved a champion by hand, so that what was trained on the one before is to be planned,
+  // or approved a change: if this process does not come to it, the next that serves does.
+  void owe_plan();
   // The commits that live attempts were started for.
   std::set<SourceCommit> live_commits();
   Json held();
@@ -330,6 +334,9 @@ class Engine {
   void evaluated(const Digest& fingerprint);
   // Some step of the run under way waits for this result.
   bool wanted(const Digest& fingerprint) const;
+
+  void nothing_owed();
+  static constexpr size_t kRunsLookedAt = 20;  // so far back one is looked for that was left open
 
   // ends of runs (engine_finish.cc)
   bool release_due() const;

@@ -58,6 +58,8 @@ bool listens(const Graph& graph, const Step& step, const Trigger& trigger) {
     return step.workflow == trigger.workflow;
   }
   if (trigger.kind == "data") return step.on_data || (trigger.code_too && step.on_code);
+  // Of a version: what only people start they start. Of a held change they who wait for it do.
+  if (trigger.kind == "approval" && !trigger.once) return step.on_data || step.on_code;
   return trigger.kind != "code" || step.on_code;
 }
 
@@ -293,17 +295,8 @@ Json Engine::approve() {
     throw Error(ErrorCode::kNotFound, "no change is held", "`lockstep status` shows what waits");
   }
   store_.set("approved", held.at("digest"));
+  owe_plan();
   return held;
-}
-
-// So far back a run is looked for that a process left open.
-static constexpr size_t kRunsLookedAt = 20;
-
-bool Engine::left_open() {
-  const std::vector<RunRecord> runs = store_.runs(kRunsLookedAt);
-  return !past_.live().empty() || oldest_unreleased_ms_ != 0 ||
-         std::any_of(runs.begin(), runs.end(),
-                     [](const RunRecord& run) { return run.result == "running"; });
 }
 
 // Attempts that the new plan still wants are adopted by their fingerprints; the rest is finished,
@@ -464,6 +457,9 @@ void Engine::begin_run(SurveyDone& done, bool first, const OpenSteps& open,
       store_.set("cursor/" + source, commit);
     }
   }
+  const bool after_all =
+      run.trigger.kind == "approval" || run.trigger.kind == "manual" || run.trigger.code_too;
+  if (after_all && run.trigger.steps.empty()) nothing_owed();
   // The code commits at which the workflows loaded, for the day when a newer one does not.
   for (const auto& [source, commit] : run.survey->commits) {
     if (!run.survey->kept_old_workflows) store_.set("workflows/" + source, commit);

@@ -273,3 +273,27 @@ TEST_CASE("a run that was left open is found behind newer ones that are over") {
   b.finish_all("2");
   CHECK_FALSE(b.engine->left_open());
 }
+
+TEST_CASE("what somebody who moved a champion left to be planned is planned by who serves next") {
+  Bench b;
+  b.look();
+  b.finish_all("1");
+  auto owe = [&] {
+    b.engine->inbox().push(Command{[](Engine& engine) { engine.owe_plan(); }, nullptr});
+    b.turn();
+    b.restart();
+    CHECK(b.engine->left_open());
+  };
+  owe();
+  b.look({"data", "", {}, false, false, {}});  // of rows alone: steps that wait for code stay out
+  CHECK(b.engine->left_open());
+  Trigger all{"data", "", {}, false, false, {}};
+  all.code_too = true;
+  b.look(all);
+  CHECK_FALSE(b.engine->left_open());
+  owe();
+  b.look({"approval", "", {}, false, false, {}});
+  CHECK_FALSE(b.engine->left_open());
+  b.restart();
+  CHECK_FALSE(b.engine->left_open());
+}
