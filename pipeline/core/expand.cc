@@ -240,6 +240,12 @@ class Expansion {
     if (in.kind == InputKind::kCode) out.code = code({in.source, in.at, in.paths});
     if (in.kind == InputKind::kOutput) out.output = in.output;
     if (in.kind == InputKind::kModel) out.model = name_text(in.model, matrix, env);
+    if (in.kind == InputKind::kPrevious) {
+      auto rows = std::find_if(tmpl.inputs.begin(), tmpl.inputs.end(),
+                               [&](const InputTemplate& one) { return one.name == in.previous; });
+      if (rows == tmpl.inputs.end()) throw Error(ErrorCode::kInvalid, "no input " + in.previous);
+      out.rows = static_cast<uint32_t>(rows - tmpl.inputs.begin());
+    }
     return out;
   }
 

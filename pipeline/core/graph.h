@@ -57,6 +57,7 @@ struct StepInput {
   StepId step;         // kOutput
   std::string output;  // kOutput
   std::string model;   // kModel
+  uint32_t rows = 0;   // kPrevious: which of the step's inputs
 };
 
 struct Step {

@@ -144,7 +144,14 @@ bool Plan::gather(StepId id, PlannedStep& next) const {
   return !waits;
 }
 
-bool Plan::gather_input(StepId, const StepInput& input, PlannedStep& next, Digest* digest) const {
+bool Plan::gather_input(StepId id, const StepInput& input, PlannedStep& next,
+                        Digest* digest) const {
+  if (input.kind == InputKind::kPrevious) {
+    PreviousRows rows = world_.previous(*survey_, id, input);
+    *digest = rows.digest;
+    next.previous[input.name] = std::move(rows.commit);
+    return true;
+  }
   if (input.kind == InputKind::kOutput) {
     StepState above = at(input.step).state;
     if (!decided(above)) {

@@ -50,10 +50,18 @@ struct PlannedStep {
   std::shared_ptr<const Recipe> recipe;  // null while waiting or blocked
   InputDigests inputs;                   // beside `recipe`
   std::vector<UsedModel> used;           // models among the inputs
-  std::string note;                      // why blocked, failed or deferred; one line
+  // Of the kPrevious ones: the commit of those rows, by name; empty: there are none.
+  std::map<std::string, std::string> previous;
+  std::string note;  // why blocked, failed or deferred; one line
   std::vector<StepId> waits_for;
   bool early = false;   // went ahead on a champion whose producer was undecided
   bool forced = false;  // runs although a result is known
+};
+
+// Earlier rows of an input; of no commit, and with no rows, where there are none.
+struct PreviousRows {
+  Digest digest = SliceState().digest();
+  std::string commit;
 };
 
 // What a plan asks about the past, and the one thing it tells: take this result.
@@ -77,6 +85,9 @@ class World {
   // commits at which it read its inputs, as far as they are known.
   virtual const ResultRecord* last_result(const Step& step) = 0;
   virtual LastRead last_read(const Step& step) = 0;
+  // For a kPrevious input: the rows that its input had when the step's last accepted result was
+  // made; while they are the same as now, those that that result had here.
+  virtual PreviousRows previous(const Survey&, StepId, const StepInput&) { return {}; }
   // An attempt is live, of whatever fingerprint, whose result would be the step's last one.
   virtual bool busy(const Step& step) = 0;
   // The step's fingerprint has this result: its version is registered, gated, its alias moved.

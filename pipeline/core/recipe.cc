@@ -18,6 +18,8 @@ std::string_view kind_word(InputKind kind) {
       return "output";
     case InputKind::kModel:
       return "model";
+    case InputKind::kPrevious:
+      return "previous";
   }
   return "rows";
 }
@@ -232,7 +234,11 @@ std::vector<Reason> explain(const Survey& survey, StepId step, const InputDigest
   } catch (const Json::exception& e) {
     throw Error(ErrorCode::kCorrupt, std::string("a recorded recipe is damaged: ") + e.what());
   }
-  return std::move(visitor.reasons);
+  // Earlier rows are others only because the rows are: that is the reason.
+  std::vector<Reason> all = std::move(visitor.reasons), rest;
+  std::copy_if(all.begin(), all.end(), std::back_inserter(rest),
+               [](const Reason& reason) { return !reason.content || reason.kind != "previous"; });
+  return rest.empty() ? all : rest;
 }
 
 bool same_rows(const Survey& survey, StepId id, const std::string& before) {

@@ -30,6 +30,8 @@ struct CodeReading {
   std::string error;
 };
 
+using SourceCommit = std::pair<std::string, std::string>;
+
 struct RowCounts {
   uint64_t added = 0, removed = 0, changed = 0;
   uint64_t all() const { return added + removed + changed; }
@@ -58,6 +60,7 @@ struct FileQuestion {
 struct Questions {
   std::set<RowQuestion> rows;
   std::set<FileQuestion> files;
+  std::set<SourceCommit> commits;  // are they still on the branch? Answered in Survey::off_branch
 };
 // What can't be counted (a commit that is gone, another key) has no answer.
 struct Answers {
@@ -75,8 +78,6 @@ struct ImageGround {
   std::string code_error;  // not empty: why there is no `code`
   bool operator==(const ImageGround&) const = default;
 };
-
-using SourceCommit = std::pair<std::string, std::string>;
 
 struct Survey {
   std::map<std::string, std::string> commits;  // source → commit

@@ -32,7 +32,7 @@ struct Holdout {
   bool operator==(const Holdout&) const = default;
 };
 
-enum class InputKind { kRows, kCode, kOutput, kModel };
+enum class InputKind { kRows, kCode, kOutput, kModel, kPrevious };
 
 struct InputTemplate {
   std::string name;
@@ -59,6 +59,9 @@ struct InputTemplate {
 
   // kModel
   TemplateText model;
+
+  // kPrevious: the input of this step whose earlier rows it gives; a kRows that follows its branch
+  std::string previous;
   bool operator==(const InputTemplate&) const = default;
 };
 

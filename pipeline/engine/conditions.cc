@@ -1,5 +1,7 @@
 // What the engine knows for `if:`: what each step's last accepted result read, and which steps the
 // newest plan deferred.
+#include <algorithm>
+
 #include "pipeline/engine/context.h"
 #include "pipeline/engine/world.h"
 
@@ -78,9 +80,14 @@ Questions Engine::questions(const Survey& survey) {
   const Run* run = active_ && !active_->variant ? active_.get() : nullptr;
   for (uint32_t i = 0; i < survey.graph->steps.size(); ++i) {
     const Step& step = survey.graph->steps[i];
-    if (!survey.graph->tmpl(StepId{i}).condition) continue;
+    const bool earlier =
+        std::any_of(step.inputs.begin(), step.inputs.end(),
+                    [](const StepInput& input) { return input.kind == InputKind::kPrevious; });
+    if (!survey.graph->tmpl(StepId{i}).condition && !earlier) continue;
     std::string before = world_->last_recipe(step);
     if (before.empty() || !content_differs(survey, StepId{i}, before)) continue;
+    if (earlier) EngineWorld(*this).ask_about_previous(survey, StepId{i}, all);
+    if (!survey.graph->tmpl(StepId{i}).condition) continue;
     ask(survey, StepId{i}, world_->last_read(step), all);
     for (const auto& [id, attempt] : past_.live()) {
       if (is_of(attempt, step)) ask(survey, StepId{i}, read_by(attempt), all);

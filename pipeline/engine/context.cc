@@ -52,22 +52,11 @@ Json committers_json(const Survey& survey, const Step& step) {
 
 Json input_spec(const Survey& survey, const StepInput& input, const Digest& digest,
                 const InputFile& file) {
-  Json out = {{"name", input.name}};
   if (input.kind == InputKind::kRows) {
-    const SliceSpec& spec = survey.graph->slices[input.slice.value];
-    out.update({{"kind", "rows"},
-                {"source", spec.source},
-                {"table", spec.table},
-                {"commit", survey.slices[input.slice.value].commit},
-                {"columns", input.columns},
-                {"where", spec.where},
-                {"format", input.format}});
-    if (input.holdout) {
-      out["holdout"] = {{"fraction", input.holdout->fraction},
-                        {"key", input.holdout->key},
-                        {"salt", input.holdout->salt}};
-    }
-  } else if (input.kind == InputKind::kCode) {
+    return rows_input(survey, input, input.name, survey.slices[input.slice.value].commit);
+  }
+  Json out = {{"name", input.name}};
+  if (input.kind == InputKind::kCode) {
     const CodeSpec& spec = survey.graph->code[input.code.value];
     out.update({{"kind", "code"},
                 {"source", spec.source},
@@ -87,7 +76,28 @@ int64_t seed_of(const Step& step) {
   return seed != step.with.end() && seed->is_number_integer() ? seed->get<int64_t>() : 0;
 }
 
+// Of another commit than the rows they are earlier ones of. None: the program finds no variable.
+Json earlier_rows(const Survey& survey, const Step& step, const StepInput& input,
+                  const std::string& commit) {
+  if (commit.empty()) return {{"name", input.name}, {"kind", "none"}};
+  return rows_input(survey, step.inputs[input.rows], input.name, commit);
+}
+
 }  // namespace
+
+Json rows_input(const Survey& survey, const StepInput& input, const std::string& name,
+                const std::string& commit) {
+  const SliceSpec& spec = survey.graph->slices[input.slice.value];
+  Json out = {{"name", name},        {"kind", "rows"},        {"source", spec.source},
+              {"table", spec.table}, {"commit", commit},      {"columns", input.columns},
+              {"where", spec.where}, {"format", input.format}};
+  if (input.holdout) {
+    out["holdout"] = {{"fraction", input.holdout->fraction},
+                      {"key", input.holdout->key},
+                      {"salt", input.holdout->salt}};
+  }
+  return out;
+}
 
 Json gate_json(const std::vector<Bound>& gate) {
   Json all = Json::array();
@@ -152,7 +162,10 @@ Json attempt_context(const Plan& plan, StepId id, const std::string& trigger,
   const PlannedStep& planned = plan.at(id);
   Json inputs = Json::array();
   for (size_t i = 0; i < step.inputs.size(); ++i) {
-    inputs.push_back(input_spec(plan.survey(), step.inputs[i], planned.inputs[i], input_files[i]));
+    const StepInput& input = step.inputs[i];
+    inputs.push_back(input.kind == InputKind::kPrevious
+                         ? earlier_rows(plan.survey(), step, input, planned.previous.at(input.name))
+                         : input_spec(plan.survey(), input, planned.inputs[i], input_files[i]));
   }
   Json spec = {{"step", step.name},
                {"uses", tmpl.uses},

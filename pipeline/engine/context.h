@@ -19,6 +19,10 @@ struct InputFile {
 Json attempt_context(const Plan& plan, StepId id, const std::string& trigger,
                      const std::vector<InputFile>& input_files);
 
+// How the rows of an input of kind rows are read at a commit, given to the attempt as `name`.
+Json rows_input(const Survey& survey, const StepInput& input, const std::string& name,
+                const std::string& commit);
+
 // The attempt runs there, and takes so much of it.
 void put_on(AttemptRecord& record, const Slot& place, const Resources& need);
 

@@ -18,8 +18,10 @@ class EngineWorld : public World {
   std::string last_recipe(const Step& step) override;
   const ResultRecord* last_result(const Step& step) override;
   LastRead last_read(const Step& step) override;
+  PreviousRows previous(const Survey& survey, StepId step, const StepInput& input) override;
   bool busy(const Step& step) override;
   bool accept(StepId step, const PlannedStep& planned, const ResultRecord& result) override;
+  void ask_about_previous(const Survey& survey, StepId step, Questions& questions);
 
  protected:
   // The step's candidate with this result, or nothing where the champion is it already.
@@ -28,6 +30,7 @@ class EngineWorld : public World {
   // Registered, and whatever word its gate needs is there. False: evaluations are to be had first.
   bool ready(StepId step, const PlannedStep& planned, Candidate& made);
   std::optional<Digest> last_accepted(const Step& step);
+  std::optional<AttemptRecord> last_attempt(const Step& step);  // that made it
 
   Engine& engine_;
 };

@@ -60,6 +60,11 @@ void Surveyor::answer(Survey& survey, const Questions& questions) {
     auto rows = read[key].find(cut_key(values));
     survey.answers.rows[question] = rows == read[key].end() ? 0 : rows->second.all();
   }
+  for (const auto& [name, commit] : questions.commits) {
+    if (!source(name).descends(survey.commits.at(name), commit)) {
+      survey.off_branch.emplace(name, commit);
+    }
+  }
   for (const FileQuestion& question : questions.files) {
     const CodeSpec& spec = survey.graph->code[question.code.value];
     auto repo = watched_.code.find(spec.source);

@@ -50,7 +50,7 @@ Json believed_key(const WithKey& key) {
 Json believed(const Action& action) {
   Json inputs = Json::object(), with = Json::object();
   for (const ActionInput& input : action.inputs) {
-    bool table = input.kinds == std::vector<InputKind>{InputKind::kRows};
+    const bool table = input.kinds.front() == InputKind::kRows;  // earlier rows are a table, too
     inputs[input.name] = table ? "table" : "model";
   }
   for (const WithKey& key : action.with) with[key.name] = believed_key(key);

@@ -78,7 +78,8 @@ Action quality() {
   Action action;
   action.name = "data/quality";
   action.revision = 2;
-  action.inputs = {{"rows", {InputKind::kRows}}, {"before", {InputKind::kRows}, true}};
+  action.inputs = {{"rows", {InputKind::kRows}},
+                   {"before", {InputKind::kRows, InputKind::kPrevious}, true}};
   action.outputs = {"report", "suspects", "metrics"};
   action.with = {column("label", "label"),
                  texts("key", WithType::kTexts, {}),
@@ -138,9 +139,10 @@ std::string kinds_text(const ActionInput& input) {
   std::string text;
   for (InputKind kind : input.kinds) {
     text += text.empty() ? "" : " or ";
-    text += kind == InputKind::kRows    ? "a table"
-            : kind == InputKind::kModel ? "a model"
-                                        : "an output";
+    text += kind == InputKind::kRows       ? "a table"
+            : kind == InputKind::kModel    ? "a model"
+            : kind == InputKind::kPrevious ? "previous"
+                                           : "an output";
   }
   return text;
 }

@@ -138,15 +138,23 @@ void read_by_kind(Fields& fields, const YamlNode& node, const StepScope& scope,
   const YamlNode* paths = fields.take("paths");
   const YamlNode* output = fields.take("output");
   const YamlNode* model = fields.take("model");
-  const YamlNode* decides = table ? table : paths ? paths : output ? output : model;
+  const YamlNode* previous = fields.take("previous");
+  const YamlNode* decides = table    ? table
+                            : paths  ? paths
+                            : output ? output
+                            : model  ? model
+                                     : previous;
   if (fields.has("value")) return;  // reported
   int kinds = 0;
-  for (const char* word : {"table", "paths", "output", "model"}) kinds += fields.has(word) ? 1 : 0;
+  for (const char* word : {"table", "paths", "output", "model", "previous"}) {
+    kinds += fields.has(word) ? 1 : 0;
+  }
   if (kinds != 1) {
     std::string found = kinds == 0 ? "has none" : "has more";
-    scope.diagnostics.error(node.place(),
-                            fmt::format("{} must name one of table, paths, output or model; it {}",
-                                        fields.what(), found));
+    scope.diagnostics.error(
+        node.place(),
+        fmt::format("{} must name one of table, paths, output, model or previous; it {}",
+                    fields.what(), found));
   }
   if (kinds != 1 || decides == nullptr) {
     for (const char* word : {"columns", "where", "holdout", "format", "at"}) fields.take(word);
@@ -161,6 +169,9 @@ void read_by_kind(Fields& fields, const YamlNode& node, const StepScope& scope,
   } else if (output) {
     input.kind = InputKind::kOutput;
     read_output(fields, *output, scope, input);
+  } else if (previous) {
+    input.kind = InputKind::kPrevious;
+    input.previous = read_text(*previous, fields.of("previous"), scope.diagnostics).value_or("");
   } else {
     input.kind = InputKind::kModel;
     auto text = read_template(*model, fields.of("model"), scope.values(), scope.diagnostics);
@@ -274,6 +285,45 @@ std::vector<InputTemplate> read_inputs(const YamlNode& node, const StepScope& sc
     }
   }
   return inputs;
+}
+
+void check_previous(const StepTemplate& step, const std::string& what, Diagnostics& diagnostics) {
+  for (const InputTemplate& input : step.inputs) {
+    if (input.kind != InputKind::kPrevious || input.previous.empty()) continue;
+    const Place place = parse_place(input.place);
+    if (step.registers) {
+      diagnostics.error(place, fmt::format("{} registers a model, and reads earlier rows", what),
+                        "its bytes would depend on what came before; look at the rows in another "
+                        "step");
+    }
+    std::vector<std::string> names;
+    const InputTemplate* rows = nullptr;
+    for (const InputTemplate& one : step.inputs) {
+      if (one.kind != InputKind::kRows) continue;
+      names.push_back(one.name);
+      if (one.name == input.previous) rows = &one;
+    }
+    if (rows == nullptr) {
+      diagnostics.error(place,
+                        fmt::format("\"previous\" of input \"{}\": {} has no input \"{}\" with "
+                                    "rows of a table",
+                                    shown(input.name), what, shown(input.previous)),
+                        did_you_mean(input.previous, names));
+    } else if (!rows->at.empty()) {
+      diagnostics.error(place,
+                        fmt::format("input \"{}\" is frozen at {}: there are no earlier rows",
+                                    shown(input.previous), shown(rows->at)));
+    } else if (rows->holdout) {
+      const std::string held_out = variable_of(input.name) + "_HOLDOUT";
+      for (const InputTemplate& one : step.inputs) {
+        if (variable_of(one.name) != held_out) continue;
+        diagnostics.error(parse_place(one.place),
+                          fmt::format("two inputs of {} would share a variable LOCKSTEP_INPUT_{}",
+                                      what, shown(held_out)),
+                          "rename one");
+      }
+    }
+  }
 }
 
 std::vector<MatrixAxis> read_matrix(const YamlNode& node, const StepScope& scope) {

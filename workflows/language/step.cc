@@ -181,6 +181,7 @@ void check_step(const StepTemplate& step, const StepScope& scope) {
   if (const Action* action = find_action(step.uses)) {
     check_action_use(*action, step, place, scope.what, diagnostics);
   }
+  check_previous(step, scope.what, diagnostics);
   if (step.registers && step.outputs.count("model") == 0) {
     diagnostics.error(place, scope.what + " registers a model but declares no output called model",
                       "outputs: {model: model.safetensors}");

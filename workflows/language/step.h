@@ -39,6 +39,8 @@ std::map<std::string, TemplateText> read_env(const YamlNode& node, const std::st
 
 std::vector<MatrixAxis> read_matrix(const YamlNode& node, const StepScope& scope);
 std::vector<InputTemplate> read_inputs(const YamlNode& node, const StepScope& scope);
+// Once the whole step is read: `previous` names rows of it, and the step registers nothing.
+void check_previous(const StepTemplate& step, const std::string& what, Diagnostics& diagnostics);
 
 // Each reads one word of a step into its part of the template.
 void read_gate(Fields& step_fields, const StepScope& scope, StepTemplate& step);
