@@ -7,6 +7,7 @@
 
 #include "pipeline/api/backend.h"
 #include "pipeline/daemon/daemon.h"
+#include "pipeline/daemon/needed.h"
 #include "pipeline/daemon/rarely.h"
 
 namespace lockstep {
@@ -129,7 +130,9 @@ class WorkspaceBackend : public Backend {
   std::pair<Variant, std::string> find_tag(const std::string& text);
   Json start(Trigger trigger, const std::map<std::string, std::string>& commits);
   // What collection frees beside bytes; with `dry` only counted.
-  size_t free_refs(const std::set<std::string>& kept_releases, bool dry);
+  void free_bytes(const std::vector<Digest>& unneeded, const Kept& because, size_t keep_releases);
+  uint64_t free_images(size_t keep_releases);
+  size_t free_refs(size_t keep_releases, bool dry);
   size_t free_checkpoints(bool dry);
   // The run's document as it is now; null: there is no such run.
   Json run_now(Engine& engine, const std::string& id) const;

@@ -184,9 +184,17 @@ Json WorkspaceBackend::replay(const std::string& name, std::optional<int64_t> nu
 }
 
 // Commits that this workspace keeps for releases that are kept no longer.
-size_t WorkspaceBackend::free_refs(const std::set<std::string>& kept_releases, bool dry) {
-  std::set<SourceCommit> needed = daemon_.in_loop(
-      [&](Engine& engine) { return training_commits(engine.registry(), kept_releases); });
+size_t WorkspaceBackend::free_refs(size_t keep_releases, bool dry) {
+  std::unique_lock<std::mutex> turn;  // of a push, which holds some
+  try {
+    turn = daemon_.effects().publishing();
+  } catch (const Error& error) {
+    spdlog::warn("what sources keep is not freed: {}", error.what());
+    return 0;
+  }
+  std::set<SourceCommit> needed = daemon_.in_loop([&](Engine& engine) {
+    return training_commits(engine.registry(), kept_releases(engine.registry(), keep_releases));
+  });
   const std::string owner = daemon_.parts().owner();
   std::lock_guard<std::mutex> lock(daemon_.sources_mutex());
   size_t freed = 0;
@@ -229,10 +237,14 @@ size_t WorkspaceBackend::free_checkpoints(bool dry) {
     spdlog::warn("no checkpoint is freed: {}", error.what());
     return 0;
   }
+  // Asked again: what began meanwhile may have made one.
+  const std::unique_lock<std::mutex> no_plan = daemon_.no_plan();
+  const bool idle = daemon_.in_loop(
+      [](Engine& engine) { return !engine.active() && engine.past().live().empty(); });
   size_t freed = 0;
   std::error_code none;
   for (const fs::directory_entry& entry : fs::directory_iterator(runner.checkpoints(), none)) {
-    if (needed.count(entry.path())) continue;
+    if (!idle || needed.count(entry.path())) continue;
     std::error_code failed;
     if (!dry) fs::remove_all(entry.path(), failed);
     if (failed) spdlog::warn("checkpoint {} stays: {}", entry.path().string(), failed.message());
@@ -241,23 +253,53 @@ size_t WorkspaceBackend::free_checkpoints(bool dry) {
   return freed;
 }
 
+static Kept needed_of(Engine& engine, size_t keep_releases) {
+  if (engine.active() || !engine.past().live().empty()) {
+    throw Error(ErrorCode::kConflict, "a run is at work",
+                "collect when it has finished; `lockstep status` shows it");
+  }
+  return needed_because(engine.registry(), engine.store(), keep_releases);
+}
+
+// In the loop, where whatever takes bytes into use does so: a rollback to a version, say, that
+// nothing kept when they were looked at. Some at a time, so that nobody waits long for an answer.
+void WorkspaceBackend::free_bytes(const std::vector<Digest>& unneeded, const Kept& because,
+                                  size_t keep_releases) {
+  constexpr size_t kAtOnce = 1000;
+  for (size_t from = 0; from < unneeded.size(); from += kAtOnce) {
+    daemon_.in_loop([&](Engine& engine) {
+      if (needed_of(engine, keep_releases) != because) {
+        throw Error(ErrorCode::kConflict, "what must be kept has changed while it was looked at",
+                    "collect again");
+      }
+      const size_t to = std::min(unneeded.size(), from + kAtOnce);
+      for (size_t i = from; i < to; ++i) daemon_.artifacts().remove(unneeded[i]);
+    });
+  }
+}
+
+// What a build or a push has just begun to need is known to the registry when it has ended.
+uint64_t WorkspaceBackend::free_images(size_t keep_releases) {
+  const fs::path& images = daemon_.parts().workspace().releases;
+  if (!fs::exists(images / "index.json")) return 0;
+  const std::unique_lock<std::mutex> one_writer = daemon_.effects().building();
+  const std::set<std::string> refs = daemon_.in_loop([&](Engine& engine) {
+    const std::set<std::string> releases = kept_releases(engine.registry(), keep_releases);
+    std::set<std::string> all = releases;
+    for (const auto& [channel, moves] : engine.registry().channels) all.insert(channel);
+    for (const std::string& base : bases_of(engine, releases)) {
+      all.insert(base_ref(Digest::parse(base)));
+    }
+    return all;
+  });
+  return prune(images, refs);
+}
+
 Json WorkspaceBackend::gc(const Caller& caller) {
   const std::unique_lock<std::mutex> alone = daemon_.backups().alone();
   daemon_.know_graph();
-  size_t keep = daemon_.parts().workspace().policies.keep_releases;
-  std::set<std::string> refs, releases;
-  const Kept because = daemon_.in_loop([&](Engine& engine) {
-    if (engine.active() || !engine.past().live().empty()) {
-      throw Error(ErrorCode::kConflict, "a run is at work",
-                  "collect when it has finished; `lockstep status` shows it");
-    }
-    refs = releases = kept_releases(engine.registry(), keep);
-    for (const auto& [channel, moves] : engine.registry().channels) refs.insert(channel);
-    for (const std::string& base : bases_of(engine, releases)) {
-      refs.insert(base_ref(Digest::parse(base)));
-    }
-    return needed_because(engine.registry(), engine.store(), keep);
-  });
+  const size_t keep = daemon_.parts().workspace().policies.keep_releases;
+  const Kept because = daemon_.in_loop([&](Engine& engine) { return needed_of(engine, keep); });
   std::set<Digest> kept;
   for (const auto& [digest, why] : because) kept.insert(kept.end(), digest);
   add_listed(std::set<Digest>(kept), daemon_.artifacts(), kept);
@@ -283,13 +325,13 @@ Json WorkspaceBackend::gc(const Caller& caller) {
   });
   uint64_t image_bytes = 0;
   if (!caller.dry_run) {
-    for (const Digest& digest : unneeded) daemon_.artifacts().remove(digest);
-    const fs::path& images = daemon_.parts().workspace().releases;
-    if (fs::exists(images / "index.json")) image_bytes = prune(images, refs);
+    const std::unique_lock<std::mutex> no_plan = daemon_.no_plan();
+    free_bytes(unneeded, because, keep);
   }
+  if (!caller.dry_run) image_bytes = free_images(keep);
   return {{"freed", freed},
           {"bytes", bytes + image_bytes},
-          {"refs", free_refs(releases, caller.dry_run)},
+          {"refs", free_refs(keep, caller.dry_run)},
           {"checkpoints", free_checkpoints(caller.dry_run)},
           {"snapshots", snapshots},
           {"held", kept.size()},

@@ -274,6 +274,7 @@ void Daemon::survey_loop() {
 
 void Daemon::survey(SurveyRequest& request) {
   try {
+    const std::lock_guard<std::mutex> planning(planning_);  // what is kept for it is not freed
     point("survey.before");
     std::shared_ptr<Survey> seen = look(request.trigger, request.commits);
     if (request.trigger.kind != "preview") look_at_images(*seen);

@@ -150,6 +150,8 @@ class Daemon {
                                const std::map<std::string, std::string>& commits) {
     return preview(trigger, commits).survey;
   }
+  // While it is held no plan begins: with no run and no live attempt, nothing is made.
+  std::unique_lock<std::mutex> no_plan() { return std::unique_lock(planning_); }
   // After a start without a plan the engine learns its channels and models from the workflows, at
   // the commits of the last plan.
   void know_graph();
@@ -248,6 +250,7 @@ class Daemon {
   std::string said_state_;               // serve(): what the service manager was told last
   int64_t next_tick_ms_ = 0, next_forget_ms_ = 0, next_follower_ms_ = 0;  // of serve()
   std::atomic<bool> left_open_{false};  // something is to be planned, whatever the heads say
+  std::mutex planning_;                 // from the look of a plan until the engine has it
   std::mutex survey_mutex_;             // the surveyor is used by one thread at a time
   FrozenNames frozen_noticed_;          // what names came to mean, to be planned
   std::mutex ask_mutex_;

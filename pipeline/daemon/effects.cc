@@ -339,7 +339,7 @@ void Effects::keep_log(const std::string& attempt) {
 }
 
 Json Effects::build(const std::string& tag) {
-  std::lock_guard<std::mutex> one_at_a_time(building_);
+  const std::unique_lock<std::mutex> one_at_a_time = building();
   daemon_.know_graph();  // an image says the name that its channel gives it
   std::string base, place, code;
   ImageSpec spec = daemon_.in_loop([&](Engine& engine) {
@@ -458,7 +458,10 @@ Json Effects::publish(const std::string& channel) {
   const fs::path& folder = daemon_.parts().workspace().releases;
   if (!Layout(folder).find(tag)) build(tag);
   point("effect.publish.before");
-  set_ref(folder, channel, tag);
+  {
+    const std::unique_lock<std::mutex> one_at_a_time = building();
+    set_ref(folder, channel, tag);
+  }
   point("effect.publish.ref");
   std::optional<Error> away = hold_training_rows(tag);
   point("effect.publish.held");

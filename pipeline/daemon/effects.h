@@ -54,6 +54,8 @@ class Effects {
   // so that the registry never goes back to what a channel meant before. Throws unavailable where
   // another one keeps it, as beside a registry that stalls.
   std::unique_lock<std::mutex> publishing();
+  // The turn to write into the folder of releases.
+  std::unique_lock<std::mutex> building() { return std::unique_lock(building_); }
   // What people and forges are told.
   Outbox& outbox() { return outbox_; }
 

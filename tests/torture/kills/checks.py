@@ -60,7 +60,7 @@ def strange_doors(workspace):
         if status != 409:
             yield f"delivery {name} was acknowledged and is not known ({status})"
     tokens = {token["name"]: token["live"] for token in door.get("/v1/tokens")}
-    audit = [(entry["path"], entry["status"]) for entry in door.get("/v1/audit?limit=1000")]
+    audit = [(entry["path"], entry["status"]) for entry in door.get("/v1/audit?limit=10000")]
     for name, ended in workspace.tokens.items():
         if tokens.get(name) is not (not ended):
             yield f"token {name} is {tokens.get(name)}"
