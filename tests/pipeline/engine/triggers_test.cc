@@ -89,6 +89,23 @@ TEST_CASE("code and rows that move together start those who listen to either") {
   }
 }
 
+TEST_CASE(
+    "an approval of a version starts what commits start, that of a change all that was held") {
+  Ready b;
+  Workflow manual = workflow_of({train_by_client()});
+  manual.name = "by-hand";
+  manual.on_data = manual.on_code = false;
+  manual.steps[0].name = "report";
+  manual.steps[0].run = "report";
+  manual.steps[0].registers.reset();
+  b.workflows.always.push_back(manual);
+  b.edit(1, "changed");
+  b.look({"approval", "ann", {}, false, false, {}});
+  CHECK(b.live() == Names{kA});
+  b.look({"approval", "ann", {}, false, true, {}});
+  CHECK(b.live().count("report[client=a]"));
+}
+
 TEST_CASE("a tick plans its own workflow, once, and takes no commit from others") {
   Ready b;
   Workflow nightly = workflow_of({train_by_client()});
