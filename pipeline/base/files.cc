@@ -147,17 +147,17 @@ Files& real_files() {
 
 FileLock::FileLock(const fs::path& path, std::string_view what) {
   make_folders(path.parent_path());
-  fd_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (fd_ < 0) io_failed("open", path);
-  if (!take_lock(fd_, path)) {
-    close(fd_);
+  Fd fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (fd.get() < 0) io_failed("open", path);
+  if (!take_lock(fd.get(), path)) {
     throw Error(ErrorCode::kConflict, fmt::format("{} is in use by process {}", what, owner(path)),
                 "stop that process, or talk to it: commands reach it through its socket",
                 path.string());
   }
   std::string pid = std::to_string(getpid()) + "\n";
-  if (ftruncate(fd_, 0) != 0) io_failed("write", path);
-  write_all(fd_, pid, path);
+  if (ftruncate(fd.get(), 0) != 0) io_failed("write", path);
+  write_all(fd.get(), pid, path);
+  fd_ = fd.release();
 }
 
 FileLock::~FileLock() {

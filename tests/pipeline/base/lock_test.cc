@@ -1,4 +1,5 @@
 // A lock whose holder was killed while it started a program; folders that can't be made.
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -64,4 +65,25 @@ TEST_CASE("files: a folder that can't be made is an error of ours") {
   CHECK_THROWS_AS(real_files().write_atomic(file / "below/it", "bytes"), Error);
   CHECK_THROWS_AS(real_files().publish(file, file / "below/it"), Error);
   CHECK_THROWS_AS(FileLock(file / "below/it", "the test"), Error);
+}
+
+TEST_CASE("lock: where the pid can't be written the lock is not kept either") {
+  TempFolder folder;
+  const fs::path lock = folder.path() / "lock";
+  rlimit before{};
+  REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);
+  const rlimit none{0, before.rlim_max};
+  auto* handler = signal(SIGXFSZ, SIG_IGN);
+  REQUIRE(setrlimit(RLIMIT_FSIZE, &none) == 0);
+  std::string error;
+  try {
+    FileLock failed(lock, "the test");
+  } catch (const Error& caught) {
+    error = caught.what();
+  }
+  REQUIRE(setrlimit(RLIMIT_FSIZE, &before) == 0);
+  signal(SIGXFSZ, handler);
+  CHECK_THAT(error, Catch::Contains("cannot write"));
+  FileLock mine(lock, "the test");
+  CHECK(FileLock::owner(lock) == getpid());
 }
